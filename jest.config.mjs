@@ -1,0 +1,39 @@
+/**
+ * Jest, for two kinds of tests: `*.test.ts` runs in Node, `*.browser.test.ts` drives a headless Chromium.
+ * Start it with `node scripts/jest.mjs`, which sets up the adapter that the tests need.
+ */
+import { cache, root, sourceCondition } from "./scripts/workspace.mjs";
+
+const shared = {
+  rootDir: root,
+  testEnvironment: "node",
+  // A workspace package is its source; see `exports` in its package.json.
+  testEnvironmentOptions: { customExportConditions: [sourceCondition, "node", "node-addons"] },
+  extensionsToTreatAsEsm: [".ts", ".wgsl"],
+  moduleFileExtensions: ["ts", "mjs", "js", "json", "wgsl", "node"],
+  transform: { "\\.(ts|wgsl)$": "<rootDir>/scripts/jest-transform.mjs" },
+  modulePathIgnorePatterns: ["<rootDir>/(\\w+/){1,2}dist/", "<rootDir>/bench/peers/", "<rootDir>/coverage/"],
+  cacheDirectory: `${cache}/jest`,
+};
+
+const browserTests = "\\.browser\\.test\\.ts$";
+
+export default {
+  maxWorkers: 2,
+  projects: [
+    {
+      ...shared,
+      displayName: "node",
+      testRegex: "\\.test\\.ts$",
+      testPathIgnorePatterns: ["/node_modules/", browserTests],
+    },
+    {
+      ...shared,
+      displayName: "browser",
+      testRegex: browserTests,
+      globalSetup: "<rootDir>/scripts/jest-build-demos.mjs",
+      // The first test may unpack a browser of 200 MB.
+      testTimeout: 60_000,
+    },
+  ],
+};

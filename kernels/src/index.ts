@@ -1,0 +1,20 @@
+/**
+ * Kernel descriptions in, WGSL source out. Pure: no tensors, no tape, no GPU objects.
+ *
+ * Read `description.ts` for the vocabulary, `view.ts` for index transforms, `print.ts` for how scalar code becomes
+ * text, `roles.ts` for the loop of each role, and `wgsl/` for the skeletons themselves.
+ */
+export * from "./description.ts";
+export { printKernel } from "./roles.ts";
+export {
+  applyMove,
+  applyMoves,
+  type Chain,
+  chainKey,
+  contiguous,
+  coalesce,
+  isIdentity,
+  isMasked,
+  type Move,
+  type View,
+} from "./view.ts";

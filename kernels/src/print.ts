@@ -1,0 +1,353 @@
+/**
+ * Printing bodies: index expressions and scalar code as WGSL text.
+ *
+ * Sizes and strides are not written into the text but read from the kernel's *parameter block* (binding 0, a
+ * uniform array `p`), so that kernels of one structure share one pipeline. Only structure is written: which
+ * strides are 0 or 1, which dimensions are padded, how many there are.
+ */
+import type { Body, Instruction, Parameter, ScalarType } from "./description.ts";
+import { contiguous, coalesce, type View } from "./view.ts";
+
+/** WGSL type of a buffer's elements. */
+export const storageType = (type: ScalarType): string => (type === "bool" ? "u32" : type);
+
+/** The parameter block of a kernel being printed. */
+export class Parameters {
+  readonly list: Parameter[] = [];
+  readonly #slots = new Map<number, string>();
+
+  /** Text of a parameter (i32) that holds a number. */
+  number(value: number): string {
+    this.list.push({ value });
+    return this.#word(this.list.length - 1);
+  }
+
+  /** Text of a scalar given at replay. */
+  scalar(slot: number, type: ScalarType): string {
+    let text = this.#slots.get(slot);
+    if (text === undefined) {
+      this.list.push({ slot, type });
+      text = this.#word(this.list.length - 1);
+      this.#slots.set(slot, text);
+    }
+    if (type === "bool") return `(${text} != 0)`;
+    return type === "i32" ? text : `bitcast<${type}>(${text})`;
+  }
+
+  /** Declaration of the block. */
+  declaration(): string {
+    const count = Math.max(1, Math.ceil(this.list.length / 4));
+    return `@group(0) @binding(0) var<uniform> p: array<vec4<i32>, ${count}>;`;
+  }
+
+  #word(i: number): string {
+    return `p[${i >> 2}].${"xyzw"[i & 3]}`;
+  }
+}
+
+/** Dimensions walked as one, with the text of the coordinate that walks them. */
+export interface Axis {
+  readonly dims: readonly number[];
+  readonly coordinate: string;
+}
+
+/** The outermost views of all loads of a body: what limits which dimensions can be walked as one. */
+export function outerViews(body: Body): View[] {
+  const views: View[] = [];
+  for (const instruction of body.code) {
+    if ("chain" in instruction) views.push(instruction.chain[instruction.chain.length - 1]);
+  }
+  return views;
+}
+
+/** Statements that take a linear index apart into one coordinate a group of dimensions. */
+export function takeApart(
+  linear: string,
+  space: readonly number[],
+  groups: readonly (readonly number[])[],
+  name: string,
+  params: Parameters,
+): { lines: string[]; axes: Axis[] } {
+  if (groups.length === 1) return { lines: [], axes: [{ dims: groups[0], coordinate: linear }] };
+  const lines: string[] = [];
+  const axes: Axis[] = [];
+  let rest = linear;
+  for (let g = groups.length - 1; g >= 0; g--) {
+    const coordinate = `${name}${g}`;
+    if (g === 0) lines.push(`let ${coordinate} = ${rest};`);
+    else {
+      const size = params.number(sizeOf(space, groups[g]));
+      lines.push(`let ${coordinate} = ${rest} % ${size};`);
+      lines.push(`let ${name}_${g} = ${rest} / ${size};`);
+      rest = `${name}_${g}`;
+    }
+    axes.unshift({ dims: groups[g], coordinate });
+  }
+  return { lines, axes };
+}
+
+export const sizeOf = (space: readonly number[], dims: readonly number[]): number =>
+  dims.reduce((n, d) => n * space[d], 1);
+
+/** Σ coordinate · stride of a view over the axes, with its offset. */
+export function address(view: View, axes: readonly Axis[], params: Parameters, withOffset = true): string {
+  const terms: string[] = [];
+  for (const { dims, coordinate } of axes) {
+    const stride = view.strides[dims[dims.length - 1]];
+    const size = sizeOf(view.shape, dims);
+    if (stride === 0 || size === 1) continue;
+    terms.push(stride === 1 ? coordinate : `${coordinate} * ${params.number(stride)}`);
+  }
+  if (withOffset && view.offset !== 0) terms.push(params.number(view.offset));
+  return terms.length === 0 ? "0" : terms.join(" + ");
+}
+
+/** The condition under which a view is inside its valid range; null where it always is. */
+function validity(view: View, axes: readonly Axis[], params: Parameters): string | null {
+  if (view.valid === null) return null;
+  const { lo, hi } = view.valid;
+  const terms: string[] = [];
+  view.shape.forEach((size, d) => {
+    const axis = axes.find(({ dims }) => dims[dims.length - 1] === d || dims.includes(d));
+    const coordinate = axis === undefined || size === 1 ? "0" : axis.coordinate;
+    if (lo[d] > 0) terms.push(`${coordinate} >= ${params.number(lo[d])}`);
+    if (hi[d] < size) terms.push(`${coordinate} < ${params.number(hi[d])}`);
+  });
+  return terms.length === 0 ? null : terms.join(" && ");
+}
+
+/** Prints the code of one body. Values get names `${prefix}0`, `${prefix}1`, …; statements go to `lines`. */
+export class BodyPrinter {
+  readonly lines: string[] = [];
+  readonly functions = new Set<string>();
+  #temporaries = 0;
+
+  constructor(
+    readonly prefix: string,
+    readonly params: Parameters,
+    /** Text of the value of `result` instructions. */
+    readonly result: string | null = null,
+    /** Text of the element number of the i-th instruction's load, where the role works it out itself. */
+    readonly index: ((i: number) => string) | null = null,
+  ) {}
+
+  /** Prints all instructions; returns the text of every value. */
+  print(code: readonly Instruction[], axes: readonly Axis[]): string[] {
+    const values: string[] = [];
+    code.forEach((instruction, i) => {
+      const text = this.#instruction(instruction, i, axes, values);
+      if (instruction.kind === "literal" || instruction.kind === "scalar" || instruction.kind === "result") {
+        values.push(text);
+        return;
+      }
+      const name = `${this.prefix}${i}`;
+      this.lines.push(`let ${name} = ${text};`);
+      values.push(name);
+    });
+    return values;
+  }
+
+  #instruction(instruction: Instruction, i: number, axes: readonly Axis[], values: readonly string[]): string {
+    switch (instruction.kind) {
+      case "load": {
+        if (this.index !== null) return loaded(instruction.operand, this.index(i), instruction.type);
+        const { index, valid } = this.#locate(instruction.chain, axes);
+        const element = loaded(instruction.operand, index, instruction.type);
+        return valid === null ? element : `select(${zero(instruction.type)}, ${element}, ${valid})`;
+      }
+      case "scalar":
+        return this.params.scalar(instruction.slot, instruction.type);
+      case "literal":
+        return literal(instruction.value, instruction.type);
+      case "iota": {
+        const { index, valid } = this.#locate(instruction.chain, axes);
+        const number = `${instruction.type}(${index})`;
+        return valid === null ? number : `select(${zero(instruction.type)}, ${number}, ${valid})`;
+      }
+      case "result":
+        if (this.result === null) throw new Error("a result outside an output body");
+        return this.result;
+      case "op":
+        return this.#operation(
+          instruction.op,
+          instruction.type,
+          instruction.from,
+          instruction.args.map((arg) => values[arg]),
+        );
+      case "mask": {
+        const { valid } = this.#locate(instruction.chain, axes);
+        const value = values[instruction.arg];
+        return valid === null ? value : `select(${zero(instruction.type)}, ${value}, ${valid})`;
+      }
+      case "gather": {
+        const { index, valid } = this.#locate(instruction.chain, axes);
+        const position = values[instruction.arg];
+        const inside = `${position} >= 0 && ${position} < ${this.params.number(instruction.size)}`;
+        const at = `${index} + ${position} * ${this.params.number(instruction.stride)}`;
+        const element = loaded(instruction.operand, at, instruction.type);
+        return `select(${zero(instruction.type)}, ${element}, ${valid === null ? inside : `${inside} && ${valid}`})`;
+      }
+      case "random": {
+        this.functions.add("threefry");
+        const { index, valid } = this.#locate(instruction.chain, axes);
+        const bits = `threefry(b${instruction.operand}[0], b${instruction.operand}[1], u32(${index}))`;
+        return valid === null ? bits : `select(0u, ${bits}, ${valid})`;
+      }
+      default:
+        instruction satisfies never;
+        throw new Error("unknown instruction");
+    }
+  }
+
+  /** Element number that a chain yields, and the condition under which it is valid. */
+  #locate(chain: readonly View[], axes: readonly Axis[]): { index: string; valid: string | null } {
+    const outer = chain[chain.length - 1];
+    let index = address(outer, axes, this.params);
+    const conditions: string[] = [];
+    const condition = validity(outer, axes, this.params);
+    if (condition !== null) conditions.push(condition);
+    for (let level = chain.length - 2; level >= 0; level--) {
+      const view = chain[level];
+      const name = `t${this.prefix}${this.#temporaries++}`;
+      this.lines.push(`let ${name} = ${index};`);
+      const groups = coalesce(view.shape, [view, contiguous(view.shape)]);
+      const apart = takeApart(name, view.shape, groups, `${name}_`, this.params);
+      this.lines.push(...apart.lines);
+      index = address(view, apart.axes, this.params);
+      const inner = validity(view, apart.axes, this.params);
+      if (inner !== null) conditions.push(inner);
+    }
+    return { index, valid: conditions.length === 0 ? null : conditions.join(" && ") };
+  }
+
+  #operation(op: string, type: ScalarType, from: ScalarType, args: readonly string[]): string {
+    const text = operation(op, type, from, args);
+    for (const [, name] of text.matchAll(/\b([a-z_0-9]+)\(/g)) this.functions.add(name);
+    return text;
+  }
+}
+
+export const zero = (type: ScalarType): string => literal(0, type);
+
+export function literal(value: number, type: ScalarType): string {
+  switch (type) {
+    case "f32":
+      return Number.isInteger(value) ? `${value}.0` : `${value}`;
+    case "i32":
+      return `${value}`;
+    case "u32":
+      return `${value}u`;
+    case "bool":
+      return value !== 0 ? "true" : "false";
+    default:
+      type satisfies never;
+      throw new Error(`unknown type ${String(type)}`);
+  }
+}
+
+export function loaded(operand: number, index: string, type: ScalarType): string {
+  const element = `b${operand}[${index}]`;
+  return type === "bool" ? `(${element} != 0u)` : element;
+}
+
+export const stored = (operand: number, index: string, value: string, type: ScalarType): string =>
+  `b${operand}[${index}] = ${type === "bool" ? `select(0u, 1u, ${value})` : value};`;
+
+/** One elementwise primitive as a WGSL expression. `from` is the type of the arguments, `type` of the result. */
+function operation(op: string, type: ScalarType, from: ScalarType, args: readonly string[]): string {
+  const [x, y, z] = args;
+  const float = from === "f32";
+  switch (op) {
+    case "alias":
+      return x;
+    case "neg":
+      return from === "u32" ? `(0u - ${x})` : `-(${x})`;
+    case "abs":
+      return from === "u32" ? x : `abs(${x})`;
+    case "sign":
+      return float ? `sign_of(${x})` : from === "u32" ? `min(${x}, 1u)` : `sign(${x})`;
+    case "floor":
+    case "ceil":
+    case "round":
+    case "trunc":
+    case "sqrt":
+      return `${op}(${x})`;
+    case "exp":
+    case "expm1":
+    case "log":
+    case "log1p":
+    case "sin":
+    case "cos":
+    case "tan":
+    case "asin":
+    case "acos":
+    case "atan":
+    case "sinh":
+    case "cosh":
+    case "tanh":
+    case "asinh":
+    case "acosh":
+    case "atanh":
+    case "erf":
+    case "erfc":
+      return `${op}_of(${x})`;
+    case "sigmoid":
+    case "softplus":
+      return `${op}(${x})`;
+    case "isnan":
+      return float ? `is_nan(${x})` : "false";
+    case "isinf":
+      return float ? `is_inf(${x})` : "false";
+    case "not":
+      return `!(${x})`;
+    case "add":
+      return `${x} + ${y}`;
+    case "sub":
+      return `${x} - ${y}`;
+    case "mul":
+      return `${x} * ${y}`;
+    case "div":
+      return float ? `${x} / ${y}` : `div_${from}(${x}, ${y})`;
+    case "pow":
+      return `pow_of(${x}, ${y})`;
+    case "maximum":
+      return float ? `max_nan(${x}, ${y})` : `max(${x}, ${y})`;
+    case "minimum":
+      return float ? `min_nan(${x}, ${y})` : `min(${x}, ${y})`;
+    case "fmod":
+      return float ? `fmod_of(${x}, ${y})` : `mod_${from}(${x}, ${y})`;
+    case "atan2":
+      return `atan2_of(${x}, ${y})`;
+    case "and":
+      return from === "bool" ? `${x} && ${y}` : `${x} & ${y}`;
+    case "or":
+      return from === "bool" ? `${x} || ${y}` : `${x} | ${y}`;
+    case "xor":
+      return from === "bool" ? `${x} != ${y}` : `${x} ^ ${y}`;
+    case "shl":
+      return `${x} << (u32(${y}) & 31u)`;
+    case "shr":
+      return `${x} >> (u32(${y}) & 31u)`;
+    case "eq":
+      return `${x} == ${y}`;
+    case "ne":
+      return float ? `!(${x} == ${y})` : `${x} != ${y}`;
+    case "lt":
+      return from === "bool" ? `!${x} && ${y}` : `${x} < ${y}`;
+    case "le":
+      return from === "bool" ? `!${x} || ${y}` : `${x} <= ${y}`;
+    case "where":
+      return `select(${z}, ${y}, ${x})`;
+    case "cast":
+      return cast(x, from, type);
+    default:
+      throw new Error(`no WGSL for the primitive ${op}`);
+  }
+}
+
+function cast(x: string, from: ScalarType, to: ScalarType): string {
+  if (from === to) return x;
+  if (to === "bool") return `${x} != ${zero(from)}`;
+  if (from === "bool") return `select(${literal(0, to)}, ${literal(1, to)}, ${x})`;
+  return `${to}(${x})`;
+}

@@ -1,0 +1,10 @@
+// Elementwise: one invocation an output element.
+
+/*{declarations}*/
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let o = i32(id.x + id.y * groups.x * 64u);
+  if (o >= /*{size}*/) { return; }
+  /*{output}*/
+}

@@ -1,0 +1,169 @@
+/**
+ * The tape: what was computed from what.
+ *
+ * Whenever `bind` records an operation and some input requires a gradient, the tape notes a *node*: the primitive, the
+ * nodes of its inputs (its *parents*), and those values that its derivatives will read (the *saved* ones). Tensors
+ * that a user asked gradients for stand on *leaves*. Nothing is linked forwards; a tensor points at its node
+ * (`Tensor._link`), a node at its parents, and a gradient is a walk from a result backwards (see walk.ts).
+ *
+ * Memory is counted, not collected. A node lives while a tensor handle or a child node points at it. When the last one
+ * lets go, it drops its saved values and lets go of its parents in turn. A saved output is held as a value,
+ * not as a handle, so a node never holds itself.
+ */
+import { type Attrs, GradError, isFloat, onBind, type Primitive, type Shape, Tensor, type TapeLink } from "@loopgrad/tensor";
+import type { DType, Device } from "@loopgrad/tensor";
+import { isGradEnabled } from "./mode.ts";
+import { OUTPUT, RULES } from "./rules/index.ts";
+import { type Sources, sourcesOf } from "./sources.ts";
+
+export type Value = Tensor["_value"];
+
+/** Called with a gradient on its way; what it returns replaces it. */
+export type Hook = (grad: Tensor) => Tensor | undefined | void;
+
+const NO_PARENTS: readonly (Node | null)[] = [];
+
+let sequence = 0;
+
+/** A place on the tape. */
+export class Node implements TapeLink {
+  /** Handles and child nodes that point here. */
+  refs = 0;
+  /** Increases from parent to child: descending order is an order in which to walk back. */
+  readonly seq = ++sequence;
+  hooks: Hook[] | null = null;
+  /** The handle that wants the gradient of `backward()` in its `grad`; set for leaves and by `retainGrad()`. */
+  owner: Tensor | null = null;
+  /** Whether gradients are asked for here; see sources.ts. */
+  isSource = false;
+
+  /** @internal The walk that last came by, and the node's number in it. */
+  walk = 0;
+  /** @internal */ index = 0;
+
+  constructor(
+    /** null for a leaf. */
+    readonly primitive: Primitive | null,
+    readonly attrs: Attrs,
+    /** For each input where it was made; null where no gradient flows. */
+    readonly parents: readonly (Node | null)[],
+    /** The values that derivatives read: by input, the output's last. Each is pinned, so that a flush stores it. */
+    public saved: (Value | null)[] | null,
+    readonly shape: Shape,
+    readonly dtype: DType,
+    readonly device: Device,
+    public sources: Sources | null,
+  ) {}
+
+  retain(): void {
+    this.refs++;
+  }
+
+  /** One pointer less. At none the node, and all that only it held, is given back; without recursion. */
+  release(): void {
+    if (--this.refs > 0) return;
+    const stack: Node[] = [this];
+    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+      node.free();
+      for (const parent of node.parents) if (parent !== null && --parent.refs === 0) stack.push(parent);
+    }
+  }
+
+  /** Lets go of the saved values: the graph was walked, and is not needed again. */
+  free(): void {
+    const { saved } = this;
+    this.saved = null;
+    if (saved !== null) for (const value of saved) if (value !== null) value.device.unpinned(value);
+  }
+
+  /** Makes this a place at which gradients are asked for. */
+  markSource(): void {
+    if (this.isSource) return;
+    this.isSource = true;
+    const own = sourcesOf(this.seq);
+    this.sources = this.sources === null ? own : this.sources.union(own);
+  }
+
+  toString(): string {
+    return `${this.primitive?.name ?? "leaf"} [${this.shape.join(", ")}]`;
+  }
+}
+
+/** A node without parents: a tensor that a user asked gradients for. Its handle may be rebound to another value. */
+export class Leaf extends Node {
+  /** `Tensor._rebind` looks for this. */
+  readonly leaf = true;
+
+  constructor(tensor: Tensor) {
+    super(null, [], NO_PARENTS, null, tensor.shape, tensor.dtype, tensor.device, null);
+    this.owner = tensor;
+    this.markSource();
+  }
+}
+
+/** Where the tensor was made; null if no gradient flows through it. */
+export const nodeOf = (tensor: Tensor): Node | null => (tensor._standIn ?? tensor)._link as Node | null;
+
+/** Puts a handle at a place on the tape. */
+export function attach(tensor: Tensor, node: Node): void {
+  tensor._link = node;
+  node.refs++;
+}
+
+/** The listener: notes one operation. */
+function note(primitive: Primitive, inputs: readonly Tensor[], attrs: Attrs, output: Tensor): void {
+  const count = inputs.length;
+  let first = 0;
+  while (first < count && inputs[first]._link === null) first++;
+  if (first === count || !isGradEnabled() || !isFloat(output.dtype)) return;
+
+  const derivatives = RULES[primitive.code];
+  const parents = new Array<Node | null>(count);
+  let sources: Sources | null = null;
+  let reads = 0;
+  for (let i = 0; i < count; i++) {
+    const parent = inputs[i]._link as Node | null;
+    parents[i] = parent;
+    if (parent === null) continue;
+    parent.refs++;
+    sources = sources === null ? parent.sources : sources.union(parent.sources as Sources);
+    const derivative = derivatives?.[i];
+    if (derivative !== undefined && derivative !== null) reads |= derivative.reads;
+  }
+  const value = output._value;
+  let saved: (Value | null)[] | null = null;
+  if (reads !== 0) {
+    saved = new Array<Value | null>(count + 1);
+    for (let i = 0; i < count; i++) saved[i] = (reads & (1 << i)) !== 0 ? pin(inputs[i]._value) : null;
+    saved[count] = (reads & OUTPUT) !== 0 ? pin(value) : null;
+  }
+  attach(output, new Node(primitive, attrs, parents, saved, value.shape, value.dtype, value.device, sources));
+}
+
+function pin(value: Value): Value {
+  value.pins++;
+  return value;
+}
+
+const before = onBind((primitive, inputs, attrs, output) => {
+  before?.(primitive, inputs, attrs, output);
+  note(primitive, inputs, attrs, output);
+});
+
+/** Implements `Tensor.requiresGrad_`. */
+export function setRequiresGrad(tensor: Tensor, requires: boolean): void {
+  const node = tensor._link as Node | null;
+  if (requires) {
+    if (!isFloat(tensor.dtype)) {
+      throw new GradError(`requiresGrad_: the tensor is ${tensor.dtype}: only float tensors have gradients; cast it first`);
+    }
+    tensor._live();
+    if (node === null) attach(tensor, new Leaf(tensor));
+  } else if (node !== null) {
+    if (!(node instanceof Leaf)) {
+      throw new GradError("requiresGrad_(false): the tensor was computed on the tape; detach() gives one that was not");
+    }
+    tensor._link = null;
+    node.release();
+  }
+}

@@ -1,0 +1,305 @@
+/**
+ * The walk: from results back to where gradients were asked for.
+ *
+ * It has two passes over the tape, neither of them recursive. The first finds the nodes that stand between the results
+ * and the *wanted* nodes. The second visits these in descending order of their numbers, so that a node is
+ * reached only when everything computed from it has given its share: it adds up the shares (the node's
+ * *cotangent*), shows the sum to hooks, and lets the primitive's rule turn it into shares for the node's parents.
+ *
+ * Where to look: a node is worth visiting only if a wanted one can lie behind it. For wanted sources its source set
+ * says so. For wanted nodes in the middle of a graph (fast weights: the results of an earlier step) their number
+ * does: nothing older than the oldest of them is looked at. So the cost of a gradient depends on the part of the
+ * graph between results and wanted nodes, not on the length of the history before them.
+ *
+ * What a rule makes on its way is released when the rule ends, a cotangent when its node was visited. Hooks run in
+ * the caller's scope.
+ */
+import { add, bind, GradError, type Primitive, reshapeP, sameShape, scope, type Shape, sumP, Tensor } from "@loopgrad/tensor";
+import { within } from "./mode.ts";
+import { OUTPUT, RULES } from "./rules/index.ts";
+import type { Sources } from "./sources.ts";
+import { attach, type Hook, type Node, nodeOf, type Value } from "./tape.ts";
+
+/** Counts since the program started, for tests of a walk's extent. */
+export const walkCounts = {
+  walks: 0,
+  /** Nodes that first passes looked at. */
+  visited: 0,
+  /** Rules that second passes ran. */
+  applied: 0,
+};
+
+export interface WalkOptions {
+  /** Put the gradients' own computation on the tape. */
+  readonly createGraph: boolean;
+  /** Leave saved values in place for another walk. */
+  readonly retainGraph: boolean;
+}
+
+/** A result, and the cotangent that it starts with. */
+export interface Seed {
+  readonly node: Node;
+  readonly cotangent: Tensor;
+}
+
+/**
+ * Cotangents of the wanted nodes, in their order; null for one that the results don't depend on. They are fresh handles
+ * in the current scope.
+ */
+export function walk(seeds: readonly Seed[], wanted: readonly Node[], options: WalkOptions): (Tensor | null)[] {
+  const route = survey(seeds, new Aim(wanted));
+  const captured = within(options.createGraph, () => unwind(route, options));
+  return wanted.map((node) => {
+    const place = route.wanted.get(node);
+    const cotangent = place === undefined ? undefined : captured.get(place);
+    return cotangent === undefined ? null : handleOf(cotangent, options.createGraph);
+  });
+}
+
+/** Like `walk`, for every leaf below the results and every node with an owner (see `retainGrad`). */
+export function walkToOwners(seeds: readonly Seed[], options: WalkOptions): [Node, Tensor][] {
+  const route = survey(seeds, null);
+  const captured = within(options.createGraph, () => unwind(route, options));
+  return [...captured].map(([at, cotangent]) => [route.nodes[at], cotangent]);
+}
+
+// ---- the first pass ---------------------------------------------------------------------------------------------
+
+/** What a walk looks for, and the questions it puts to a node. Answers are kept with the source sets. */
+class Aim {
+  readonly #id = ++aims;
+  readonly #wanted: Set<Node>;
+  /** Numbers of the wanted sources. */
+  readonly #sources: readonly number[];
+  /** Of the wanted nodes that are no sources: the number of the oldest, and their source sets. */
+  readonly #floor: number;
+  readonly #inner: ReadonlySet<Sources>;
+
+  constructor(wanted: readonly Node[]) {
+    this.#wanted = new Set(wanted);
+    const nodes = [...this.#wanted];
+    this.#sources = nodes.filter((node) => node.isSource).map((node) => node.seq);
+    const inner = nodes.filter((node) => !node.isSource);
+    this.#floor = inner.reduce((least, node) => Math.min(least, node.seq), Number.POSITIVE_INFINITY);
+    this.#inner = new Set(inner.map((node) => node.sources as Sources));
+  }
+
+  wants(node: Node): boolean {
+    return this.#wanted.has(node);
+  }
+
+  /** Whether a wanted node, other than this one, can lie behind it. */
+  liesBehind(node: Node): boolean {
+    const sources = node.sources as Sources;
+    if (sources.askedBy !== this.#id) this.#ask(sources);
+    const itself = node.isSource && this.#wanted.has(node) ? 1 : 0;
+    return sources.wanted > itself || (sources.coversInner && node.seq > this.#floor);
+  }
+
+  #ask(sources: Sources): void {
+    sources.askedBy = this.#id;
+    sources.wanted = 0;
+    for (const id of this.#sources) if (sources.has(id)) sources.wanted++;
+    sources.coversInner = false;
+    for (const inner of this.#inner) if (sources.includes(inner)) sources.coversInner = true;
+  }
+}
+
+let aims = 0;
+
+/** What the first pass found: the nodes that lead to wanted ones, parents before children. */
+interface Route {
+  readonly nodes: readonly Node[];
+  /** For each node the positions of its parents in `nodes`, −1 for one that leads nowhere. */
+  readonly edges: readonly (readonly number[])[];
+  /** Position of each seed, −1 if it leads nowhere. */
+  readonly seeds: readonly (readonly [place: number, cotangent: Tensor])[];
+  /** Wanted nodes that can be reached, with their positions. */
+  readonly wanted: ReadonlyMap<Node, number>;
+}
+
+/** @param aim null: every leaf and every node with an owner is wanted */
+function survey(seeds: readonly Seed[], aim: Aim | null): Route {
+  const mark = ++walkCounts.walks;
+  const seen: Node[] = [];
+  const stack: Node[] = [];
+  const meet = (node: Node): void => {
+    if (node.walk === mark) return;
+    node.walk = mark;
+    stack.push(node);
+  };
+  for (const { node } of seeds) meet(node);
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    seen.push(node);
+    if (aim !== null && !aim.liesBehind(node)) continue;
+    for (const parent of node.parents) {
+      if (parent !== null && (aim === null || aim.wants(parent) || aim.liesBehind(parent))) meet(parent);
+    }
+  }
+  walkCounts.visited += seen.length;
+  seen.sort((a, b) => a.seq - b.seq);
+
+  const nodes: Node[] = [];
+  const edges: (readonly number[])[] = [];
+  const wanted = new Map<Node, number>();
+  for (const node of seen) {
+    const parents = node.parents.map((parent) => (parent !== null && parent.walk === mark ? parent.index : -1));
+    const leads = parents.some((place) => place >= 0);
+    const isWanted = aim === null ? node.owner !== null : aim.wants(node);
+    node.index = leads || isWanted ? nodes.length : -1;
+    if (node.index < 0) continue;
+    if (isWanted) wanted.set(node, node.index);
+    nodes.push(node);
+    edges.push(leads ? parents : NONE);
+  }
+  return { nodes, edges, wanted, seeds: seeds.map(({ node, cotangent }) => [node.index, cotangent]) };
+}
+
+const NONE: readonly number[] = [];
+
+// ---- the second pass --------------------------------------------------------------------------------------------
+
+/** Returns the cotangents of the wanted nodes by position, as handles in the current scope. */
+function unwind({ nodes, edges, wanted, seeds }: Route, { createGraph, retainGraph }: WalkOptions): Map<number, Tensor> {
+  const capture = new Set(wanted.values());
+  const captured = new Map<number, Tensor>();
+  const cotangents = new Cotangents(nodes.length);
+  try {
+    for (const [place, cotangent] of seeds) if (place >= 0) cotangents.add(place, cotangent);
+    for (let i = nodes.length - 1; i >= 0; i--) {
+      const node = nodes[i];
+      const parents = edges[i];
+      let g = cotangents.take(i);
+      if (g === null) continue;
+      if (node.hooks !== null) g = runHooks(node, node.hooks, g, createGraph);
+      if (capture.has(i)) captured.set(i, handleOf(g, createGraph));
+      if (parents.length > 0) {
+        const inside = scope();
+        applyRule(node, g, parents, createGraph, cotangents);
+        inside.end();
+        if (!retainGraph) node.free();
+      }
+      g._release();
+    }
+  } finally {
+    cotangents.release();
+  }
+  return captured;
+}
+
+/** The sums so far, by position. The walk holds them by handles of its own, outside every scope. */
+class Cotangents {
+  readonly #sums: (Tensor | null)[];
+
+  constructor(count: number) {
+    this.#sums = new Array<Tensor | null>(count).fill(null);
+  }
+
+  add(place: number, share: Tensor): void {
+    const sum = this.#sums[place];
+    if (sum === null) {
+      this.#sums[place] = share._share();
+      return;
+    }
+    const inside = scope();
+    this.#sums[place] = add(sum, share)._share();
+    inside.end();
+    sum._release();
+  }
+
+  /** Hands over the sum at a position. */
+  take(place: number): Tensor | null {
+    const sum = this.#sums[place];
+    this.#sums[place] = null;
+    return sum;
+  }
+
+  release(): void {
+    for (const sum of this.#sums) sum?._release();
+  }
+}
+
+/** Gives each parent that leads somewhere its share of a node's cotangent. */
+function applyRule(
+  node: Node,
+  g: Tensor,
+  places: readonly number[],
+  createGraph: boolean,
+  cotangents: Cotangents,
+): void {
+  const primitive = node.primitive as Primitive;
+  const derivatives = RULES[primitive.code];
+  if (derivatives === undefined) throw new GradError(`${primitive.name} has no derivative rule`);
+  const { parents, saved, attrs } = node;
+  const count = parents.length;
+  walkCounts.applied++;
+
+  let reads = 0;
+  for (let i = 0; i < count; i++) if (places[i] >= 0) reads |= derivatives[i]?.reads ?? 0;
+  if (reads !== 0 && saved === null) throw freedError(primitive);
+
+  // A saved value comes back as a handle at the place on the tape where it was made.
+  const operand = (i: number, bit: number, made: Node | null): Tensor => {
+    if ((reads & bit) === 0) return NOT_SAVED;
+    const tensor = new Tensor((saved as Value[])[i]);
+    if (createGraph && made !== null) attach(tensor, made);
+    return tensor;
+  };
+  const a = operand(0, 1, parents[0]);
+  const b = operand(1, 2, parents[1]);
+  const c = operand(2, 4, parents[2]);
+  const y = operand(count, OUTPUT, node);
+
+  for (let i = 0; i < count; i++) {
+    const parent = parents[i];
+    const derivative = derivatives[i];
+    if (places[i] < 0 || parent === null || derivative === null) continue;
+    const share = derivative.apply(g, { x: a, a, b, c, y, attrs, shape: parent.shape, dtype: parent.dtype });
+    cotangents.add(places[i], sumTo(share, parent.shape));
+  }
+}
+
+/** What a derivative gets for an operand that it did not declare to read. */
+const NOT_SAVED = undefined as unknown as Tensor;
+
+const freedError = (primitive: Primitive): GradError =>
+  new GradError(
+    `a second walk through ${primitive.name}: its saved tensors were freed by the first; ` +
+      "pass { retainGraph: true } to all but the last backward() or grad() through a graph",
+  );
+
+/** Sums over the axes along which a tensor of `shape` was repeated to give this one: the adjoint of broadcasting. */
+function sumTo(g: Tensor, shape: Shape): Tensor {
+  const from = g.shape;
+  const extra = from.length - shape.length;
+  if (extra === 0 && sameShape(from, shape)) return g;
+  const axes: number[] = [];
+  for (let i = 0; i < from.length; i++) if (i < extra || (shape[i - extra] === 1 && from[i] !== 1)) axes.push(i);
+  const sum = axes.length > 0 ? bind(sumP, [g], axes) : g;
+  return extra > 0 ? bind(reshapeP, [sum], shape) : sum;
+}
+
+/** Shows a gradient to the hooks, as a handle in the caller's scope. Takes over `g`, and hands over what it returns. */
+function runHooks(node: Node, hooks: readonly Hook[], g: Tensor, createGraph: boolean): Tensor {
+  let grad = g;
+  for (const hook of [...hooks]) {
+    const replaced = hook(handleOf(grad, createGraph));
+    if (replaced === undefined || replaced === null) continue;
+    if (!(replaced instanceof Tensor) || !sameShape(replaced.shape, node.shape) || replaced.dtype !== node.dtype) {
+      throw new GradError(
+        `a hook returned ${replaced} for the gradient of ${node}: shape and dtype must stay; return nothing to keep it`,
+      );
+    }
+    grad._release();
+    grad = replaced._share();
+  }
+  return grad;
+}
+
+/** Another handle for a tensor, in the current scope; at its place on the tape, if that is wanted. */
+function handleOf(tensor: Tensor, onTape: boolean): Tensor {
+  const handle = new Tensor(tensor._live());
+  const node = nodeOf(tensor);
+  if (onTape && node !== null) attach(handle, node);
+  return handle;
+}

@@ -1,0 +1,115 @@
+/**
+ * Functional calls: a module run with other tensors in place of its parameters and buffers.
+ *
+ * For the length of a synchronous call each slot has a *stand-in*; `bind` sees the stand-in wherever the slot is
+ * used, so any entry point works: the root, a submodule called directly, a method of the user's. The module
+ * itself never changes: a buffer assigned during the call rebinds its stand-in, and the caller gets the result.
+ */
+import { ArgumentError, LoopgradError, type Tensor } from "@loopgrad/tensor";
+import type { Module } from "./module.ts";
+import { checkFits, type Slot } from "./slot.ts";
+
+/** Tensors by name (as in `namedParameters`, `namedBuffers`), or in that order. */
+export type Tensors = Readonly<Record<string, Tensor>> | readonly Tensor[];
+
+/** What the module's slots stand for; its own values where left out. */
+export interface FunctionalState {
+  params?: Tensors;
+  buffers?: Tensors;
+}
+
+/**
+ * The module's output with other parameters and buffers. The module is not changed: buffers that its forward
+ * assigns (running statistics) are dropped; {@link substitute} returns them.
+ *
+ * @param state  all parameters and/or all buffers, by name or in order; a shared one once
+ * @returns      what `module.forward(...args)` returns
+ * @throws       ArgumentError for missing or unknown names, ShapeError for a wrong shape
+ * @see          torch.func.functional_call
+ * @example      const loss = functionalCall(model, { params: fast }, x).sub(y).square().mean();
+ */
+export function functionalCall<M extends Module>(
+  module: M,
+  state: FunctionalState,
+  ...args: Parameters<M["forward"]>
+): ReturnType<M["forward"]> {
+  return substitute(module, state, (m) => m.forward(...args) as ReturnType<M["forward"]>).output;
+}
+
+/**
+ * Runs any synchronous function of a module with other parameters and buffers, and returns the buffers it left.
+ *
+ * @example  const { output, buffers } = substitute(model, { params, buffers }, (m) => m.encoder.forward(x));
+ */
+export function substitute<M extends Module, T>(
+  module: M,
+  state: FunctionalState,
+  fn: (module: M) => T,
+): { output: T; buffers: Record<string, Tensor> } {
+  const namedBuffers = module.namedBuffers();
+  const buffers = namedBuffers.map(([, buffer]) => buffer);
+  const slots: Slot[] = [...buffers];
+  const tensors = state.buffers === undefined ? [...buffers] : inOrder("buffers", namedBuffers, state.buffers);
+  if (state.params !== undefined) {
+    const named = module.namedParameters();
+    tensors.push(...inOrder("params", named, state.params));
+    for (const [, parameter] of named) slots.push(parameter);
+  }
+  for (let i = 0; i < slots.length; i++) checkFits("functionalCall", slots[i], tensors[i]);
+  const after: Record<string, Tensor> = {};
+  const output = withStandIns(slots, tensors, () => {
+    const result = fn(module);
+    for (const [name, buffer] of namedBuffers) after[name] = buffer._standIn as Tensor;
+    return result;
+  });
+  return { output, buffers: after };
+}
+
+/** The given tensors in the order of the module's slots. */
+function inOrder(what: "params" | "buffers", named: readonly (readonly [string, Slot])[], given: Tensors): Tensor[] {
+  if (Array.isArray(given)) {
+    if (given.length !== named.length) {
+      throw new ArgumentError(`functionalCall: ${given.length} ${what} were given, the module has ${named.length}`);
+    }
+    return [...given];
+  }
+  const byName = given as Readonly<Record<string, Tensor>>;
+  const known = new Set(named.map(([name]) => name));
+  const unknown = Object.keys(byName).filter((name) => !known.has(name));
+  const missing = [...known].filter((name) => byName[name] === undefined);
+  if (unknown.length > 0 || missing.length > 0) {
+    throw new ArgumentError(
+      `functionalCall: ${what}: missing: ${missing.join(", ") || "none"}; unknown: ${unknown.join(", ") || "none"}`,
+    );
+  }
+  return named.map(([name]) => byName[name]);
+}
+
+/**
+ * Runs a synchronous function while slots stand for tensors. Calls may nest; an error restores what was before.
+ *
+ * @internal
+ */
+export function withStandIns<T>(slots: readonly Slot[], tensors: readonly Tensor[], fn: () => T): T {
+  const count = slots.length;
+  const before = new Array<Tensor | null>(count);
+  const resolved = new Array<Tensor>(count);
+  for (let i = 0; i < count; i++) {
+    before[i] = slots[i]._standIn;
+    resolved[i] = tensors[i]._standIn ?? tensors[i];
+  }
+  for (let i = 0; i < count; i++) slots[i]._standIn = resolved[i];
+  try {
+    const result = fn();
+    if (result instanceof Promise) {
+      result.catch(() => {});
+      throw new LoopgradError(
+        "functionalCall: the function is async, but slots stand for other tensors only until it first waits; " +
+          "compute synchronously and await the result's data() outside",
+      );
+    }
+    return result;
+  } finally {
+    for (let i = 0; i < count; i++) slots[i]._standIn = before[i];
+  }
+}

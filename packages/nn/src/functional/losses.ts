@@ -1,0 +1,272 @@
+/**
+ * Losses. Each takes a *reduction*: "mean" and "sum" over all elements (over the batch, for losses of class
+ * indices), or "none".
+ *
+ * Class indices select by a mask that compares the target with 0, 1, …, C − 1: no gather, so the derivative is no
+ * scatter, and all of it fuses with the softmax. An index out of range matches no class. Where the target's
+ * elements are still on the host (a tensor just made from numbers) that is an error; on the device it cannot be
+ * seen without a read, and such a sample then counts as if its loss were 0.
+ */
+import {
+  ArgumentError,
+  arange,
+  DTypeError,
+  isFloat,
+  numel,
+  type Shape,
+  ShapeError,
+  sameShape,
+  show,
+  type Tensor,
+  where,
+} from "@loopgrad/tensor";
+
+export type Reduction = "mean" | "sum" | "none";
+
+/** How a loss is reduced. */
+export interface ReductionOptions {
+  /** Default "mean". */
+  reduction?: Reduction;
+}
+
+function reduce(op: string, loss: Tensor, reduction: Reduction = "mean"): Tensor {
+  switch (reduction) {
+    case "mean":
+      return loss.mean();
+    case "sum":
+      return loss.sum();
+    case "none":
+      return loss;
+    default:
+      reduction satisfies never;
+      throw new ArgumentError(`${op}: reduction ${String(reduction)}: wanted "mean", "sum" or "none"`);
+  }
+}
+
+function checkSame(op: string, input: Tensor, target: Tensor): void {
+  if (!sameShape(input.shape, target.shape)) {
+    throw new ShapeError(`${op}: input ${show(input.shape)} and target ${show(target.shape)} differ; reshape one of them`);
+  }
+}
+
+/**
+ * Squared error (x − y)².
+ *
+ * @param input   float, any shape
+ * @param target  float, the same shape
+ * @returns       scalar, or the input's shape for "none"
+ * @throws        ShapeError if the shapes differ: broadcasting here is nearly always a mistake
+ * @see           torch.nn.functional.mse_loss
+ */
+export function mseLoss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
+  checkSame("mseLoss", input, target);
+  return reduce("mseLoss", input.sub(target).square(), options.reduction);
+}
+
+/** Absolute error |x − y|. @see torch.nn.functional.l1_loss */
+export function l1Loss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
+  checkSame("l1Loss", input, target);
+  return reduce("l1Loss", input.sub(target).abs(), options.reduction);
+}
+
+/** d²/2β for d = |x − y| < β, d − β/2 beyond. `beta` defaults to 1. @see torch.nn.functional.smooth_l1_loss */
+export function smoothL1Loss(input: Tensor, target: Tensor, options: ReductionOptions & { beta?: number } = {}): Tensor {
+  checkSame("smoothL1Loss", input, target);
+  const { beta = 1 } = options;
+  if (beta < 0) throw new ArgumentError(`smoothL1Loss: beta is ${beta}, wanted >= 0`);
+  if (beta === 0) return l1Loss(input, target, options);
+  const d = input.sub(target).abs();
+  return reduce("smoothL1Loss", where(d.lt(beta), d.square().mul(0.5 / beta), d.sub(0.5 * beta)), options.reduction);
+}
+
+/** d²/2 for d = |x − y| <= δ, δ(d − δ/2) beyond. `delta` defaults to 1. @see torch.nn.functional.huber_loss */
+export function huberLoss(input: Tensor, target: Tensor, options: ReductionOptions & { delta?: number } = {}): Tensor {
+  checkSame("huberLoss", input, target);
+  const { delta = 1 } = options;
+  if (!(delta > 0)) throw new ArgumentError(`huberLoss: delta is ${delta}, wanted > 0`);
+  const d = input.sub(target).abs();
+  return reduce("huberLoss", where(d.le(delta), d.square().mul(0.5), d.sub(0.5 * delta).mul(delta)), options.reduction);
+}
+
+/**
+ * −(y log σ(x) + (1 − y) log(1 − σ(x))), computed from logits without overflow.
+ *
+ * @param input    logits, any shape
+ * @param target   probabilities in [0, 1], the same shape
+ * @param options  `weight` scales elements, `posWeight` the positive term; both broadcast
+ * @see            torch.nn.functional.binary_cross_entropy_with_logits
+ */
+export function binaryCrossEntropyWithLogits(
+  input: Tensor,
+  target: Tensor,
+  options: ReductionOptions & { weight?: Tensor; posWeight?: Tensor } = {},
+): Tensor {
+  checkSame("binaryCrossEntropyWithLogits", input, target);
+  const { weight, posWeight } = options;
+  // softplus(x) − xy; a positive weight w scales the y term: (1 − y)x + (1 + (w − 1)y) softplus(−x).
+  let loss =
+    posWeight === undefined
+      ? input.softplus().sub(input.mul(target))
+      : target.neg().add(1).mul(input).add(posWeight.sub(1).mul(target).add(1).mul(input.neg().softplus()));
+  if (weight !== undefined) loss = loss.mul(weight);
+  return reduce("binaryCrossEntropyWithLogits", loss, options.reduction);
+}
+
+/** As torch clamps logarithms of probabilities. */
+const LOG_FLOOR = -100;
+
+/** −(y log x + (1 − y) log(1 − x)) of probabilities x; logarithms are at least −100. @see torch.nn.functional.binary_cross_entropy */
+export function binaryCrossEntropy(
+  input: Tensor,
+  target: Tensor,
+  options: ReductionOptions & { weight?: Tensor } = {},
+): Tensor {
+  checkSame("binaryCrossEntropy", input, target);
+  const logP = input.log().maximum(LOG_FLOOR);
+  const logQ = input.neg().log1p().maximum(LOG_FLOOR);
+  let loss = logP.sub(logQ).mul(target).add(logQ).neg();
+  if (options.weight !== undefined) loss = loss.mul(options.weight);
+  return reduce("binaryCrossEntropy", loss, options.reduction);
+}
+
+/**
+ * Kullback-Leibler divergence y (log y − x), with x log-probabilities and 0 log 0 = 0.
+ *
+ * @param options  `logTarget`: y is given as log y; reduction may also be "batchmean", the divergence itself
+ * @see            torch.nn.functional.kl_div
+ */
+export function klDiv(
+  input: Tensor,
+  target: Tensor,
+  options: { reduction?: Reduction | "batchmean"; logTarget?: boolean } = {},
+): Tensor {
+  checkSame("klDiv", input, target);
+  const { reduction = "mean", logTarget = false } = options;
+  const loss = logTarget
+    ? target.exp().mul(target.sub(input))
+    : where(target.gt(0), target.mul(where(target.gt(0), target, 1).log().sub(input)), 0);
+  if (reduction === "batchmean") return loss.sum().div(input.shape[0]);
+  return reduce("klDiv", loss, reduction);
+}
+
+/** Options of the losses of class indices. */
+export interface ClassOptions extends ReductionOptions {
+  /** float [C]: each class's weight; the mean divides by the sum of the targets' weights. */
+  weight?: Tensor;
+  /** Samples whose target is this index count for nothing. Default: none (torch's −100 has to be given). */
+  ignoreIndex?: number;
+}
+
+/**
+ * Negative log-likelihood −w[y] · x[y].
+ *
+ * @param input   log-probabilities, [C], [N, C] or [N, C, d1, …]
+ * @param target  int32 class indices in [0, C): [], [N] or [N, d1, …]
+ * @returns       scalar, or the target's shape for "none"
+ * @throws        ArgumentError for an index out of range, where the target's elements are still on the host
+ * @see           torch.nn.functional.nll_loss
+ */
+export function nllLoss(input: Tensor, target: Tensor, options: ClassOptions = {}): Tensor {
+  return classLoss("nllLoss", input, target, { ...options, labelSmoothing: 0 });
+}
+
+/**
+ * Cross-entropy between logits and class indices, or class probabilities.
+ *
+ * @param input    logits, [C], [N, C] or [N, C, d1, …]: unnormalised log-probabilities
+ * @param target   int32 class indices in [0, C): [], [N] or [N, d1, …]; or float probabilities of the input's shape
+ * @param options  `labelSmoothing` in [0, 1] mixes the target with the uniform distribution
+ * @returns        scalar for "mean" and "sum", the target's shape without classes for "none"; in nats
+ * @throws         ShapeError if the batch or trailing dimensions differ
+ * @throws         ArgumentError for an index out of range, where the target's elements are still on the host
+ * @see            torch.nn.functional.cross_entropy
+ * @example        const loss = crossEntropy(model.forward(x), y, { labelSmoothing: 0.1 });
+ */
+export function crossEntropy(
+  input: Tensor,
+  target: Tensor,
+  options: ClassOptions & { labelSmoothing?: number } = {},
+): Tensor {
+  const { labelSmoothing = 0 } = options;
+  if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
+    throw new ArgumentError(`crossEntropy: labelSmoothing is ${labelSmoothing}, wanted a number in [0, 1]`);
+  }
+  const logP = input.logSoftmax(classAxis(input));
+  const settings = { ...options, labelSmoothing };
+  return isFloat(target.dtype) ? probabilityLoss(logP, target, settings) : classLoss("crossEntropy", logP, target, settings);
+}
+
+type Settings = ClassOptions & { labelSmoothing: number };
+
+const classAxis = (input: Tensor): number => (input.rank === 1 ? 0 : 1);
+
+/** [C] as [C, 1, …], to broadcast along the class axis of an input. */
+const alongClasses = (perClass: Tensor, input: Tensor): Tensor =>
+  perClass.reshape([perClass.size, ...new Array<number>(Math.max(input.rank - 2, 0)).fill(1)]);
+
+/** Loss of log-probabilities and class indices. */
+function classLoss(op: string, logP: Tensor, target: Tensor, settings: Settings): Tensor {
+  const { weight, ignoreIndex, labelSmoothing, reduction } = settings;
+  const axis = classAxis(logP);
+  const classes = logP.shape[axis];
+  checkIndices(op, logP, target, classes, ignoreIndex);
+  checkWeight(op, weight, classes);
+  const index = alongClasses(arange(classes, { dtype: "int32", device: logP.device }), logP);
+  const here = target.unsqueeze(axis).eq(index);
+  const counted = ignoreIndex === undefined ? null : target.ne(ignoreIndex);
+  // What each class adds: its target's own log-probability, and with smoothing a share of all.
+  const scaled = weight === undefined ? logP : logP.mul(alongClasses(weight, logP));
+  let share = where(here, labelSmoothing === 0 ? scaled : scaled.mul(1 - labelSmoothing), 0);
+  if (labelSmoothing > 0) share = share.add(scaled.mul(labelSmoothing / classes));
+  if (counted !== null) share = where(counted.unsqueeze(axis), share, 0);
+  if (reduction === "none") return share.sum(axis).neg();
+  const total = share.sum();
+  if (reduction === "sum") return total.neg();
+  if (reduction !== undefined && reduction !== "mean") return reduce(op, total, reduction);
+  if (weight === undefined && counted === null) return total.mul(-1 / numel(target.shape));
+  return total.neg().div(countedWeight(logP, here, weight, counted));
+}
+
+/** The divisor of the mean: the number, or the weight, of the samples that count. */
+function countedWeight(logP: Tensor, here: Tensor, weight: Tensor | undefined, counted: Tensor | null): Tensor {
+  if (weight === undefined) return (counted as Tensor).to(logP.dtype).sum();
+  const perSample = where(here, alongClasses(weight, logP), 0);
+  return (counted === null ? perSample : where(counted.unsqueeze(classAxis(logP)), perSample, 0)).sum();
+}
+
+/** −Σ w q log p of class probabilities q. */
+function probabilityLoss(logP: Tensor, target: Tensor, settings: Settings): Tensor {
+  const { weight, ignoreIndex, labelSmoothing, reduction = "mean" } = settings;
+  const op = "crossEntropy";
+  checkSame(op, logP, target);
+  if (ignoreIndex !== undefined) throw new ArgumentError(`${op}: ignoreIndex needs class indices, the target is probabilities`);
+  const axis = classAxis(logP);
+  const classes = logP.shape[axis];
+  checkWeight(op, weight, classes);
+  const smooth = labelSmoothing === 0 ? target : target.mul(1 - labelSmoothing).add(labelSmoothing / classes);
+  const scaled = weight === undefined ? logP : logP.mul(alongClasses(weight, logP));
+  const terms = scaled.mul(smooth);
+  if (reduction === "mean") return terms.sum().mul(-classes / numel(logP.shape));
+  return reduce(op, terms.sum(axis).neg(), reduction);
+}
+
+function checkIndices(op: string, input: Tensor, target: Tensor, classes: number, ignoreIndex: number | undefined): void {
+  if (target.dtype !== "int32") throw new DTypeError(`${op}: the target is ${target.dtype}, wanted int32 class indices`);
+  const wanted: Shape = input.rank === 1 ? [] : [input.shape[0], ...input.shape.slice(2)];
+  if (input.rank === 0 || !sameShape(target.shape, wanted)) {
+    throw new ShapeError(`${op}: input ${show(input.shape)} wants target ${show(wanted)}, got ${show(target.shape)}`);
+  }
+  const { host } = target._live();
+  if (host === null) return;
+  for (const index of host) {
+    if ((index < 0 || index >= classes) && index !== ignoreIndex) {
+      throw new ArgumentError(`${op}: class index ${index} is outside [0, ${classes}); { ignoreIndex: ${index} } skips it`);
+    }
+  }
+}
+
+function checkWeight(op: string, weight: Tensor | undefined, classes: number): void {
+  if (weight !== undefined && !sameShape(weight.shape, [classes])) {
+    throw new ShapeError(`${op}: weight ${show(weight.shape)}: wanted one number for each of ${classes} classes`);
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Normalisations: subtract a mean, divide by a standard deviation, scale and shift.
+ *
+ * They differ in the axes over which the *statistics* (mean and biased variance) are taken: batch norm over all but
+ * the channels, instance norm over each sample's spatial dimensions, group norm over groups of channels, layer norm
+ * over the last dimensions.
+ */
+import { ArgumentError, numel, type Shape, ShapeError, sameShape, show, type Tensor } from "@loopgrad/tensor";
+
+/** Mean and biased variance, with the reduced dimensions kept as 1. */
+export interface Statistics {
+  mean: Tensor;
+  variance: Tensor;
+}
+
+/** (x − mean) / sqrt(variance + eps), and the statistics over the axes. */
+export function normalizeOver(x: Tensor, axes: number[], eps: number): Statistics & { output: Tensor } {
+  const mean = x.mean(axes, { keepdim: true });
+  const centered = x.sub(mean);
+  const variance = centered.square().mean(axes, { keepdim: true });
+  return { output: centered.mul(variance.add(eps).rsqrt()), mean, variance };
+}
+
+/** [C] as [C, 1, …], to broadcast along axis 1. */
+export const alongChannels = (perChannel: Tensor, x: Tensor): Tensor =>
+  perChannel.reshape([perChannel.size, ...new Array<number>(x.rank - 2).fill(1)]);
+
+function affine(x: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined): Tensor {
+  const scaled = weight ? x.mul(alongChannels(weight, x)) : x;
+  return bias ? scaled.add(alongChannels(bias, x)) : scaled;
+}
+
+/** All axes but the batch's channels. */
+export const batchAxes = (x: Tensor): number[] => [0, ...Array.from({ length: x.rank - 2 }, (_, i) => i + 2)];
+
+/**
+ * Batch norm with the batch's own statistics, which are returned for running averages.
+ *
+ * @param x  float, [N, C] or [N, C, d1, …]
+ * @throws   ArgumentError if there is one value per channel: its variance is 0
+ */
+export function batchNormTraining(
+  x: Tensor,
+  weight: Tensor | null,
+  bias: Tensor | null,
+  options: { eps?: number } = {},
+): Statistics & { output: Tensor } {
+  if (x.size === x.shape[1]) throw new ArgumentError(`batchNorm: ${show(x.shape)} has one value per channel, wanted more`);
+  const { output, mean, variance } = normalizeOver(x, batchAxes(x), options.eps ?? 1e-5);
+  return { output: affine(output, weight, bias), mean, variance };
+}
+
+/**
+ * Batch norm with given statistics, such as running averages; with null, the batch's own.
+ *
+ * @param x            float, [N, C] or [N, C, d1, …]
+ * @param runningMean  [C] or null
+ * @param runningVar   [C] or null
+ * @see                torch.nn.functional.batch_norm; running averages are updated by the module, not here
+ */
+export function batchNorm(
+  x: Tensor,
+  runningMean: Tensor | null,
+  runningVar: Tensor | null,
+  weight: Tensor | null = null,
+  bias: Tensor | null = null,
+  options: { eps?: number } = {},
+): Tensor {
+  if (runningMean === null || runningVar === null) return batchNormTraining(x, weight, bias, options).output;
+  const deviation = alongChannels(runningVar.add(options.eps ?? 1e-5).rsqrt(), x);
+  return affine(x.sub(alongChannels(runningMean, x)).mul(deviation), weight, bias);
+}
+
+/**
+ * Layer norm: over the last dimensions.
+ *
+ * @param normalizedShape  the sizes of those dimensions
+ * @param weight, bias     of that shape, or null
+ * @see                    torch.nn.functional.layer_norm
+ */
+export function layerNorm(
+  x: Tensor,
+  normalizedShape: Shape,
+  weight: Tensor | null = null,
+  bias: Tensor | null = null,
+  options: { eps?: number } = {},
+): Tensor {
+  const axes = lastAxes("layerNorm", x, normalizedShape);
+  const { output } = normalizeOver(x, axes, options.eps ?? 1e-5);
+  const scaled = weight === null ? output : output.mul(weight);
+  return bias === null ? scaled : scaled.add(bias);
+}
+
+/** RMS norm: x / sqrt(mean(x²) + eps) over the last dimensions. `eps` defaults to float32's spacing at 1. @see torch.nn.functional.rms_norm */
+export function rmsNorm(
+  x: Tensor,
+  normalizedShape: Shape,
+  weight: Tensor | null = null,
+  options: { eps?: number } = {},
+): Tensor {
+  const axes = lastAxes("rmsNorm", x, normalizedShape);
+  const scale = x.square().mean(axes, { keepdim: true }).add(options.eps ?? 2 ** -23).rsqrt();
+  return weight === null ? x.mul(scale) : x.mul(scale).mul(weight);
+}
+
+function lastAxes(op: string, x: Tensor, normalizedShape: Shape): number[] {
+  const first = x.rank - normalizedShape.length;
+  if (normalizedShape.length === 0 || first < 0 || !sameShape(x.shape.slice(first), normalizedShape)) {
+    throw new ShapeError(`${op}: ${show(x.shape)} does not end in the normalized shape ${show(normalizedShape)}`);
+  }
+  return normalizedShape.map((_, i) => first + i);
+}
+
+/**
+ * Group norm: over groups of channels and all spatial dimensions of each sample.
+ *
+ * @param x  float, [N, C, …], C divisible by `groups`
+ * @see      torch.nn.functional.group_norm
+ */
+export function groupNorm(
+  x: Tensor,
+  groups: number,
+  weight: Tensor | null = null,
+  bias: Tensor | null = null,
+  options: { eps?: number } = {},
+): Tensor {
+  const [batch, channels] = x.shape;
+  if (x.rank < 2 || channels % groups !== 0) throw new ShapeError(`groupNorm: ${show(x.shape)} in ${groups} groups of channels`);
+  const grouped = x.reshape([batch, groups, numel(x.shape) / (batch * groups)]);
+  const { output } = normalizeOver(grouped, [2], options.eps ?? 1e-5);
+  return affine(output.reshape([...x.shape]), weight, bias);
+}
+
+/** Instance norm: over the spatial dimensions of each sample and channel. @see torch.nn.functional.instance_norm */
+export function instanceNorm(
+  x: Tensor,
+  weight: Tensor | null = null,
+  bias: Tensor | null = null,
+  options: { eps?: number } = {},
+): Statistics & { output: Tensor } {
+  const axes = Array.from({ length: x.rank - 2 }, (_, i) => i + 2);
+  if (axes.length === 0) throw new ShapeError(`instanceNorm: ${show(x.shape)} has no spatial dimensions`);
+  const { output, mean, variance } = normalizeOver(x, axes, options.eps ?? 1e-5);
+  return { output: affine(output, weight, bias), mean, variance };
+}

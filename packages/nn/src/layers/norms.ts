@@ -1,0 +1,294 @@
+/**
+ * Normalisation layers.
+ *
+ * Batch norm keeps *running statistics*: averages over batches, in buffers, used in evaluation mode. With momentum m
+ * a batch moves them by the factor m; with momentum null they are the plain average of all batches seen.
+ * They are updated off the tape.
+ */
+import { noGrad } from "@loopgrad/autograd";
+import { ones, type Shape, ShapeError, show, type Tensor, zeros } from "@loopgrad/tensor";
+import {
+  batchAxes,
+  batchNorm,
+  batchNormTraining,
+  groupNorm,
+  instanceNorm,
+  layerNorm,
+  rmsNorm,
+  type Statistics,
+} from "../functional/norms.ts";
+import { Module, snakeCase } from "../module.ts";
+import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
+import { Buffer, Parameter } from "../slot.ts";
+
+/** Options of batch and instance norm. */
+export interface RunningNormOptions extends PlacementOptions {
+  /** Added to the variance. Default 1e-5. */
+  eps?: number;
+  /** Share of a new batch in the running statistics; null: plain average. Default 0.1. */
+  momentum?: number | null;
+  /** Learned scale and shift. */
+  affine?: boolean;
+  /** Keep running statistics; without, the batch's own are used in evaluation too. */
+  trackRunningStats?: boolean;
+}
+
+abstract class RunningNorm extends Module {
+  readonly eps: number;
+  readonly momentum: number | null;
+  readonly weight: Parameter | null;
+  readonly bias: Parameter | null;
+  readonly runningMean: Buffer | null;
+  readonly runningVar: Buffer | null;
+  readonly numBatchesTracked: Buffer | null;
+
+  constructor(
+    readonly numFeatures: number,
+    options: RunningNormOptions,
+    defaults: { affine: boolean; trackRunningStats: boolean },
+  ) {
+    super();
+    const who = this.constructor.name;
+    checkSizes(who, { numFeatures });
+    const { eps, momentum, affine, trackRunningStats, ...rest } = withDefaults(
+      who,
+      { eps: 1e-5, momentum: 0.1 as number | null, ...defaults, ...PLACEMENT },
+      options,
+    );
+    const where = placement(who, rest);
+    this.eps = eps;
+    this.momentum = momentum;
+    this.weight = affine ? new Parameter(ones([numFeatures], where)) : null;
+    this.bias = affine ? new Parameter(zeros([numFeatures], where)) : null;
+    this.runningMean = trackRunningStats ? new Buffer(zeros([numFeatures], where)) : null;
+    this.runningVar = trackRunningStats ? new Buffer(ones([numFeatures], where)) : null;
+    this.numBatchesTracked = trackRunningStats ? new Buffer(zeros([], { device: where.device, dtype: "int32" })) : null;
+  }
+
+  override stateName(field: string): string {
+    return snakeCase(field);
+  }
+
+  /** Moves the running statistics towards a batch's; `count` is how many values each variance was taken over. */
+  protected track({ mean, variance }: Statistics, count: number): void {
+    const { runningMean, runningVar, numBatchesTracked, momentum } = this;
+    if (runningMean === null || runningVar === null || numBatchesTracked === null) return;
+    using _ = noGrad();
+    const batches = numBatchesTracked.add(1);
+    numBatchesTracked.assign(batches);
+    const share = momentum ?? batches.to(runningMean.dtype).reciprocal();
+    const unbiased = variance.detach().reshape([this.numFeatures]).mul(count / (count - 1));
+    move(runningMean, mean.detach().reshape([this.numFeatures]), share);
+    move(runningVar, unbiased, share);
+  }
+
+  /** Puts the running statistics back to mean 0, variance 1. */
+  resetRunningStats(): void {
+    const { runningMean, runningVar, numBatchesTracked } = this;
+    runningMean?.assign(zeros(runningMean.shape, { device: runningMean.device, dtype: runningMean.dtype }));
+    runningVar?.assign(ones(runningVar.shape, { device: runningVar.device, dtype: runningVar.dtype }));
+    numBatchesTracked?.assign(zeros([], { device: numBatchesTracked.device, dtype: "int32" }));
+  }
+
+  override extraRepr(): string {
+    const { numFeatures, eps, momentum, weight, runningMean } = this;
+    return `${numFeatures}, eps=${eps}, momentum=${momentum}, affine=${weight !== null}, trackRunningStats=${runningMean !== null}`;
+  }
+}
+
+/** running ← running + share (batch − running). A share of 1 replaces. */
+function move(running: Buffer, batch: Tensor, share: number | Tensor): void {
+  running.assign(share === 1 ? batch : running.add(batch.sub(running).mul(share)));
+}
+
+abstract class BatchNorm extends RunningNorm {
+  constructor(numFeatures: number, options: RunningNormOptions = {}) {
+    super(numFeatures, options, { affine: true, trackRunningStats: true });
+  }
+
+  protected abstract readonly ranks: readonly number[];
+
+  override forward(x: Tensor): Tensor {
+    checkChannels(this.constructor.name, x, this.numFeatures, this.ranks);
+    const { weight, bias, runningMean, runningVar, eps } = this;
+    if (!this.training && runningMean !== null) return batchNorm(x, runningMean, runningVar, weight, bias, { eps });
+    const { output, mean, variance } = batchNormTraining(x, weight, bias, { eps });
+    if (this.training) this.track({ mean, variance }, batchAxes(x).reduce((n, axis) => n * x.shape[axis], 1));
+    return output;
+  }
+}
+
+function checkChannels(who: string, x: Tensor, channels: number, ranks: readonly number[]): void {
+  if (!ranks.includes(x.rank) || x.shape[1] !== channels) {
+    throw new ShapeError(`${who}: got ${show(x.shape)}, wanted rank ${ranks.join(" or ")} with ${channels} channels on axis 1`);
+  }
+}
+
+/**
+ * Batch norm of [N, C] or [N, C, L].
+ *
+ * @see torch.nn.BatchNorm1d
+ */
+export class BatchNorm1d extends BatchNorm {
+  protected get ranks(): readonly number[] {
+    return [2, 3];
+  }
+}
+
+/**
+ * Batch norm of [N, C, H, W].
+ *
+ * @see      torch.nn.BatchNorm2d
+ * @example  const layer = new BatchNorm2d(64, { momentum: 1 });
+ */
+export class BatchNorm2d extends BatchNorm {
+  protected get ranks(): readonly number[] {
+    return [4];
+  }
+}
+
+/** Batch norm of [N, C, D, H, W]. @see torch.nn.BatchNorm3d */
+export class BatchNorm3d extends BatchNorm {
+  protected get ranks(): readonly number[] {
+    return [5];
+  }
+}
+
+abstract class InstanceNorm extends RunningNorm {
+  constructor(numFeatures: number, options: RunningNormOptions = {}) {
+    super(numFeatures, options, { affine: false, trackRunningStats: false });
+  }
+
+  protected abstract readonly ranks: readonly number[];
+
+  override forward(x: Tensor): Tensor {
+    checkChannels(this.constructor.name, x, this.numFeatures, this.ranks);
+    const { weight, bias, runningMean, runningVar, eps } = this;
+    if (!this.training && runningMean !== null) return batchNorm(x, runningMean, runningVar, weight, bias, { eps });
+    const { output, mean, variance } = instanceNorm(x, weight, bias, { eps });
+    if (this.training && runningMean !== null) {
+      // The average over the batch of each sample's statistics.
+      this.track({ mean: mean.mean(0), variance: variance.mean(0) }, x.size / (x.shape[0] * x.shape[1]));
+    }
+    return output;
+  }
+}
+
+/** Instance norm of [N, C, L]. @see torch.nn.InstanceNorm1d */
+export class InstanceNorm1d extends InstanceNorm {
+  protected get ranks(): readonly number[] {
+    return [3];
+  }
+}
+
+/** Instance norm of [N, C, H, W]. @see torch.nn.InstanceNorm2d */
+export class InstanceNorm2d extends InstanceNorm {
+  protected get ranks(): readonly number[] {
+    return [4];
+  }
+}
+
+/** Options of {@link LayerNorm}. */
+export interface LayerNormOptions extends PlacementOptions {
+  /** Default 1e-5. */
+  eps?: number;
+  /** Learned scale (and shift). Default true. */
+  elementwiseAffine?: boolean;
+  /** Learned shift, if there is a scale. Default true. */
+  bias?: boolean;
+}
+
+/**
+ * Layer norm over the last dimensions.
+ *
+ * @see      torch.nn.LayerNorm
+ * @example  const layer = new LayerNorm(128);
+ */
+export class LayerNorm extends Module {
+  readonly normalizedShape: Shape;
+  readonly eps: number;
+  readonly weight: Parameter | null;
+  readonly bias: Parameter | null;
+
+  constructor(normalizedShape: number | Shape, options: LayerNormOptions = {}) {
+    super();
+    this.normalizedShape = typeof normalizedShape === "number" ? [normalizedShape] : [...normalizedShape];
+    const { eps, elementwiseAffine, bias, ...rest } = withDefaults(
+      "LayerNorm",
+      { eps: 1e-5, elementwiseAffine: true, bias: true, ...PLACEMENT },
+      options,
+    );
+    const where = placement("LayerNorm", rest);
+    this.eps = eps;
+    this.weight = elementwiseAffine ? new Parameter(ones(this.normalizedShape, where)) : null;
+    this.bias = elementwiseAffine && bias ? new Parameter(zeros(this.normalizedShape, where)) : null;
+  }
+
+  override forward(x: Tensor): Tensor {
+    return layerNorm(x, this.normalizedShape, this.weight, this.bias, { eps: this.eps });
+  }
+
+  override extraRepr(): string {
+    return `(${this.normalizedShape.join(", ")}), eps=${this.eps}, elementwiseAffine=${this.weight !== null}`;
+  }
+}
+
+/** RMS norm over the last dimensions. @see torch.nn.RMSNorm */
+export class RMSNorm extends Module {
+  readonly normalizedShape: Shape;
+  readonly eps: number;
+  readonly weight: Parameter | null;
+
+  constructor(
+    normalizedShape: number | Shape,
+    options: PlacementOptions & { eps?: number; elementwiseAffine?: boolean } = {},
+  ) {
+    super();
+    this.normalizedShape = typeof normalizedShape === "number" ? [normalizedShape] : [...normalizedShape];
+    const { eps, elementwiseAffine, ...rest } = withDefaults(
+      "RMSNorm",
+      { eps: undefined as number | undefined, elementwiseAffine: true, ...PLACEMENT },
+      options,
+    );
+    const where = placement("RMSNorm", rest);
+    this.eps = eps ?? (where.dtype === "float64" ? 2 ** -52 : 2 ** -23);
+    this.weight = elementwiseAffine ? new Parameter(ones(this.normalizedShape, where)) : null;
+  }
+
+  override forward(x: Tensor): Tensor {
+    return rmsNorm(x, this.normalizedShape, this.weight, { eps: this.eps });
+  }
+
+  override extraRepr(): string {
+    return `(${this.normalizedShape.join(", ")}), eps=${this.eps}, elementwiseAffine=${this.weight !== null}`;
+  }
+}
+
+/** Group norm of [N, C, …]. @see torch.nn.GroupNorm */
+export class GroupNorm extends Module {
+  readonly eps: number;
+  readonly weight: Parameter | null;
+  readonly bias: Parameter | null;
+
+  constructor(
+    readonly numGroups: number,
+    readonly numChannels: number,
+    options: PlacementOptions & { eps?: number; affine?: boolean } = {},
+  ) {
+    super();
+    checkSizes("GroupNorm", { numGroups, numChannels });
+    const { eps, affine, ...rest } = withDefaults("GroupNorm", { eps: 1e-5, affine: true, ...PLACEMENT }, options);
+    const where = placement("GroupNorm", rest);
+    this.eps = eps;
+    this.weight = affine ? new Parameter(ones([numChannels], where)) : null;
+    this.bias = affine ? new Parameter(zeros([numChannels], where)) : null;
+  }
+
+  override forward(x: Tensor): Tensor {
+    return groupNorm(x, this.numGroups, this.weight, this.bias, { eps: this.eps });
+  }
+
+  override extraRepr(): string {
+    return `${this.numGroups}, ${this.numChannels}, eps=${this.eps}, affine=${this.weight !== null}`;
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Slots: tensors whose value may be replaced.
+ *
+ * Tensors are immutable; training needs things that change. A *slot* is a handle that outlives every scope and
+ * is *rebound* to a new value by `assign`, outside the tape. What was computed with the old value keeps it, so a
+ * recorded graph always means what it meant. A `Parameter` is a slot that wants a gradient; a `Buffer` is state
+ * that is not learned, such as running statistics.
+ *
+ * During a functional call a slot *stands for* another tensor, its stand-in. A buffer assigned meanwhile
+ * rebinds the stand-in, and the module is left as it was.
+ */
+import "@loopgrad/autograd";
+import { DeviceError, DTypeError, LoopgradError, ShapeError, sameShape, show, Tensor, type Value } from "@loopgrad/tensor";
+
+/** A handle outside every scope whose value is stored at each flush, and can be replaced. */
+export class Slot extends Tensor {
+  /** @param tensor  gives the first value; the tensor itself is not held, nor is its place on the tape */
+  constructor(tensor: Tensor) {
+    const value = tensor._live();
+    super(value, null);
+    value.pins++;
+  }
+
+  /**
+   * Replaces the value, outside the tape.
+   *
+   * @param tensor  the slot's shape, dtype and device
+   * @throws        ShapeError, DTypeError or DeviceError if it is not
+   */
+  assign(tensor: Tensor): void {
+    checkFits("assign", this, tensor);
+    this._set(tensor._live());
+  }
+
+  /** @internal */
+  _set(value: Value): void {
+    const old = this._value;
+    if (value === old) return;
+    this._live();
+    value.pins++;
+    this._rebind(value);
+    old.device.unpinned(old);
+  }
+
+  /** @internal */
+  override _release(): void {
+    if (this._released) return;
+    const value = this._value;
+    super._release();
+    value.device.unpinned(value);
+  }
+}
+
+/** Throws unless the tensor may take the slot's place. */
+export function checkFits(what: string, slot: Tensor, tensor: Tensor): void {
+  const value = slot._value;
+  if (!sameShape(value.shape, tensor.shape)) {
+    throw new ShapeError(`${what}: the slot has shape ${show(value.shape)}, the tensor ${show(tensor.shape)}`);
+  }
+  if (value.dtype !== tensor.dtype) {
+    throw new DTypeError(`${what}: the slot is ${value.dtype}, the tensor ${tensor.dtype}; convert it with to()`);
+  }
+  if (value.device !== tensor.device) {
+    throw new DeviceError(`${what}: the slot is on ${value.device}, the tensor on ${tensor.device}; move it with to()`);
+  }
+}
+
+/**
+ * A tensor that is learned: a leaf of the tape, found by `Module.parameters()`, changed by optimizers.
+ *
+ * @see      torch.nn.Parameter
+ * @example  this.scale = new Parameter(ones([features]));
+ */
+export class Parameter extends Slot {
+  constructor(tensor: Tensor, options: { requiresGrad?: boolean } = {}) {
+    super(tensor);
+    if (options.requiresGrad ?? true) this.requiresGrad_(true);
+  }
+
+  override assign(tensor: Tensor): void {
+    if (this._standIn !== null) {
+      throw new LoopgradError("assign: a parameter cannot be assigned during a functional call; assign it before or after");
+    }
+    super.assign(tensor);
+  }
+}
+
+/**
+ * State of a module that is not learned.
+ *
+ * In a functional call `assign` rebinds the stand-in, gradients flow on through the tensor given, and the
+ * caller gets the result; otherwise the buffer's own value is replaced, outside the tape.
+ *
+ * @see      torch.nn.Module.register_buffer
+ * @example  this.runningMean = new Buffer(zeros([features]));
+ */
+export class Buffer extends Slot {
+  override assign(tensor: Tensor): void {
+    if (this._standIn === null) {
+      super.assign(tensor);
+      return;
+    }
+    checkFits("assign", this, tensor);
+    this._standIn = tensor._standIn ?? tensor;
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * bind: the one way in which an operation happens.
+ *
+ * It resolves stand-ins (parameters under a functional call), checks that the inputs live and share a device,
+ * infers the result, records, and tells the listener: the tape.
+ */
+import { type Device, type DeviceStats } from "./device.ts";
+import { DeviceError } from "./errors.ts";
+import type { Attrs, Primitive } from "./primitives.ts";
+import { NO_ATTRS, NO_INPUTS, type Value } from "./record/value.ts";
+import { Tensor } from "./tensor.ts";
+export type { DeviceStats };
+
+/** Told of every operation, after it was recorded. Inputs are resolved: never a handle with a stand-in. */
+export type BindListener = (primitive: Primitive, inputs: readonly Tensor[], attrs: Attrs, output: Tensor) => void;
+
+let listener: BindListener | null = null;
+
+/** Installs the listener; returns the one before, for the new one to call on. */
+export function onBind(next: BindListener | null): BindListener | null {
+  const before = listener;
+  listener = next;
+  return before;
+}
+
+/** Runs `fn` with no listener: what it records is a constant to the tape. */
+export function untracked<T>(fn: () => T): T {
+  const before = onBind(null);
+  try {
+    return fn();
+  } finally {
+    listener = before;
+  }
+}
+
+/** `bind` that no listener hears: the result is a constant to the tape. */
+export function bindUntracked(primitive: Primitive, inputs: readonly Tensor[], attrs: Attrs = NO_ATTRS): Tensor {
+  const before = listener;
+  listener = null;
+  try {
+    return bind(primitive, inputs, attrs);
+  } finally {
+    listener = before;
+  }
+}
+
+/** Applies a primitive to tensors. */
+export function bind(primitive: Primitive, inputs: readonly Tensor[], attrs: Attrs = NO_ATTRS): Tensor {
+  const count = inputs.length;
+  const values = new Array<Value>(count);
+  let resolved = inputs;
+  for (let i = 0; i < count; i++) {
+    const input = inputs[i];
+    values[i] = input._live();
+    if (input._standIn !== null) {
+      if (resolved === inputs) resolved = [...inputs];
+      (resolved as Tensor[])[i] = input._standIn;
+    }
+  }
+  const { device } = values[0];
+  for (let i = 1; i < count; i++) {
+    if (values[i].device !== device) {
+      throw new DeviceError(`${primitive.name}: inputs are on ${device} and on ${values[i].device}; move one with to()`);
+    }
+  }
+  const output = new Tensor(device.record(primitive, values, attrs, primitive.infer(values, attrs), 0));
+  if (listener !== null) listener(primitive, resolved, attrs, output);
+  return output;
+}
+
+/** A tensor that depends on no other: a constant primitive on a device. `scalar` is a runtime number. */
+export function bindConstant(device: Device, primitive: Primitive, attrs: Attrs, scalar = 0): Tensor {
+  return new Tensor(device.record(primitive, NO_INPUTS, attrs, primitive.infer([], attrs), scalar));
+}

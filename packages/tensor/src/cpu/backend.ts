@@ -1,0 +1,111 @@
+/**
+ * The cpu device: runs programs over typed arrays, in float32 or float64.
+ *
+ * A *storage* is one value's claim on a block; values that are the same elements in the same order share one.
+ */
+import type { DType, HostArray } from "../dtype.ts";
+import type { Backend, BackendStats, Graph, Program, ReadRequest, Storage } from "../record/backend.ts";
+import { type CpuProgram, compile, NOTHING } from "./compile.ts";
+import { type Block, Pool } from "./pool.ts";
+
+interface CpuStorage extends Storage {
+  readonly block: Block;
+}
+
+export class CpuBackend implements Backend {
+  readonly kind = "cpu";
+  readonly description = "JavaScript on one core";
+  readonly #pool = new Pool();
+  #dispatches = 0;
+  #submits = 0;
+
+  /** Every dtype is welcome. */
+  checkDType(_dtype: DType): void {}
+
+  upload(data: HostArray, _dtype: DType): Storage {
+    return claim(this.#pool.adopt(data), data.byteLength);
+  }
+
+  compile(graph: Graph): Program {
+    return compile(graph, this.#pool);
+  }
+
+  execute(
+    program: Program | null,
+    leaves: readonly Storage[],
+    scalars: readonly number[],
+    reads: readonly ReadRequest[],
+  ): { outputs: readonly Storage[]; data: Promise<HostArray[]> | null } {
+    const outputs = program === null ? [] : this.#run(program as CpuProgram, leaves as readonly CpuStorage[], scalars);
+    if (reads.length === 0) return { outputs, data: null };
+    const data = reads.map((read) => {
+      const storage = "output" in read ? outputs[read.output] : (read.storage as CpuStorage);
+      return storage.block.data.slice(0, read.size);
+    });
+    return { outputs, data: Promise.resolve(data) };
+  }
+
+  #run(program: CpuProgram, leaves: readonly CpuStorage[], scalars: readonly number[]): CpuStorage[] {
+    const { steps, arrays, leafSlots, scalarSlots, outputSlots, blocks } = program;
+    for (let i = 0; i < leafSlots.length; i++) {
+      blocks[leafSlots[i]] = leaves[i].block;
+      arrays[leafSlots[i]] = leaves[i].block.data;
+    }
+    for (let i = 0; i < scalarSlots.length; i++) {
+      const array = arrays[scalarSlots[i]];
+      array[0] = array instanceof Uint8Array && scalars[i] !== 0 ? 1 : scalars[i];
+    }
+    for (let i = 0; i < steps.length; i++) {
+      const { run, slot, home, frees } = steps[i];
+      if (home !== null) {
+        const block = this.#pool.take(home);
+        blocks[slot] = block;
+        arrays[slot] = block.data;
+      }
+      run(arrays);
+      for (let j = 0; j < frees.length; j++) this.#pool.give(blocks[frees[j]]);
+    }
+    this.#dispatches += steps.length;
+    this.#submits++;
+    const storages = new Array<CpuStorage>(outputSlots.length);
+    for (let i = 0; i < outputSlots.length; i++) storages[i] = claim(blocks[outputSlots[i]], program.outputBytes[i]);
+    for (let i = 0; i < leafSlots.length; i++) arrays[leafSlots[i]] = NOTHING;
+    blocks.fill(NO_BLOCK);
+    return storages;
+  }
+
+  release(storage: Storage): void {
+    const { block } = storage as CpuStorage;
+    if (--block.refs === 0) this.#pool.give(block);
+  }
+
+  stats(): BackendStats {
+    const { buffers, bytes, peakBytes, usedBytes, peakUsedBytes, buffersCreated } = this.#pool;
+    return {
+      buffers,
+      bytes,
+      peakBytes,
+      usedBytes,
+      peakUsedBytes,
+      buffersCreated,
+      dispatches: this.#dispatches,
+      submits: this.#submits,
+      pipelinesCreated: 0,
+      bindGroupsCreated: 0,
+    };
+  }
+
+  /** Work is done when it is submitted. */
+  async synchronize(): Promise<void> {}
+
+  destroy(): void {
+    this.#pool.clear();
+  }
+}
+
+const NO_BLOCK: Block = { data: NOTHING, home: null, refs: 0 };
+
+function claim(block: Block, bytes: number): CpuStorage {
+  block.refs++;
+  return { bytes, block };
+}

@@ -1,0 +1,64 @@
+/**
+ * Elementwise primitives, one call of a formula per element: unary, binary, compare, where, cast.
+ */
+import { DTYPES, type HostArray } from "../dtype.ts";
+import type { GraphNode } from "../record/backend.ts";
+import type { Primitive } from "../primitives.ts";
+import { binaryFormula, castFormula, type Formula1, type Formula2, unaryFormula } from "./formulas.ts";
+import { broadcast, contiguous, type HostView, planWalk, walk } from "./layout.ts";
+
+/** Computes an elementwise node into `out`, row-major. Inputs broadcast to the node's shape. */
+export function elementwise(node: GraphNode, inputs: readonly HostView[], out: HostArray): void {
+  const primitive = node.primitive as Primitive;
+  const { dtype } = inputs[0];
+  switch (primitive.kind) {
+    case "unary":
+      return map1(node, inputs, out, unaryFormula(primitive));
+    case "cast":
+      return map1(node, inputs, out, castFormula(dtype, DTYPES[node.attrs[0]]));
+    case "binary":
+    case "compare":
+      return map2(node, inputs, out, binaryFormula(primitive, dtype));
+    case "where":
+      return choose(node, inputs, out);
+    default:
+      throw new Error(`internal: ${primitive.name} is not elementwise`);
+  }
+}
+
+const layouts = ({ shape }: GraphNode, inputs: readonly HostView[]) => [
+  contiguous(shape),
+  ...inputs.map((input) => broadcast(input, shape)),
+];
+
+function map1(node: GraphNode, inputs: readonly HostView[], out: HostArray, f: Formula1): void {
+  const plan = planWalk(node.shape, layouts(node, inputs));
+  const x = inputs[0].data;
+  const { length } = plan;
+  const [step, stepX] = plan.steps;
+  walk(plan, ([o, i]) => {
+    for (let k = 0; k < length; k++) out[o + k * step] = f(x[i + k * stepX]);
+  });
+}
+
+function map2(node: GraphNode, inputs: readonly HostView[], out: HostArray, f: Formula2): void {
+  const plan = planWalk(node.shape, layouts(node, inputs));
+  const [x, y] = inputs.map((input) => input.data);
+  const { length } = plan;
+  const [step, stepX, stepY] = plan.steps;
+  walk(plan, ([o, i, j]) => {
+    for (let k = 0; k < length; k++) out[o + k * step] = f(x[i + k * stepX], y[j + k * stepY]);
+  });
+}
+
+function choose(node: GraphNode, inputs: readonly HostView[], out: HostArray): void {
+  const plan = planWalk(node.shape, layouts(node, inputs));
+  const [condition, x, y] = inputs.map((input) => input.data);
+  const { length } = plan;
+  const [step, stepC, stepX, stepY] = plan.steps;
+  walk(plan, ([o, c, i, j]) => {
+    for (let k = 0; k < length; k++) {
+      out[o + k * step] = condition[c + k * stepC] !== 0 ? x[i + k * stepX] : y[j + k * stepY];
+    }
+  });
+}

@@ -1,0 +1,336 @@
+/**
+ * Devices: recording, flushing, and the cache of plans.
+ *
+ * An operation appends a record to the device's open segment. A *flush* (a read, an optimizer's step,
+ * `flush()`, or too much pending work) looks its structure up in the plan cache, makes the plan if it is new,
+ * and replays it. Stored afterwards are: values that are pinned (by the tape, a parameter, a read), and *sinks*:
+ * values with a handle that nothing in the segment consumed. Others keep their record and are computed again
+ * if they are asked for.
+ */
+import { checkAgainstInterpreter } from "./debug/check.ts";
+import { debugging, printSegment } from "./debug/plan.ts";
+import type { DType, HostArray } from "./dtype.ts";
+import type { Attrs, Primitive, Spec } from "./primitives.ts";
+import { literalP } from "./primitives.ts";
+import type { Backend, BackendStats, Program, ReadRequest, Storage } from "./record/backend.ts";
+import { Segment } from "./record/segment.ts";
+import { NO_INPUTS, Value } from "./record/value.ts";
+import { LoopgradError } from "./errors.ts";
+
+/** Pending operations at which a segment is flushed unasked. */
+const MAX_PENDING = 16384;
+
+interface Plan {
+  readonly words: Int32Array;
+  readonly program: Program;
+}
+
+/** What a device has done and holds. Counts are totals since the device was made, bytes are now and at peak. */
+export interface DeviceStats extends BackendStats {
+  /** Operations recorded. */
+  recorded: number;
+  flushes: number;
+  plansMade: number;
+  plansReplayed: number;
+}
+
+interface PendingRead {
+  readonly value: Value;
+  readonly resolve: (data: HostArray) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class Device {
+  #segment = new Segment();
+  readonly #plans = new Map<number, Plan[]>();
+  #reads: PendingRead[] = [];
+  #destroyed: string | null = null;
+  #recorded = 0;
+  #flushes = 0;
+  #plansMade = 0;
+  #plansReplayed = 0;
+
+  /** A storage whose value was collected without having been released goes back to the pool. */
+  readonly #collected = new FinalizationRegistry<Storage>((storage) => {
+    if (this.#destroyed === null) this.backend.release(storage);
+  });
+
+  constructor(
+    /** @internal */ readonly backend: Backend,
+    /** The default dtype of tensors made from plain numbers. */
+    readonly defaultDType: DType = "float32",
+  ) {}
+
+  /** "cpu" or "webgpu". */
+  get name(): "cpu" | "webgpu" {
+    return this.backend.kind;
+  }
+
+  /** The adapter, for people. */
+  get description(): string {
+    return this.backend.description;
+  }
+
+  toString(): string {
+    return `${this.name} (${this.description})`;
+  }
+
+  /** @internal A value with elements given by the host. The array is taken over, not copied. */
+  fromHost(data: HostArray, shape: readonly number[], dtype: DType): Value {
+    this.#alive();
+    this.backend.checkDType(dtype);
+    const value = new Value(this, shape, dtype);
+    value.host = data;
+    return value;
+  }
+
+  /** @internal Appends one operation to the open segment. */
+  record(primitive: Primitive, inputs: readonly Value[], attrs: Attrs, spec: Spec, scalar: number): Value {
+    this.#alive();
+    if (primitive === literalP) {
+      const cached = this.#segment.literals.get(attrs[1] * 8 + attrs[0]);
+      if (cached !== undefined) return cached;
+    }
+    if (inputs.length === 0) this.backend.checkDType(spec.dtype);
+    let segment = this.#segment;
+    if (segment.values.length >= MAX_PENDING) {
+      // Inputs are held across the flush, so that none is dropped as unused.
+      for (const input of inputs) input.uses++;
+      this.flush();
+      for (const input of inputs) input.uses--;
+      segment = this.#segment;
+    }
+    const value = new Value(this, spec.shape, spec.dtype);
+    value.primitive = primitive;
+    value.inputs = inputs;
+    value.attrs = attrs;
+    value.scalar = scalar;
+    for (let i = 0; i < inputs.length; i++) {
+      segment.indexOf(inputs[i]);
+      inputs[i].uses++;
+    }
+    segment.append(value);
+    this.#recorded++;
+    return value;
+  }
+
+  /** Computes all pending work. Returns at once on a GPU: the work is submitted, not awaited. */
+  flush(): void {
+    this.#alive();
+    const segment = this.#segment;
+    const reads = this.#reads;
+    if (segment.values.length === 0 && reads.length === 0) return;
+    this.#reads = [];
+    for (const read of reads) if (read.value.storage === null) segment.indexOf(read.value);
+    this.#segment = new Segment();
+    this.#flushes++;
+    try {
+      this.#replay(segment, reads);
+    } catch (error) {
+      for (const read of reads) read.reject(error);
+      throw error;
+    } finally {
+      for (const read of reads) {
+        read.value.pins--;
+        this.#freeIfUnneeded(read.value);
+      }
+    }
+  }
+
+  #replay(segment: Segment, reads: readonly PendingRead[]): void {
+    const { values } = segment;
+    const outputs: number[] = [];
+    const position = new Map<Value, number>();
+    let leaf = 0;
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i];
+      if (segment.leaves[leaf] === value) {
+        leaf++;
+        continue;
+      }
+      if (value.pins > 0 || (value.handles > 0 && (value.uses === 0 || value.again))) {
+        position.set(value, outputs.length);
+        outputs.push(i);
+      }
+    }
+    const uploads: Storage[] = segment.leaves.map((value) => this.#storageOf(value));
+    for (const read of reads) if (!position.has(read.value)) this.#storageOf(read.value);
+    const program = outputs.length === 0 ? null : this.#programFor(segment, outputs);
+    const requests = reads.map(({ value }): ReadRequest => {
+      const output = position.get(value);
+      const { dtype, size } = value;
+      return output === undefined ? { storage: value.storage as Storage, dtype, size } : { output, dtype, size };
+    });
+    const { outputs: stored, data } = this.backend.execute(program, uploads, segment.scalars, requests);
+    const checked = debugging("check") && program !== null ? this.#check(segment, outputs, uploads, stored) : null;
+    for (let i = 0; i < outputs.length; i++) {
+      const value = values[outputs[i]];
+      value.storage = stored[i];
+      value.again = false;
+      this.#collected.register(value, stored[i], value);
+    }
+    for (let i = values.length - 1; i >= 0; i--) this.#settle(values[i]);
+    if (data !== null) {
+      Promise.all([data, checked]).then(
+        ([arrays]) => {
+          for (let i = 0; i < reads.length; i++) reads[i].resolve(arrays[i]);
+        },
+        (error) => {
+          for (const read of reads) read.reject(error);
+        },
+      );
+    }
+  }
+
+  #check(segment: Segment, outputs: number[], leaves: Storage[], stored: readonly Storage[]): Promise<void> {
+    const graph = segment.graph(outputs);
+    const request = (storage: Storage, node: number): ReadRequest => ({
+      storage,
+      dtype: graph.nodes[node].dtype,
+      size: graph.nodes[node].shape.reduce((n, d) => n * d, 1),
+    });
+    const leafNodes = graph.nodes.flatMap((node, i) => (node.primitive === null ? [i] : []));
+    const requests = [...leaves.map((s, i) => request(s, leafNodes[i])), ...stored.map((s, i) => request(s, outputs[i]))];
+    const { data } = this.backend.execute(null, [], [], requests);
+    const scalars = [...segment.scalars];
+    return (data as Promise<HostArray[]>).then((arrays) =>
+      checkAgainstInterpreter(graph, arrays.slice(0, leaves.length), scalars, arrays.slice(leaves.length)),
+    );
+  }
+
+  #programFor(segment: Segment, outputs: readonly number[]): Program {
+    const { words, hash } = segment.key(outputs);
+    let bucket = this.#plans.get(hash);
+    if (bucket === undefined) {
+      bucket = [];
+      this.#plans.set(hash, bucket);
+    }
+    for (const plan of bucket) {
+      if (sameWords(plan.words, words)) {
+        this.#plansReplayed++;
+        return plan.program;
+      }
+    }
+    const graph = segment.graph(outputs);
+    if (debugging("plan")) printSegment("recorded", graph);
+    const program = this.backend.compile(graph);
+    bucket.push({ words: words.slice(), program });
+    this.#plansMade++;
+    return program;
+  }
+
+  #storageOf(value: Value): Storage {
+    if (value.storage === null) {
+      if (value.host === null) throw new LoopgradError("internal: a leaf without storage");
+      value.storage = this.backend.upload(value.host, value.dtype);
+      value.host = null;
+      this.#collected.register(value, value.storage, value);
+    }
+    return value.storage;
+  }
+
+  /** After a flush: a stored value drops its record; a value nobody needs is freed. */
+  #settle(value: Value): void {
+    if (value.storage !== null && value.primitive !== null) this.#dropRecord(value);
+    this.#freeIfUnneeded(value);
+  }
+
+  #dropRecord(value: Value): void {
+    const { inputs } = value;
+    value.primitive = null;
+    value.inputs = NO_INPUTS;
+    for (const input of inputs) {
+      input.uses--;
+      this.#freeIfUnneeded(input);
+    }
+  }
+
+  /** @internal Gives a value's storage back, or drops its record, if no one needs it. */
+  #freeIfUnneeded(first: Value): void {
+    const stack = [first];
+    for (let value = stack.pop(); value !== undefined; value = stack.pop()) {
+      if (value.handles > 0 || value.pins > 0 || value.uses > 0) continue;
+      if (value.storage !== null) {
+        this.#collected.unregister(value);
+        if (this.#destroyed === null) this.backend.release(value.storage);
+        value.storage = null;
+      }
+      value.host = null;
+      if (value.primitive === null || value.segment === this.#segment.id) continue;
+      value.primitive = null;
+      for (const input of value.inputs) {
+        input.uses--;
+        stack.push(input);
+      }
+      value.inputs = NO_INPUTS;
+    }
+  }
+
+  /** @internal A handle was released. */
+  released(value: Value): void {
+    value.handles--;
+    if (value.handles === 0) this.#freeIfUnneeded(value);
+  }
+
+  /** @internal A pin was taken off. */
+  unpinned(value: Value): void {
+    value.pins--;
+    if (value.pins === 0) this.#freeIfUnneeded(value);
+  }
+
+  /** @internal The elements of a value. All reads asked for before control returns to the event loop share one submit. */
+  read(value: Value): Promise<HostArray> {
+    this.#alive();
+    if (value.host !== null) return Promise.resolve(value.host.slice());
+    value.pins++;
+    if (this.#reads.length === 0) {
+      queueMicrotask(() => {
+        try {
+          if (this.#reads.length > 0) this.flush();
+        } catch {
+          // The error reached every read that waited for this flush.
+        }
+      });
+    }
+    return new Promise((resolve, reject) => this.#reads.push({ value, resolve, reject }));
+  }
+
+  /** Counts and bytes; see {@link DeviceStats}. */
+  stats(): DeviceStats {
+    return {
+      ...this.backend.stats(),
+      recorded: this.#recorded,
+      flushes: this.#flushes,
+      plansMade: this.#plansMade,
+      plansReplayed: this.#plansReplayed,
+    };
+  }
+
+  /** Flushes, and resolves when the device has done all its work. */
+  async synchronize(): Promise<void> {
+    this.flush();
+    await this.backend.synchronize();
+  }
+
+  /** Gives the device back. Its tensors cannot be used any more. */
+  destroy(): void {
+    if (this.#destroyed !== null) return;
+    this.#destroyed = "it was destroyed";
+    const error = new LoopgradError(`the device ${this} cannot be used: it was destroyed`);
+    for (const read of this.#reads) read.reject(error);
+    this.#reads = [];
+    this.backend.destroy();
+  }
+
+  #alive(): void {
+    if (this.#destroyed !== null) {
+      throw new LoopgradError(`the device ${this} cannot be used: ${this.#destroyed}; make another with init()`);
+    }
+  }
+}
+
+function sameWords(a: Int32Array, b: Int32Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

@@ -1,0 +1,111 @@
+/**
+ * Making devices, and the default one.
+ *
+ * The *default device* is where tensors are made that are not told another. `init` makes a device and makes
+ * it the default.
+ */
+import { CpuBackend } from "./cpu/backend.ts";
+import { Device } from "./device.ts";
+import { type DType, isFloat } from "./dtype.ts";
+import { ArgumentError, DeviceError, DTypeError } from "./errors.ts";
+import type { Backend } from "./record/backend.ts";
+
+const DEVICES = ["auto", "webgpu", "cpu"] as const;
+const POWER = ["low-power", "high-performance"] as const;
+const ADAPTERS = ["hardware", "software", "null"] as const;
+const OPTIONS = ["device", "powerPreference", "adapter", "dtype"];
+
+export interface InitOptions {
+  /**
+   * "webgpu": a GPU, or a software adapter where there is none; "cpu": plain JavaScript, float64 too;
+   * "auto": WebGPU on real hardware, else cpu. Default "auto".
+   */
+  device?: (typeof DEVICES)[number];
+  /** Which GPU to prefer where there are several. */
+  powerPreference?: (typeof POWER)[number];
+  /** Which kind of WebGPU adapter to take. Default: hardware, else software. "null" computes nothing: for tests. */
+  adapter?: (typeof ADAPTERS)[number];
+  /** The dtype of tensors made from plain numbers. Default "float32". */
+  dtype?: "float32" | "float64";
+}
+
+let defaultDevice: Device | null = null;
+
+/**
+ * Makes a device, and makes it the default.
+ *
+ * @returns  the device; `device.description` names the adapter
+ * @throws   DeviceError if there is no WebGPU adapter as wanted, and it says what to do;
+ *           ArgumentError for an unknown option or value
+ * @example  const device = await init({ device: "cpu", dtype: "float64" });
+ */
+export async function init(options: InitOptions = {}): Promise<Device> {
+  const { device = "auto", powerPreference, adapter, dtype = "float32" } = options;
+  for (const option of Object.keys(options)) oneOf("option", option, OPTIONS);
+  oneOf("device", device, DEVICES);
+  if (powerPreference !== undefined) oneOf("powerPreference", powerPreference, POWER);
+  if (adapter !== undefined) oneOf("adapter", adapter, ADAPTERS);
+  if (!isFloat(dtype as DType)) throw new DTypeError(`init: dtype "${dtype}": wanted "float32" or "float64"`);
+  if (device === "cpu" && (powerPreference ?? adapter) !== undefined) {
+    throw new ArgumentError('init: powerPreference and adapter are for WebGPU; leave them out with device "cpu"');
+  }
+  const backend =
+    device === "cpu"
+      ? new CpuBackend()
+      : device === "webgpu"
+        ? await webgpu({ powerPreference, adapter })
+        : await automatic({ powerPreference, adapter });
+  backend.checkDType(dtype);
+  return setDevice(new Device(backend, dtype));
+}
+
+/**
+ * The default device.
+ *
+ * @throws  DeviceError before the first `init()`
+ */
+export function getDevice(): Device {
+  if (defaultDevice === null) throw new DeviceError("there is no device yet: call `await init()` first");
+  return defaultDevice;
+}
+
+/** Makes a device the default. Tensors stay on the device they were made on. Returns it. */
+export function setDevice(device: Device): Device {
+  defaultDevice = device;
+  return device;
+}
+
+type WebGPUOptions = Pick<InitOptions, "powerPreference" | "adapter">;
+
+async function webgpu(options: WebGPUOptions): Promise<Backend & { isHardware: boolean }> {
+  const { createWebGPUBackend } = await import("./webgpu/backend.ts");
+  return createWebGPUBackend(options);
+}
+
+/** WebGPU on real hardware, else cpu. */
+async function automatic(options: WebGPUOptions): Promise<Backend> {
+  try {
+    const backend = await webgpu({ ...options, adapter: options.adapter ?? "hardware" });
+    if (backend.isHardware || options.adapter !== undefined) return backend;
+    backend.destroy();
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    if (options.adapter !== undefined) throw error;
+    warnOnce(error);
+  }
+  return new CpuBackend();
+}
+
+let warned = false;
+
+function warnOnce(error: DeviceError): void {
+  if (warned) return;
+  warned = true;
+  console.warn(`loopgrad: no WebGPU adapter, so tensors are computed on the cpu (${error.message.split("\n")[0]})`);
+}
+
+function oneOf(what: string, value: string, accepted: readonly string[]): void {
+  if (!accepted.includes(value)) {
+    throw new ArgumentError(`init: unknown ${what} "${value}"; wanted one of ${accepted.map((a) => `"${a}"`).join(", ")}`);
+  }
+}

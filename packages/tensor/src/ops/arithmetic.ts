@@ -1,0 +1,188 @@
+/**
+ * Arithmetic of two operands. Shapes broadcast by NumPy's rule, dtypes promote, either side may be a number.
+ */
+import { bind, bindUntracked } from "../bind.ts";
+import { isFloat } from "../dtype.ts";
+import { ArgumentError } from "../errors.ts";
+import {
+  absP,
+  addP,
+  andP,
+  atan2P,
+  divP,
+  eqP,
+  fmodP,
+  isinfP,
+  ltP,
+  logP,
+  maximumP,
+  minimumP,
+  mulP,
+  negP,
+  neP,
+  notP,
+  orP,
+  powP,
+  softplusP,
+  subP,
+  whereP,
+  xorP,
+} from "../primitives.ts";
+import { Tensor } from "../tensor.ts";
+import { expandTo } from "./movement.ts";
+import { asFloat, binary, literalLike, meet, type Operand, unchanged } from "./operand.ts";
+import { floor, reciprocal, safeSqrt, sqrt, trunc } from "./unary.ts";
+
+/** a + alpha · b. */
+export const add = (a: Operand, b: Operand, options?: { alpha?: Operand }): Tensor =>
+  binary(addP, a, options?.alpha === undefined ? b : scaled(b, options.alpha));
+
+/** a − alpha · b. */
+export const sub = (a: Operand, b: Operand, options?: { alpha?: Operand }): Tensor =>
+  binary(subP, a, options?.alpha === undefined ? b : scaled(b, options.alpha));
+
+const scaled = (b: Operand, alpha: Operand): Operand =>
+  typeof b === "number" && typeof alpha === "number" ? b * alpha : binary(mulP, b, alpha);
+
+/** a · b. */
+export const mul = (a: Operand, b: Operand): Tensor => binary(mulP, a, b);
+
+/**
+ * a / b. Integers give floats, as in torch, unless a rounding mode is given.
+ *
+ * @param options.roundingMode  "floor": towards −∞; "trunc": towards 0
+ */
+export function div(a: Operand, b: Operand, options?: { roundingMode?: "floor" | "trunc" | null }): Tensor {
+  const [p, q] = meet("div", a, b);
+  const mode = options?.roundingMode ?? null;
+  if (mode === null) return bind(divP, [asFloat(p), asFloat(q)]);
+  if (mode !== "floor" && mode !== "trunc") {
+    throw new ArgumentError(`div: roundingMode is ${JSON.stringify(mode)}: wanted "floor", "trunc" or null`);
+  }
+  if (isFloat(p.dtype)) return (mode === "floor" ? floor : trunc)(bind(divP, [p, q]));
+  return bind(divP, [mode === "floor" ? bind(subP, [p, remainder(p, q)]) : p, q]);
+}
+
+/** ⌊a / b⌋. */
+export const floorDivide = (a: Operand, b: Operand): Tensor => div(a, b, { roundingMode: "floor" });
+
+/** Remainder with the sign of the dividend, as C's fmod. */
+export const fmod = (a: Operand, b: Operand): Tensor => binary(fmodP, a, b);
+
+/** Remainder with the sign of the divisor: a − b ⌊a / b⌋. */
+export function remainder(a: Operand, b: Operand): Tensor {
+  const [p, q] = meet("remainder", a, b);
+  const r = bind(fmodP, [p, q]);
+  const zero = literalLike(r, 0);
+  const signsDiffer = bind(xorP, [bind(ltP, [r, zero]), bind(ltP, [q, zero])]);
+  return bind(addP, [r, bind(whereP, [bind(andP, [bind(neP, [r, zero]), signsDiffer]), q, zero])]);
+}
+
+/**
+ * base ** exponent; either may be a number.
+ *
+ * The exponents −1, 0, ½, 1, 2 and 3 as numbers are products, quotients and roots, exact also below 0.
+ */
+export function pow(base: Operand, exponent: Operand): Tensor {
+  if (base instanceof Tensor && typeof exponent === "number") {
+    switch (exponent) {
+      case 0:
+        return expandTo(literalLike(base, 1), base.shape);
+      case 0.5:
+        return sqrt(base);
+      case 1:
+        return unchanged(base);
+      case 2:
+        return bind(mulP, [base, base]);
+      case 3:
+        return bind(mulP, [bind(mulP, [base, base]), base]);
+      case -1:
+        return reciprocal(base);
+    }
+    if (!isFloat(base.dtype) && Number.isInteger(exponent) && exponent > 0) return integerPower(base, exponent);
+  }
+  const [p, q] = meet("pow", base, exponent);
+  return bind(powP, [asFloat(p), asFloat(q)]);
+}
+
+/** By squaring: log₂(exponent) products. */
+function integerPower(base: Tensor, exponent: number): Tensor {
+  let result: Tensor | null = null;
+  for (let square = base, rest = exponent; ; square = bind(mulP, [square, square])) {
+    if (rest % 2 === 1) result = result === null ? square : bind(mulP, [result, square]);
+    rest = Math.floor(rest / 2);
+    if (rest === 0) return result as Tensor;
+  }
+}
+
+/** The larger; NaN if either is. Equal values share the gradient. */
+export const maximum = (a: Operand, b: Operand): Tensor => binary(maximumP, a, b);
+
+/** The smaller; NaN if either is. Equal values share the gradient. */
+export const minimum = (a: Operand, b: Operand): Tensor => binary(minimumP, a, b);
+
+/** The angle of the point (x, y), in (−π, π]. */
+export function atan2(y: Operand, x: Operand): Tensor {
+  const [p, q] = meet("atan2", y, x);
+  return bind(atan2P, [asFloat(p), asFloat(q)]);
+}
+
+/** √(a² + b²) without overflow; gradient 0 at (0, 0). */
+export function hypot(a: Operand, b: Operand): Tensor {
+  const [p, q] = meet("hypot", a, b).map(asFloat);
+  // Scaling by a constant does not change the function, so the scale needs no derivative.
+  const larger = bindUntracked(maximumP, [bindUntracked(absP, [p]), bindUntracked(absP, [q])]);
+  const unusable = bind(orP, [bind(isinfP, [larger]), bind(eqP, [larger, literalLike(p, 0)])]);
+  const scale = bind(whereP, [unusable, literalLike(p, 1), larger]);
+  const [x, y] = [bind(divP, [p, scale]), bind(divP, [q, scale])];
+  return bind(mulP, [scale, safeSqrt(bind(addP, [bind(mulP, [x, x]), bind(mulP, [y, y])]))]);
+}
+
+/** log(eᵃ + eᵇ) without overflow. */
+export function logaddexp(a: Operand, b: Operand): Tensor {
+  const [p, q] = meet("logaddexp", a, b).map(asFloat);
+  const swap = bind(ltP, [p, q]);
+  const [high, low] = [bind(whereP, [swap, q, p]), bind(whereP, [swap, p, q])];
+  const difference = bind(whereP, [bind(isinfP, [high]), literalLike(p, 0), bind(subP, [low, high])]);
+  return bind(addP, [high, bind(softplusP, [difference])]);
+}
+
+/** x · log(y), and 0 where x is 0, whatever y (except NaN). */
+export function xlogy(x: Operand, y: Operand): Tensor {
+  const [p, q] = meet("xlogy", x, y).map(asFloat);
+  const [zero, one] = [literalLike(p, 0), literalLike(p, 1)];
+  const logIsInfinite = bind(orP, [bind(ltP, [q, zero]), bind(orP, [bind(eqP, [q, zero]), bind(isinfP, [q])])]);
+  const isZero = bind(andP, [bind(eqP, [p, zero]), logIsInfinite]);
+  return bind(whereP, [isZero, zero, bind(mulP, [p, bind(logP, [bind(whereP, [isZero, one, q])])])]);
+}
+
+/**
+ * start + weight · (end − start).
+ *
+ * @param weight  number or tensor; 0 gives `start`, 1 gives `end`
+ */
+export function lerp(start: Tensor, end: Tensor, weight: Operand): Tensor {
+  return binary(addP, start, binary(mulP, binary(subP, end, start), weight));
+}
+
+/** x + value · a · b. */
+export function addcmul(x: Tensor, a: Tensor, b: Tensor, { value = 1 }: { value?: Operand } = {}): Tensor {
+  const product = binary(mulP, a, b);
+  return binary(addP, x, value === 1 ? product : binary(mulP, product, value));
+}
+
+/** x + value · a / b. */
+export function addcdiv(x: Tensor, a: Tensor, b: Tensor, { value = 1 }: { value?: Operand } = {}): Tensor {
+  const quotient = div(a, b);
+  return binary(addP, x, value === 1 ? quotient : binary(mulP, quotient, value));
+}
+
+/** Bitwise on integers, logical on bool. */
+export const bitwiseAnd = (a: Operand, b: Operand): Tensor => binary(andP, a, b);
+/** Bitwise on integers, logical on bool. */
+export const bitwiseOr = (a: Operand, b: Operand): Tensor => binary(orP, a, b);
+/** Bitwise on integers, logical on bool. */
+export const bitwiseXor = (a: Operand, b: Operand): Tensor => binary(xorP, a, b);
+/** All bits inverted; the opposite on bool. */
+export const bitwiseNot = (x: Tensor): Tensor =>
+  x.dtype === "bool" ? bind(notP, [x]) : bind(subP, [bind(negP, [x]), literalLike(x, 1)]);

@@ -1,0 +1,116 @@
+/**
+ * Comparisons, logic and choice. Comparisons give bool tensors, promote their operands and broadcast;
+ * a comparison with NaN is false, except `ne`.
+ */
+import { bind } from "../bind.ts";
+import { isFloat } from "../dtype.ts";
+import { DTypeError } from "../errors.ts";
+import { andP, eqP, isinfP, isnanP, leP, ltP, neP, notP, orP, whereP, xorP } from "../primitives.ts";
+import { show } from "../shape.ts";
+import { Tensor } from "../tensor.ts";
+import { binary, cast, literal, meet, type Operand, resultDType, scalar, toTensor } from "./operand.ts";
+
+/** a = b. */
+export const eq = (a: Operand, b: Operand): Tensor => binary(eqP, a, b);
+/** a ≠ b; true beside NaN. */
+export const ne = (a: Operand, b: Operand): Tensor => binary(neP, a, b);
+/** a < b. */
+export const lt = (a: Operand, b: Operand): Tensor => binary(ltP, a, b);
+/** a ≤ b. */
+export const le = (a: Operand, b: Operand): Tensor => binary(leP, a, b);
+/** a > b. */
+export const gt = (a: Operand, b: Operand): Tensor => binary(ltP, b, a);
+/** a ≥ b. */
+export const ge = (a: Operand, b: Operand): Tensor => binary(leP, b, a);
+
+const truth = (x: Tensor): Tensor => cast(x, "bool");
+
+/** Both; anything but 0 counts as true. */
+export const logicalAnd = (a: Tensor, b: Tensor): Tensor => bind(andP, [truth(a), truth(b)]);
+/** Either or both. */
+export const logicalOr = (a: Tensor, b: Tensor): Tensor => bind(orP, [truth(a), truth(b)]);
+/** One of the two. */
+export const logicalXor = (a: Tensor, b: Tensor): Tensor => bind(xorP, [truth(a), truth(b)]);
+/** True where x is 0 or false. */
+export const logicalNot = (x: Tensor): Tensor => bind(notP, [truth(x)]);
+
+/** True where x is not a number. */
+export const isnan = (x: Tensor): Tensor => (isFloat(x.dtype) ? bind(isnanP, [x]) : bind(neP, [x, x]));
+/** True where x is ∞ or −∞. */
+export const isinf = (x: Tensor): Tensor => (isFloat(x.dtype) ? bind(isinfP, [x]) : bind(neP, [x, x]));
+/** True where x is neither infinite nor NaN. */
+export const isfinite = (x: Tensor): Tensor =>
+  isFloat(x.dtype) ? bind(notP, [bind(orP, [bind(isnanP, [x]), bind(isinfP, [x])])]) : bind(eqP, [x, x]);
+
+/**
+ * condition ? a : b, elementwise. The branch not taken has no influence, not even as NaN, and gets gradient 0.
+ *
+ * @param condition  bool; broadcasts with a and b
+ * @throws           DTypeError if the condition is not bool
+ * @example          where(x.gt(0), x, 0)
+ */
+export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
+  if (a instanceof Tensor && b instanceof Tensor && a.dtype === b.dtype) return bind(whereP, [condition, a, b]);
+  if (!(a instanceof Tensor) && !(b instanceof Tensor)) {
+    const { device } = condition;
+    const dtype = typeof a === "boolean" && typeof b === "boolean" ? "bool" : device.defaultDType;
+    return bind(whereP, [condition, scalar(device, dtype, Number(a)), scalar(device, dtype, Number(b))]);
+  }
+  const [p, q] = meet("where", a, b);
+  return bind(whereP, [condition, p, q]);
+}
+
+/**
+ * x with `value` where the mask is true.
+ *
+ * @param mask   bool, broadcastable to x
+ * @param value  a number or a 0-d tensor
+ */
+export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
+  if (mask.dtype !== "bool") throw new DTypeError(`maskedFill: the mask is ${mask.dtype} ${show(mask.shape)}, wanted bool`);
+  const fill = value instanceof Tensor ? cast(value, x.dtype) : scalar(x.device, x.dtype, Number(value));
+  return bind(whereP, [mask, fill, x]);
+}
+
+/**
+ * x limited to [min, max]. NaN stays. The gradient passes inside and at the bounds.
+ *
+ * @param min  lower bound, number or tensor; null for none
+ * @param max  upper bound, number or tensor; null for none; wins where min > max
+ */
+export function clamp(x: Tensor, min?: Operand | null, max?: Operand | null): Tensor {
+  if (min !== undefined && min !== null) {
+    const [p, low] = meet("clamp", x, min);
+    x = bind(whereP, [bind(ltP, [p, low]), low, p]);
+  }
+  if (max !== undefined && max !== null) {
+    const [p, high] = meet("clamp", x, max);
+    x = bind(whereP, [bind(ltP, [high, p]), high, p]);
+  }
+  return x;
+}
+
+/**
+ * Replaces NaN and infinities by numbers; they get gradient 0.
+ *
+ * @param options  `nan` (0), `posinf` (the dtype's largest), `neginf` (the dtype's smallest)
+ */
+export function nanToNum(x: Tensor, options: { nan?: number; posinf?: number; neginf?: number } = {}): Tensor {
+  if (!isFloat(x.dtype)) return cast(x, x.dtype);
+  const largest = x.dtype === "float64" ? Number.MAX_VALUE : 3.4028234663852886e38;
+  const { nan = 0, posinf = largest, neginf = -largest } = options;
+  const number = (value: number): Tensor => scalar(x.device, x.dtype, value);
+  const infinite = bind(whereP, [bind(ltP, [x, literal(x.device, x.dtype, 0)]), number(neginf), number(posinf)]);
+  return bind(whereP, [bind(isnanP, [x]), number(nan), bind(whereP, [bind(isinfP, [x]), infinite, x])]);
+}
+
+/** Whether all elements are within `atol + rtol · |b|`; reads both from the device. NaN never is. */
+export async function allclose(a: Tensor, b: Tensor, { rtol = 1e-5, atol = 1e-8 } = {}): Promise<boolean> {
+  const dtype = resultDType(a, b);
+  const [x, y] = await Promise.all([cast(a, dtype).data(), cast(toTensor("allclose", b, a), dtype).data()]);
+  if (x.length !== y.length) throw new DTypeError(`allclose: shapes ${show(a.shape)} and ${show(b.shape)} differ`);
+  for (let i = 0; i < x.length; i++) {
+    if (x[i] !== y[i] && !(Math.abs(x[i] - y[i]) <= atol + rtol * Math.abs(y[i]))) return false;
+  }
+  return true;
+}

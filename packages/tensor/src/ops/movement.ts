@@ -1,0 +1,207 @@
+/**
+ * Movement: the same elements under another shape or order. A *dim* may be negative: −1 is the last.
+ *
+ * Nothing here copies by itself: the index transform ends up in the loads of whatever reads the result.
+ */
+import { bind } from "../bind.ts";
+import { ArgumentError, ShapeError } from "../errors.ts";
+import { expandP, flipP, permuteP, reshapeP, sliceP } from "../primitives.ts";
+import { normalizeAxes, normalizeAxis, numel, resolveShape, type Shape, sameShape, show } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+import { unchanged } from "./operand.ts";
+
+/** The shape is known to fit. */
+export const reshapeTo = (x: Tensor, shape: Shape): Tensor =>
+  sameShape(x.shape, shape) ? unchanged(x) : bind(reshapeP, [x], shape);
+
+/**
+ * The same elements in another shape.
+ *
+ * @param shape  one size may be −1: it is worked out
+ * @throws       ShapeError if the numbers of elements differ
+ * @example      reshape(x, [-1, 4])
+ */
+export const reshape = (x: Tensor, shape: Shape): Tensor => reshapeTo(x, resolveShape(shape, x.size, "reshape"));
+
+/** Merges the dims from `startDim` to `endDim`, both included, into one. */
+export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
+  const { shape } = x;
+  const start = normalizeAxis(startDim, shape.length, "flatten");
+  const end = normalizeAxis(endDim, shape.length, "flatten");
+  if (shape.length === 0) return reshapeTo(x, [1]);
+  if (start > end) throw new ShapeError(`flatten: startDim ${startDim} comes after endDim ${endDim} in ${show(shape)}`);
+  return reshapeTo(x, [...shape.slice(0, start), numel(shape.slice(start, end + 1)), ...shape.slice(end + 1)]);
+}
+
+/** Splits one dim into several; one of the sizes may be −1. */
+export function unflatten(x: Tensor, dim: number, sizes: Shape): Tensor {
+  const { shape } = x;
+  const axis = normalizeAxis(dim, shape.length, "unflatten");
+  const parts = resolveShape(sizes, shape[axis], "unflatten");
+  return reshapeTo(x, [...shape.slice(0, axis), ...parts, ...shape.slice(axis + 1)]);
+}
+
+/** Drops dims of size 1: all of them, or the given ones (those of another size stay, as in torch). */
+export function squeeze(x: Tensor, dim?: number | readonly number[] | null): Tensor {
+  const { shape } = x;
+  const axes = normalizeAxes(dim, shape.length, "squeeze");
+  return reshapeTo(
+    x,
+    shape.filter((d, i) => d !== 1 || !axes.includes(i)),
+  );
+}
+
+/** Inserts a dim of size 1 before `dim`. */
+export function unsqueeze(x: Tensor, dim: number): Tensor {
+  const { shape } = x;
+  const axis = normalizeAxis(dim, shape.length + 1, "unsqueeze");
+  return bind(reshapeP, [x], [...shape.slice(0, axis), 1, ...shape.slice(axis)]);
+}
+
+/** The dims are known to be a permutation. */
+export function permuteTo(x: Tensor, dims: readonly number[]): Tensor {
+  for (let i = 0; i < dims.length; i++) if (dims[i] !== i) return bind(permuteP, [x], dims);
+  return unchanged(x);
+}
+
+/**
+ * Dims in another order.
+ *
+ * @param dims  for each new dim the old one
+ */
+export function permute(x: Tensor, dims: readonly number[]): Tensor {
+  const { rank } = x;
+  if (dims.length !== rank) throw new ShapeError(`permute: ${show(x.shape)} has ${rank} dims, got the order ${show(dims)}`);
+  const order = dims.map((dim) => normalizeAxis(dim, rank, "permute"));
+  if (new Set(order).size !== rank) throw new ShapeError(`permute: a dim appears twice in ${show(dims)}`);
+  return permuteTo(x, order);
+}
+
+/** Swaps two dims. */
+export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
+  const { rank } = x;
+  const a = normalizeAxis(dim0, rank, "transpose");
+  const b = normalizeAxis(dim1, rank, "transpose");
+  if (a === b) return unchanged(x);
+  const order = x.shape.map((_, i) => i);
+  order[a] = b;
+  order[b] = a;
+  return bind(permuteP, [x], order);
+}
+
+/** Another name for {@link transpose}. */
+export const swapaxes = transpose;
+
+/** The transpose of a matrix; a vector or 0-d tensor stays. */
+export function t(x: Tensor): Tensor {
+  if (x.rank > 2) throw new ShapeError(`t: wanted at most 2 dims, got ${show(x.shape)}; use transpose or permute`);
+  return x.rank < 2 ? unchanged(x) : bind(permuteP, [x], [1, 0]);
+}
+
+/** Moves dims to new places; the others keep their order. */
+export function movedim(x: Tensor, source: number | readonly number[], destination: number | readonly number[]): Tensor {
+  const { rank } = x;
+  const from = list(source).map((dim) => normalizeAxis(dim, rank, "movedim"));
+  const to = list(destination).map((dim) => normalizeAxis(dim, rank, "movedim"));
+  if (from.length !== to.length || new Set(from).size !== from.length || new Set(to).size !== to.length) {
+    throw new ShapeError(`movedim: source ${show(list(source))} and destination ${show(list(destination))} do not pair up`);
+  }
+  const rest = x.shape.map((_, i) => i).filter((i) => !from.includes(i));
+  const order = x.shape.map((_, i) => (to.includes(i) ? from[to.indexOf(i)] : (rest.shift() as number)));
+  return permuteTo(x, order);
+}
+
+const list = (dims: number | readonly number[]): readonly number[] => (typeof dims === "number" ? [dims] : dims);
+
+/**
+ * Repeats dims of size 1, without a copy.
+ *
+ * @param shape  new dims may come in front; −1 keeps a size
+ */
+export function expand(x: Tensor, shape: Shape): Tensor {
+  const from = x.shape;
+  const added = shape.length - from.length;
+  if (added < 0) throw new ShapeError(`expand: ${show(from)} has more dims than ${show(shape)}`);
+  const to = shape.map((d, i) => (d === -1 && i >= added ? from[i - added] : d));
+  return expandTo(x, to);
+}
+
+/** The shape holds no −1. */
+export function expandTo(x: Tensor, shape: Shape): Tensor {
+  const from = x.shape;
+  if (sameShape(from, shape)) return unchanged(x);
+  const added = shape.length - from.length;
+  const aligned = added > 0 ? bind(reshapeP, [x], [...new Array<number>(added).fill(1), ...from]) : x;
+  return sameShape(aligned.shape, shape) ? aligned : bind(expandP, [aligned], shape);
+}
+
+/** The shape of another tensor. */
+export const expandAs = (x: Tensor, other: Tensor): Tensor => expandTo(x, other.shape);
+
+/** Another name for {@link expand}. */
+export const broadcastTo = expand;
+
+/** Attributes of `slice` that leave all dims but one whole. */
+export function sliceAxis(x: Tensor, axis: number, start: number, size: number, step = 1): Tensor {
+  const { shape } = x;
+  if (start === 0 && size === shape[axis] && step === 1) return unchanged(x);
+  const rank = shape.length;
+  const attrs = new Array<number>(3 * rank);
+  for (let i = 0; i < rank; i++) {
+    attrs[i] = 0;
+    attrs[rank + i] = shape[i];
+    attrs[2 * rank + i] = 1;
+  }
+  attrs[axis] = start;
+  attrs[rank + axis] = size;
+  attrs[2 * rank + axis] = step;
+  return bind(sliceP, [x], attrs);
+}
+
+/**
+ * x[start:stop:step] along one dim, as Python slices: negative bounds count from the end, those outside are clipped.
+ *
+ * @param step  ≥ 1
+ * @example     slice(x, 0, 1, -1) // without the first and the last row
+ */
+export function slice(x: Tensor, dim: number, start?: number | null, stop?: number | null, step = 1): Tensor {
+  const axis = normalizeAxis(dim, x.rank, "slice");
+  if (x.rank === 0) throw new ShapeError("slice: a 0-d tensor has no dim to slice");
+  if (!Number.isInteger(step) || step < 1) {
+    throw new ArgumentError(`slice: step ${step}: wanted an integer >= 1; flip() reverses a dim`);
+  }
+  const n = x.shape[axis];
+  const from = clip(start ?? 0, n);
+  const to = clip(stop ?? n, n);
+  return sliceAxis(x, axis, from, Math.max(0, Math.ceil((to - from) / step)), step);
+}
+
+const clip = (bound: number, n: number): number => Math.min(Math.max(bound < 0 ? bound + n : bound, 0), n);
+
+/** `length` elements along a dim, beginning at `start`. */
+export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
+  const axis = normalizeAxis(dim, x.rank, "narrow");
+  const n = x.shape[axis];
+  const from = start < 0 ? start + n : start;
+  if (!(from >= 0 && length >= 0 && from + length <= n)) {
+    throw new ShapeError(`narrow: start ${start}, length ${length} leaves dim ${dim} of ${show(x.shape)}`);
+  }
+  return sliceAxis(x, axis, from, length);
+}
+
+/** One index along a dim, which disappears. */
+export function select(x: Tensor, dim: number, index: number): Tensor {
+  const { shape } = x;
+  const axis = normalizeAxis(dim, shape.length, "select");
+  const n = shape[axis];
+  if (!Number.isInteger(index) || index < -n || index >= n || shape.length === 0) {
+    throw new ShapeError(`select: index ${index} is outside dim ${dim} of ${show(shape)}`);
+  }
+  return bind(reshapeP, [sliceAxis(x, axis, index < 0 ? index + n : index, 1)], shape.toSpliced(axis, 1));
+}
+
+/** Reverses dims. */
+export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
+  const axes = list(dims).length === 0 ? [] : normalizeAxes(dims, x.rank, "flip");
+  return axes.length === 0 ? unchanged(x) : bind(flipP, [x], axes);
+}

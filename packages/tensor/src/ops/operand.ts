@@ -1,0 +1,101 @@
+/**
+ * Operands: what the two sides of an operation may be, and how they meet.
+ *
+ * A *number* beside a tensor becomes a runtime scalar of the tensor's dtype: changing it makes no new plan.
+ * A *literal* is a small integer that belongs to an operation's formula (the 1 in 1/x); it is part of the plan's key.
+ * Two tensors of different dtypes meet in the higher one, as torch promotes: bool < uint32 < int32 < float32 <
+ * float64, where a 0-d tensor does not raise a tensor with dimensions within its category (bool, integer, float).
+ */
+import { bind, bindConstant } from "../bind.ts";
+import type { Device } from "../device.ts";
+import { DTYPES, type DType, dtypeCode, isFloat, numberDType, promote } from "../dtype.ts";
+import { ArgumentError, DTypeError } from "../errors.ts";
+import { aliasP, castP, literalP, type Primitive, scalarP } from "../primitives.ts";
+import { Tensor } from "../tensor.ts";
+
+/** A tensor, or a number that becomes a scalar beside one. */
+export type Operand = Tensor | number | boolean;
+
+/** Attributes of `scalar` and `cast`, one list per dtype, so that none is made per call. */
+const DTYPE_ATTRS = DTYPES.map((_, code) => [code]);
+
+/** A 0-d tensor holding a number that is given anew at every replay. */
+export const scalar = (device: Device, dtype: DType, value: number): Tensor =>
+  bindConstant(device, scalarP, DTYPE_ATTRS[dtypeCode(dtype)], value);
+
+/** A 0-d integer constant of a formula. */
+export const literal = (device: Device, dtype: DType, value: number): Tensor =>
+  bindConstant(device, literalP, [dtypeCode(dtype), value]);
+
+/** A literal of the tensor's dtype, on its device. */
+export const literalLike = (x: Tensor, value: number): Tensor => literal(x.device, x.dtype, value);
+
+/** A literal for a whole number below 2³¹, else a runtime scalar: for constants that a shape determines. */
+export const constantLike = (x: Tensor, value: number): Tensor =>
+  Number.isInteger(value) && Math.abs(value) < 0x7fffffff ? literalLike(x, value) : scalar(x.device, x.dtype, value);
+
+/** Change of dtype. Floats truncate towards zero to integers; anything but 0 becomes true. */
+export const cast = (x: Tensor, dtype: DType): Tensor =>
+  x.dtype === dtype ? unchanged(x) : bind(castP, [x], DTYPE_ATTRS[dtypeCode(dtype)]);
+
+/**
+ * The result of an operation that has nothing to do: the tensor itself. A slot (a parameter, or a handle with
+ * a stand-in) may mean another value later, so for a slot the result is an image of what it holds now.
+ */
+export const unchanged = (x: Tensor): Tensor =>
+  x._standIn === null && x.constructor === Tensor ? x : bind(aliasP, [x]);
+
+/** A float tensor: integers and bool become the device's default float dtype, as in torch. */
+export const asFloat = (x: Tensor): Tensor => (isFloat(x.dtype) ? x : cast(x, x.device.defaultDType));
+
+const category = (dtype: DType): number => (dtype === "bool" ? 0 : isFloat(dtype) ? 2 : 1);
+
+/** The dtype in which two tensors meet. */
+export function resultDType(a: Tensor, b: Tensor): DType {
+  const [p, q] = [a.dtype, b.dtype];
+  if (p !== q && category(p) === category(q)) {
+    if (a.rank === 0 && b.rank > 0) return q;
+    if (b.rank === 0 && a.rank > 0) return p;
+  }
+  return promote(p, q);
+}
+
+/** Both sides as tensors of one dtype. At least one must be a tensor. */
+export function meet(op: string, a: Operand, b: Operand): [Tensor, Tensor] {
+  if (a instanceof Tensor) {
+    if (b instanceof Tensor) {
+      if (a.dtype === b.dtype) return [a, b];
+      const dtype = resultDType(a, b);
+      return [cast(a, dtype), cast(b, dtype)];
+    }
+    const dtype = numberDType(b, a.dtype, a.device.defaultDType);
+    return [a.dtype === dtype ? a : cast(a, dtype), scalarOf(op, a.device, dtype, b)];
+  }
+  if (b instanceof Tensor) {
+    const dtype = numberDType(a, b.dtype, b.device.defaultDType);
+    return [scalarOf(op, b.device, dtype, a), b.dtype === dtype ? b : cast(b, dtype)];
+  }
+  throw new ArgumentError(`${op}: got ${typeof a} and ${typeof b}: at least one operand must be a tensor`);
+}
+
+function scalarOf(op: string, device: Device, dtype: DType, value: number | boolean): Tensor {
+  if (typeof value !== "number" && typeof value !== "boolean") {
+    throw new ArgumentError(`${op}: an operand is ${value === null ? "null" : typeof value}: wanted a tensor or a number`);
+  }
+  return scalar(device, dtype, Number(value));
+}
+
+/** The operand as a tensor of `like`'s device; a number takes its dtype, a tensor keeps its own. */
+export const toTensor = (op: string, value: Operand, like: Tensor): Tensor =>
+  value instanceof Tensor ? value : scalarOf(op, like.device, numberDType(value, like.dtype, like.device.defaultDType), value);
+
+/** A binary primitive on operands. */
+export function binary(primitive: Primitive, a: Operand, b: Operand): Tensor {
+  if (a instanceof Tensor && b instanceof Tensor && a.dtype === b.dtype) return bind(primitive, [a, b]);
+  return bind(primitive, meet(primitive.name, a, b));
+}
+
+/** Rejects what is not a float tensor, where torch does too. */
+export function wantFloat(op: string, x: Tensor): void {
+  if (!isFloat(x.dtype)) throw new DTypeError(`${op}: wanted a float tensor, got ${x.dtype}; cast it first`);
+}

@@ -1,0 +1,184 @@
+/**
+ * Reductions over one dim, several, or all (the default). `keepdim` leaves the reduced dims as size 1.
+ */
+import { bind, bindUntracked } from "../bind.ts";
+import {
+  absP,
+  addP,
+  divP,
+  eqP,
+  expP,
+  isinfP,
+  logP,
+  maxP,
+  mulP,
+  negP,
+  neP,
+  type Primitive,
+  powP,
+  prodP,
+  reshapeP,
+  subP,
+  sumP,
+  whereP,
+  xorP,
+} from "../primitives.ts";
+import { normalizeAxes, type Shape } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+import { asFloat, binary, cast, constantLike, literalLike, scalar, wantFloat } from "./operand.ts";
+import { safeSqrt } from "./unary.ts";
+
+/** One dim, several, or all (absent, null or empty). */
+export type Dims = number | readonly number[] | null;
+
+export interface ReduceOptions {
+  /** Leave the reduced dims as size 1. */
+  keepdim?: boolean;
+}
+
+/** The shape without the axes. */
+const without = (shape: Shape, axes: readonly number[]): number[] => shape.filter((_, i) => !axes.includes(i));
+
+/** Drops the reduced dims unless they are to be kept. */
+export const dropped = (x: Tensor, axes: readonly number[], keepdim: boolean | undefined): Tensor =>
+  keepdim || axes.length === 0 ? x : bind(reshapeP, [x], without(x.shape, axes));
+
+function reduce(primitive: Primitive, x: Tensor, dim: Dims | undefined, options: ReduceOptions | undefined): Tensor {
+  const axes = normalizeAxes(dim, x.rank, primitive.name);
+  return dropped(bind(primitive, [x], axes), axes, options?.keepdim);
+}
+
+/** How many elements are reduced to one. */
+function count(shape: Shape, axes: readonly number[]): number {
+  let n = 1;
+  for (const axis of axes) n *= shape[axis];
+  return n;
+}
+
+/**
+ * Sum; of nothing 0. Bool counts as int32.
+ *
+ * @example sum(x, [0, 2], { keepdim: true })
+ */
+export const sum = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor =>
+  reduce(sumP, x.dtype === "bool" ? cast(x, "int32") : x, dim, options);
+
+/**
+ * Arithmetic mean.
+ *
+ * @throws DTypeError for integers, as torch
+ */
+export function mean(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
+  wantFloat("mean", x);
+  const axes = normalizeAxes(dim, x.rank, "mean");
+  const total = dropped(bind(sumP, [x], axes), axes, options?.keepdim);
+  return bind(divP, [total, constantLike(x, count(x.shape, axes))]);
+}
+
+/** Product; of nothing 1. The derivative is right where factors are 0. */
+export const prod = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor =>
+  reduce(prodP, x.dtype === "bool" ? cast(x, "int32") : x, dim, options);
+
+/** The largest; NaN if there is one. Ties share the gradient equally. */
+export const amax = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => reduce(maxP, x, dim, options);
+
+/** The smallest; NaN if there is one. Ties share the gradient equally. */
+export const amin = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor =>
+  reversed(reduce(maxP, reversed(x), dim, options));
+
+/** A value per element in the opposite order, and back again: −x, or all bits inverted. */
+export function reversed(x: Tensor): Tensor {
+  if (x.dtype === "int32") return bind(xorP, [x, literalLike(x, -1)]);
+  if (x.dtype === "uint32") return bind(xorP, [x, scalar(x.device, "uint32", 0xffffffff)]);
+  return bind(negP, [x]);
+}
+
+const truth = (x: Tensor): Tensor => cast(cast(x, "bool"), "int32");
+
+/** True where all are true, or other than 0; of nothing true. */
+export const all = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor =>
+  cast(reduce(prodP, truth(x), dim, options), "bool");
+
+/** True where at least one is true, or other than 0; of nothing false. */
+export const any = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor =>
+  cast(reduce(sumP, truth(x), dim, options), "bool");
+
+/** How many are true, or other than 0: int32. */
+export const countNonzero = (x: Tensor, dim?: Dims): Tensor => reduce(sumP, truth(x), dim, undefined);
+
+export interface VarianceOptions extends ReduceOptions {
+  /** Taken off the number of elements in the divisor: 1 (the default) is unbiased, 0 the mean square. */
+  correction?: number;
+}
+
+/**
+ * Variance in two passes, so that a large mean costs no digits.
+ *
+ * @returns [variance, mean]
+ */
+export function varMean(x: Tensor, dim?: Dims, { correction = 1, keepdim }: VarianceOptions = {}): [Tensor, Tensor] {
+  wantFloat("var", x);
+  const axes = normalizeAxes(dim, x.rank, "var");
+  const n = count(x.shape, axes);
+  const average = bind(divP, [bind(sumP, [x], axes), constantLike(x, n)]);
+  const deviation = bind(subP, [x, average]);
+  const squares = bind(sumP, [bind(mulP, [deviation, deviation])], axes);
+  const variance = bind(divP, [squares, constantLike(x, Math.max(0, n - correction))]);
+  return [dropped(variance, axes, keepdim), dropped(average, axes, keepdim)];
+}
+
+/** Variance; see {@link varMean}. Named `var` on tensors. */
+export const variance = (x: Tensor, dim?: Dims, options?: VarianceOptions): Tensor => varMean(x, dim, options)[0];
+
+/** Standard deviation; its gradient is 0 where all elements are equal. */
+export const std = (x: Tensor, dim?: Dims, options?: VarianceOptions): Tensor => safeSqrt(varMean(x, dim, options)[0]);
+
+/** [standard deviation, mean]. */
+export function stdMean(x: Tensor, dim?: Dims, options?: VarianceOptions): [Tensor, Tensor] {
+  const [v, m] = varMean(x, dim, options);
+  return [safeSqrt(v), m];
+}
+
+/** log Σ eˣ without overflow. */
+export function logsumexp(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
+  x = asFloat(x);
+  const axes = normalizeAxes(dim, x.rank, "logsumexp");
+  // The shift cancels out, so it needs no derivative; an infinite one would make ∞ − ∞.
+  const largest = bindUntracked(maxP, [x], axes);
+  const shift = bind(whereP, [bind(isinfP, [largest]), literalLike(x, 0), largest]);
+  const total = bind(sumP, [bind(expP, [bind(subP, [x, shift])])], axes);
+  return dropped(bind(addP, [bind(logP, [total]), shift]), axes, options?.keepdim);
+}
+
+export interface NormOptions extends ReduceOptions {
+  /** 2 by default; `Infinity` for the largest |x|, `-Infinity` for the smallest, 0 for the number of non-zeros. */
+  p?: number;
+}
+
+/**
+ * Vector norm (Σ |x|ᵖ)^(1/p) over dims. The gradient at the zero vector is 0, at every order.
+ *
+ * @see torch.linalg.vector_norm
+ */
+export function norm(x: Tensor, dim?: Dims, { p = 2, keepdim }: NormOptions = {}): Tensor {
+  x = asFloat(x);
+  const axes = normalizeAxes(dim, x.rank, "norm");
+  if (p === 2) return safeSqrt(dropped(bind(sumP, [bind(mulP, [x, x])], axes), axes, keepdim));
+  if (p === 0) {
+    const nonzero = cast(bind(neP, [x, literalLike(x, 0)]), x.dtype);
+    return dropped(bind(sumP, [nonzero], axes), axes, keepdim);
+  }
+  const size = bind(absP, [x]);
+  if (p === 1) return dropped(bind(sumP, [size], axes), axes, keepdim);
+  if (p === Infinity) return dropped(bind(maxP, [size], axes), axes, keepdim);
+  if (p === -Infinity) return dropped(bind(negP, [bind(maxP, [bind(negP, [size])], axes)]), axes, keepdim);
+  return dropped(safePower(bind(sumP, [safePower(size, p)], axes), 1 / p), axes, keepdim);
+}
+
+/** x^p for x ≥ 0, with derivative 0 at 0 at every order. */
+function safePower(x: Tensor, p: number): Tensor {
+  const isZero = bind(eqP, [x, literalLike(x, 0)]);
+  const power = binary(powP, bind(whereP, [isZero, literalLike(x, 1), x]), p);
+  return p < 0 ? bind(whereP, [isZero, scalar(x.device, x.dtype, Infinity), power]) : bind(whereP, [isZero, literalLike(x, 0), power]);
+}
+

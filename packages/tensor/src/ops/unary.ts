@@ -1,0 +1,179 @@
+/**
+ * Elementwise functions of one tensor. The shape stays; integers and bool become floats where the function needs it.
+ */
+import { bind } from "../bind.ts";
+import { isFloat } from "../dtype.ts";
+import {
+  absP,
+  acoshP,
+  acosP,
+  asinhP,
+  asinP,
+  atanhP,
+  atanP,
+  ceilP,
+  coshP,
+  cosP,
+  divP,
+  eqP,
+  erfcP,
+  erfP,
+  expm1P,
+  expP,
+  floorP,
+  ltP,
+  log1pP,
+  logP,
+  mulP,
+  negP,
+  type Primitive,
+  powP,
+  roundP,
+  sigmoidP,
+  signP,
+  sinhP,
+  sinP,
+  sqrtP,
+  subP,
+  tanhP,
+  tanP,
+  truncP,
+  whereP,
+} from "../primitives.ts";
+import type { Tensor } from "../tensor.ts";
+import { asFloat, binary, literalLike, scalar, unchanged } from "./operand.ts";
+
+const float = (primitive: Primitive, x: Tensor): Tensor => bind(primitive, [asFloat(x)]);
+
+/** Rounding leaves integers as they are. */
+const rounding = (primitive: Primitive, x: Tensor): Tensor => (isFloat(x.dtype) ? bind(primitive, [x]) : unchanged(x));
+
+/** −x. */
+export const neg = (x: Tensor): Tensor => bind(negP, [x]);
+
+/** |x|; the derivative at 0 is 0. */
+export const abs = (x: Tensor): Tensor => bind(absP, [x]);
+
+/** −1, 0 or 1; NaN for NaN. */
+export const sign = (x: Tensor): Tensor => bind(signP, [x]);
+
+/** x². */
+export const square = (x: Tensor): Tensor => bind(mulP, [x, x]);
+
+/** Square root; NaN below 0. Its derivative at 0 is infinite: see {@link safeSqrt}. */
+export const sqrt = (x: Tensor): Tensor => float(sqrtP, x);
+
+/**
+ * Square root whose derivative at 0 is 0, at every order: what norms and optimizers use.
+ *
+ * @example safeSqrt(sum(square(x))) // the length of x, differentiable at the zero vector
+ */
+export function safeSqrt(x: Tensor): Tensor {
+  x = asFloat(x);
+  const zero = literalLike(x, 0);
+  const isZero = bind(eqP, [x, zero]);
+  return bind(whereP, [isZero, zero, bind(sqrtP, [bind(whereP, [isZero, literalLike(x, 1), x])])]);
+}
+
+/** 1 / √x. */
+export const rsqrt = (x: Tensor): Tensor => reciprocal(sqrt(x));
+
+/** 1 / x. */
+export function reciprocal(x: Tensor): Tensor {
+  x = asFloat(x);
+  return bind(divP, [literalLike(x, 1), x]);
+}
+
+/** eˣ. */
+export const exp = (x: Tensor): Tensor => float(expP, x);
+
+/** 2ˣ. */
+export function exp2(x: Tensor): Tensor {
+  x = asFloat(x);
+  return bind(powP, [literalLike(x, 2), x]);
+}
+
+/** eˣ − 1, accurate near 0. */
+export const expm1 = (x: Tensor): Tensor => float(expm1P, x);
+
+/** Natural logarithm. */
+export const log = (x: Tensor): Tensor => float(logP, x);
+
+/** log(1 + x), accurate near 0. */
+export const log1p = (x: Tensor): Tensor => float(log1pP, x);
+
+/** Logarithm to base 2. */
+export const log2 = (x: Tensor): Tensor => binary(mulP, log(x), Math.LOG2E);
+
+/** Logarithm to base 10. */
+export const log10 = (x: Tensor): Tensor => binary(mulP, log(x), Math.LOG10E);
+
+export const sin = (x: Tensor): Tensor => float(sinP, x);
+export const cos = (x: Tensor): Tensor => float(cosP, x);
+export const tan = (x: Tensor): Tensor => float(tanP, x);
+export const asin = (x: Tensor): Tensor => float(asinP, x);
+export const acos = (x: Tensor): Tensor => float(acosP, x);
+export const atan = (x: Tensor): Tensor => float(atanP, x);
+export const sinh = (x: Tensor): Tensor => float(sinhP, x);
+export const cosh = (x: Tensor): Tensor => float(coshP, x);
+export const tanh = (x: Tensor): Tensor => float(tanhP, x);
+export const asinh = (x: Tensor): Tensor => float(asinhP, x);
+export const acosh = (x: Tensor): Tensor => float(acoshP, x);
+export const atanh = (x: Tensor): Tensor => float(atanhP, x);
+
+/** The error function. */
+export const erf = (x: Tensor): Tensor => float(erfP, x);
+
+/** 1 − erf(x), accurate in the tail. */
+export const erfc = (x: Tensor): Tensor => float(erfcP, x);
+
+/** 1 / (1 + e⁻ˣ), without overflow. */
+export const sigmoid = (x: Tensor): Tensor => float(sigmoidP, x);
+
+/**
+ * log(x / (1 − x)), the inverse of the sigmoid.
+ *
+ * @param options.eps  clamp x to [eps, 1 − eps] first; outside, the derivative is 0
+ */
+export function logit(x: Tensor, { eps }: { eps?: number } = {}): Tensor {
+  x = asFloat(x);
+  if (eps !== undefined) {
+    const [low, high] = [scalar(x.device, x.dtype, eps), scalar(x.device, x.dtype, 1 - eps)];
+    x = bind(whereP, [bind(ltP, [x, low]), low, x]);
+    x = bind(whereP, [bind(ltP, [high, x]), high, x]);
+  }
+  return log(bind(divP, [x, bind(subP, [literalLike(x, 1), x])]));
+}
+
+/** Largest integer ≤ x. */
+export const floor = (x: Tensor): Tensor => rounding(floorP, x);
+
+/** Smallest integer ≥ x. */
+export const ceil = (x: Tensor): Tensor => rounding(ceilP, x);
+
+/** Nearest integer, halves to even. */
+export const round = (x: Tensor): Tensor => rounding(roundP, x);
+
+/** Towards zero. */
+export const trunc = (x: Tensor): Tensor => rounding(truncP, x);
+
+/** x − trunc(x): keeps the sign. */
+export const frac = (x: Tensor): Tensor => bind(subP, [x, trunc(x)]);
+
+/** Half-width of the interval around 0 where `sinc` is its Taylor polynomial: the first term left out is below 10⁻²⁰. */
+const SINC_TAYLOR = 0.02;
+
+/** sin(πx) / (πx), 1 at 0. Near 0 a polynomial, so that the derivatives there are right too. */
+export function sinc(x: Tensor): Tensor {
+  const t = binary(mulP, asFloat(x), Math.PI);
+  const s = square(t);
+  const one = literalLike(t, 1);
+  // 1 − s/6 (1 − s/20 (1 − s/42 (1 − s/72)))
+  let taylor = one;
+  for (const divisor of [72, 42, 20, 6]) {
+    taylor = bind(subP, [one, bind(divP, [bind(mulP, [s, taylor]), literalLike(t, divisor)])]);
+  }
+  const near = binary(ltP, bind(absP, [t]), SINC_TAYLOR);
+  const away = bind(whereP, [near, one, t]);
+  return bind(whereP, [near, taylor, bind(divP, [bind(sinP, [away]), away])]);
+}

@@ -1,0 +1,343 @@
+/**
+ * The closed table of primitives: all that devices must know how to compute.
+ *
+ * A *primitive* has a name, a code (its number in records and plan keys), a kind (how it is lowered) and
+ * a shape rule. Its attributes are integers, so that a record is a few integers. Everything else in
+ * loopgrad is composed of these in plain TypeScript. Derivative rules stand in `@loopgrad/autograd`.
+ *
+ * Elementwise primitives broadcast their inputs. Reductions keep the reduced dimensions as size 1.
+ */
+import { DTYPES, type DType, dtypeCode, isFloat } from "./dtype.ts";
+import { DTypeError, ShapeError } from "./errors.ts";
+import { broadcastShapes, numel, type Shape, sameShape, show } from "./shape.ts";
+
+export type Kind =
+  | "constant"
+  | "unary"
+  | "binary"
+  | "compare"
+  | "where"
+  | "cast"
+  | "reduce"
+  | "movement"
+  | "matmul"
+  | "conv"
+  | "gather"
+  | "scatter"
+  | "scan"
+  | "sort"
+  | "random";
+
+/** What is known of an operand before it is computed. */
+export interface Spec {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+export type Attrs = readonly number[];
+
+export interface Primitive {
+  readonly name: string;
+  readonly code: number;
+  readonly kind: Kind;
+  /** Shape and dtype of the result; throws where the inputs do not fit. */
+  readonly infer: (inputs: readonly Spec[], attrs: Attrs) => Spec;
+}
+
+/** Every primitive, by code. */
+export const PRIMITIVES: Primitive[] = [];
+
+function define(name: string, kind: Kind, infer: Primitive["infer"]): Primitive {
+  const primitive: Primitive = { name, code: PRIMITIVES.length, kind, infer };
+  PRIMITIVES.push(primitive);
+  return primitive;
+}
+
+// ---- constants -------------------------------------------------------------------------------------------------
+
+/** A 0-d tensor whose number is given when a plan is replayed: it is not part of the plan's key. Attrs: [dtype]. */
+export const scalarP = define("scalar", "constant", (_, [dtype]) => ({ shape: [], dtype: DTYPES[dtype] }));
+
+/** A 0-d integer-valued constant that is part of the plan's key and may be simplified away. Attrs: [dtype, value]. */
+export const literalP = define("literal", "constant", (_, [dtype]) => ({ shape: [], dtype: DTYPES[dtype] }));
+
+/** 0, 1, …, n − 1. Attrs: [dtype, n]. */
+export const iotaP = define("iota", "constant", (_, [dtype, n]) => ({ shape: [n], dtype: DTYPES[dtype] }));
+
+// ---- elementwise -----------------------------------------------------------------------------------------------
+
+const same: Primitive["infer"] = ([x]) => x;
+
+function floatOnly(name: string): Primitive["infer"] {
+  return ([x]) => {
+    if (!isFloat(x.dtype)) throw new DTypeError(`${name}: wanted a float tensor, got ${x.dtype} ${show(x.shape)}`);
+    return x;
+  };
+}
+
+const toBool: Primitive["infer"] = ([x]) => ({ shape: x.shape, dtype: "bool" });
+
+const unary = (name: string) => define(name, "unary", floatOnly(name));
+
+/** The same value: an image of a tensor that is a place of its own on the tape. */
+export const aliasP = define("alias", "unary", same);
+export const negP = define("neg", "unary", same);
+export const absP = define("abs", "unary", same);
+/** −1, 0 or 1; 0 at 0; NaN at NaN. */
+export const signP = define("sign", "unary", same);
+export const floorP = unary("floor");
+export const ceilP = unary("ceil");
+/** Half to even. */
+export const roundP = unary("round");
+export const truncP = unary("trunc");
+export const sqrtP = unary("sqrt");
+export const expP = unary("exp");
+export const expm1P = unary("expm1");
+export const logP = unary("log");
+export const log1pP = unary("log1p");
+export const sinP = unary("sin");
+export const cosP = unary("cos");
+export const tanP = unary("tan");
+export const asinP = unary("asin");
+export const acosP = unary("acos");
+export const atanP = unary("atan");
+export const sinhP = unary("sinh");
+export const coshP = unary("cosh");
+export const tanhP = unary("tanh");
+export const asinhP = unary("asinh");
+export const acoshP = unary("acosh");
+export const atanhP = unary("atanh");
+export const erfP = unary("erf");
+/** 1 − erf(x), accurate in the tail. */
+export const erfcP = unary("erfc");
+/** 1 / (1 + e^−x), without overflow. */
+export const sigmoidP = unary("sigmoid");
+/** log(1 + e^x), without overflow. */
+export const softplusP = unary("softplus");
+export const isnanP = define("isnan", "unary", toBool);
+export const isinfP = define("isinf", "unary", toBool);
+export const notP = define("not", "unary", ([x]) => {
+  if (x.dtype !== "bool") throw new DTypeError(`not: wanted bool, got ${x.dtype}`);
+  return x;
+});
+
+function binaryOf(name: string, accept: (dtype: DType) => boolean, wanted: string): Primitive {
+  return define(name, "binary", ([a, b]) => {
+    if (a.dtype !== b.dtype) throw new DTypeError(`${name}: dtypes ${a.dtype} and ${b.dtype} differ`);
+    if (!accept(a.dtype)) throw new DTypeError(`${name}: wanted ${wanted}, got ${a.dtype}`);
+    return sameShape(a.shape, b.shape) ? a : { shape: broadcastShapes(a.shape, b.shape, name), dtype: a.dtype };
+  });
+}
+const isNumber = (dtype: DType): boolean => dtype !== "bool";
+const isInteger = (dtype: DType): boolean => dtype === "int32" || dtype === "uint32";
+const isBits = (dtype: DType): boolean => !isFloat(dtype);
+
+export const addP = binaryOf("add", isNumber, "numbers");
+export const subP = binaryOf("sub", isNumber, "numbers");
+export const mulP = binaryOf("mul", isNumber, "numbers");
+/** Division; for integers rounded towards zero (0 where the divisor is 0). */
+export const divP = binaryOf("div", isNumber, "numbers");
+/** x^y as IEEE pow. */
+export const powP = binaryOf("pow", isFloat, "floats");
+/** NaN if either is NaN. */
+export const maximumP = binaryOf("maximum", isNumber, "numbers");
+export const minimumP = binaryOf("minimum", isNumber, "numbers");
+/** Remainder with the sign of the dividend (C's fmod); 0 for an integer division by 0. */
+export const fmodP = binaryOf("fmod", isNumber, "numbers");
+export const atan2P = binaryOf("atan2", isFloat, "floats");
+/** Bitwise on integers, logical on bool. */
+export const andP = binaryOf("and", isBits, "integers or bool");
+export const orP = binaryOf("or", isBits, "integers or bool");
+export const xorP = binaryOf("xor", isBits, "integers or bool");
+export const shlP = binaryOf("shl", isInteger, "integers");
+/** Arithmetic on int32, logical on uint32. */
+export const shrP = binaryOf("shr", isInteger, "integers");
+
+function compareOf(name: string): Primitive {
+  return define(name, "compare", ([a, b]) => {
+    if (a.dtype !== b.dtype) throw new DTypeError(`${name}: dtypes ${a.dtype} and ${b.dtype} differ`);
+    return { shape: broadcastShapes(a.shape, b.shape, name), dtype: "bool" };
+  });
+}
+export const eqP = compareOf("eq");
+export const neP = compareOf("ne");
+export const ltP = compareOf("lt");
+export const leP = compareOf("le");
+
+/** condition ? a : b, broadcasting all three; the branch not taken has no influence, NaN included. */
+export const whereP = define("where", "where", ([c, a, b]) => {
+  if (c.dtype !== "bool") throw new DTypeError(`where: the condition is ${c.dtype}, wanted bool`);
+  if (a.dtype !== b.dtype) throw new DTypeError(`where: dtypes ${a.dtype} and ${b.dtype} differ`);
+  return { shape: broadcastShapes(c.shape, broadcastShapes(a.shape, b.shape, "where"), "where"), dtype: a.dtype };
+});
+
+/** Change of dtype: floats truncate to integers, anything but 0 becomes true. Attrs: [dtype]. */
+export const castP = define("cast", "cast", ([x], [dtype]) => ({ shape: x.shape, dtype: DTYPES[dtype] }));
+
+// ---- reductions: attrs are the axes, ascending; reduced dimensions stay as 1 ------------------------------------
+
+function reduced(x: Spec, axes: Attrs): number[] {
+  const shape = [...x.shape];
+  for (const axis of axes) shape[axis] = 1;
+  return shape;
+}
+function reduceOf(name: string): Primitive {
+  return define(name, "reduce", ([x], axes) => {
+    if (x.dtype === "bool") throw new DTypeError(`${name}: wanted numbers, got bool; cast first`);
+    return { shape: reduced(x, axes), dtype: x.dtype };
+  });
+}
+export const sumP = reduceOf("sum");
+/** The largest; NaN if there is one. Of nothing: −Infinity, or the smallest integer. */
+export const maxP = reduceOf("max");
+export const prodP = reduceOf("prod");
+/** Index of the first largest (the first NaN, if there is one) along one axis, int32. Attrs: [axis]. */
+export const argmaxP = define("argmax", "reduce", ([x], axes) => {
+  if (x.shape[axes[0]] === 0) throw new ShapeError(`argmax: axis ${axes[0]} of ${show(x.shape)} is empty`);
+  return { shape: reduced(x, axes), dtype: "int32" };
+});
+
+// ---- movement: index transforms, never a copy by themselves -----------------------------------------------------
+
+/** Attrs: the new shape. */
+export const reshapeP = define("reshape", "movement", ([x], shape) => {
+  if (numel(shape) !== numel(x.shape)) {
+    throw new ShapeError(`reshape: ${show(x.shape)} to ${show(shape)}: ${numel(x.shape)} and ${numel(shape)} elements`);
+  }
+  return { shape, dtype: x.dtype };
+});
+/** Attrs: for each new axis, the old one. */
+export const permuteP = define("permute", "movement", ([x], perm) => ({
+  shape: perm.map((axis) => x.shape[axis]),
+  dtype: x.dtype,
+}));
+/** Repeats dimensions of size 1. The rank stays. Attrs: the new shape. */
+export const expandP = define("expand", "movement", ([x], shape) => {
+  if (shape.length !== x.shape.length || shape.some((d, i) => d !== x.shape[i] && x.shape[i] !== 1)) {
+    throw new ShapeError(`expand: ${show(x.shape)} to ${show(shape)}: only dimensions of size 1 can be repeated`);
+  }
+  return { shape, dtype: x.dtype };
+});
+/** Attrs: rank starts, rank sizes, rank steps (steps >= 1). */
+export const sliceP = define("slice", "movement", ([x], attrs) => {
+  const rank = x.shape.length;
+  for (let i = 0; i < rank; i++) {
+    const [start, size, step] = [attrs[i], attrs[rank + i], attrs[2 * rank + i]];
+    if (start < 0 || step < 1 || size < 0 || (size > 0 && start + (size - 1) * step >= x.shape[i])) {
+      throw new ShapeError(`slice: start ${start}, size ${size}, step ${step} leaves axis ${i} of ${show(x.shape)}`);
+    }
+  }
+  return { shape: attrs.slice(rank, 2 * rank), dtype: x.dtype };
+});
+/** Zeros before and after. Attrs: rank counts before, rank counts after (>= 0). */
+export const padP = define("pad", "movement", ([x], attrs) => {
+  const rank = x.shape.length;
+  return { shape: x.shape.map((d, i) => attrs[i] + d + attrs[rank + i]), dtype: x.dtype };
+});
+/** Reverses. Attrs: the axes. */
+export const flipP = define("flip", "movement", same);
+
+// ---- contraction --------------------------------------------------------------------------------------------------
+
+/** [..., M, K] × [..., K, N] → [..., M, N]; ranks are equal, batch dimensions broadcast. No attrs. */
+export const matmulP = define("matmul", "matmul", ([a, b]) => {
+  const rank = a.shape.length;
+  if (a.dtype !== b.dtype) throw new DTypeError(`matmul: dtypes ${a.dtype} and ${b.dtype} differ`);
+  if (a.dtype === "bool") throw new DTypeError("matmul: wanted numbers, got bool");
+  if (rank < 2 || b.shape.length !== rank) throw new ShapeError(`matmul: ${show(a.shape)} × ${show(b.shape)}`);
+  const [k, k2] = [a.shape[rank - 1], b.shape[rank - 2]];
+  if (k !== k2) throw new ShapeError(`matmul: ${show(a.shape)} × ${show(b.shape)}: inner dimensions ${k} and ${k2} differ`);
+  const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2), "matmul");
+  return { shape: [...batch, a.shape[rank - 2], b.shape[rank - 1]], dtype: a.dtype };
+});
+
+/**
+ * Geometry of a convolution over n spatial dimensions, as attributes:
+ * [n, groups, stride × n, padding × n, dilation × n, extra × n].
+ * `extra` is empty for `conv`, the input's spatial size for `convInput`, the kernel's for `convWeight`.
+ */
+export interface ConvGeometry {
+  readonly n: number;
+  readonly groups: number;
+  readonly stride: readonly number[];
+  readonly padding: readonly number[];
+  readonly dilation: readonly number[];
+  readonly extra: readonly number[];
+}
+
+export function convGeometry(attrs: Attrs): ConvGeometry {
+  const n = attrs[0];
+  const part = (i: number) => attrs.slice(2 + i * n, 2 + (i + 1) * n);
+  return { n, groups: attrs[1], stride: part(0), padding: part(1), dilation: part(2), extra: part(3) };
+}
+
+export function convAttrs(g: ConvGeometry): number[] {
+  return [g.n, g.groups, ...g.stride, ...g.padding, ...g.dilation, ...g.extra];
+}
+
+/** Output size of a convolution or pooling along one dimension. */
+export const convOutput = (size: number, kernel: number, stride: number, padding: number, dilation: number): number =>
+  Math.floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
+
+/** Cross-correlation: x [N, C, …], w [O, C / groups, …kernel] → [N, O, …]. */
+export const convP = define("conv", "conv", ([x, w], attrs) => {
+  const g = convGeometry(attrs);
+  const what = `conv${g.n}d: input ${show(x.shape)}, weight ${show(w.shape)}, groups ${g.groups}`;
+  if (x.dtype !== w.dtype) throw new DTypeError(`${what}: dtypes ${x.dtype} and ${w.dtype} differ`);
+  if (x.shape.length !== g.n + 2 || w.shape.length !== g.n + 2) throw new ShapeError(`${what}: wanted rank ${g.n + 2}`);
+  const [c, o] = [x.shape[1], w.shape[0]];
+  if (c !== w.shape[1] * g.groups || o % g.groups !== 0) {
+    throw new ShapeError(`${what}: wanted weight [out, ${c / g.groups}, …] with out divisible by groups`);
+  }
+  const spatial: number[] = [];
+  for (let i = 0; i < g.n; i++) {
+    const size = convOutput(x.shape[i + 2], w.shape[i + 2], g.stride[i], g.padding[i], g.dilation[i]);
+    if (size < 1) throw new ShapeError(`${what}: the kernel is larger than the padded input along axis ${i + 2}`);
+    spatial.push(size);
+  }
+  return { shape: [x.shape[0], o, ...spatial], dtype: x.dtype };
+});
+/** Gradient of `conv` with respect to x: g [N, O, …], w [O, C / groups, …] → [N, C, …extra]. */
+export const convInputP = define("convInput", "conv", ([g, w], attrs) => {
+  const geometry = convGeometry(attrs);
+  return { shape: [g.shape[0], w.shape[1] * geometry.groups, ...geometry.extra], dtype: g.dtype };
+});
+/** Gradient of `conv` with respect to w: x [N, C, …], g [N, O, …] → [O, C / groups, …extra]. */
+export const convWeightP = define("convWeight", "conv", ([x, g], attrs) => {
+  const geometry = convGeometry(attrs);
+  return { shape: [g.shape[1], x.shape[1] / geometry.groups, ...geometry.extra], dtype: x.dtype };
+});
+
+// ---- indexing, scan, sort, random -----------------------------------------------------------------------------------
+
+function checkIndex(op: string, x: Spec, index: Spec, axis: number): void {
+  if (index.dtype !== "int32") throw new DTypeError(`${op}: the index is ${index.dtype}, wanted int32`);
+  const fits = index.shape.length === x.shape.length && index.shape.every((d, i) => i === axis || d <= x.shape[i]);
+  if (!fits) throw new ShapeError(`${op}: index ${show(index.shape)} does not fit ${show(x.shape)} along axis ${axis}`);
+}
+
+/** out[…i…] = x[…index[…i…]…] along an axis; an index outside gives 0. Inputs: x, index (int32). Attrs: [axis]. */
+export const gatherP = define("gather", "gather", ([x, index], [axis]) => {
+  checkIndex("gather", x, index, axis);
+  return { shape: index.shape, dtype: x.dtype };
+});
+/** x with src added at index along an axis; repeated indices add up. Inputs: x, index (int32), src. Attrs: [axis]. */
+export const scatterAddP = define("scatterAdd", "scatter", ([x, index, src], [axis]) => {
+  checkIndex("scatterAdd", x, index, axis);
+  if (!sameShape(index.shape, src.shape)) {
+    throw new ShapeError(`scatterAdd: index ${show(index.shape)} and source ${show(src.shape)} differ`);
+  }
+  if (src.dtype !== x.dtype) throw new DTypeError(`scatterAdd: dtypes ${x.dtype} and ${src.dtype} differ`);
+  return x;
+});
+/** Inclusive running sum. Attrs: [axis]. */
+export const cumsumP = define("cumsum", "scan", same);
+/** Indices that sort along an axis, stable, NaN last; int32. Attrs: [axis, descending]. */
+export const argsortP = define("argsort", "sort", ([x]) => ({ shape: x.shape, dtype: "int32" }));
+/**
+ * Random bits, uint32: element i is the first word of threefry-2x32-20 under `key` at counter (i, 0).
+ * Inputs: key, uint32 [2]. Attrs: the shape.
+ */
+export const randomBitsP = define("randomBits", "random", (_, shape) => ({ shape, dtype: "uint32" }));
+
+export const dtypeAttr = (dtype: DType): number => dtypeCode(dtype);

@@ -1,0 +1,79 @@
+/**
+ * The seam between recording and a device: a backend compiles a graph to a program, runs programs, and moves data.
+ */
+import type { DType, HostArray } from "../dtype.ts";
+import type { Attrs, Primitive } from "../primitives.ts";
+import type { Shape } from "../shape.ts";
+
+/** A backend's memory for one value. */
+export interface Storage {
+  readonly bytes: number;
+}
+
+/** One node of a graph: an input of the segment (`leaf`), or a primitive applied to earlier nodes. */
+export interface GraphNode {
+  /** null for a leaf. */
+  readonly primitive: Primitive | null;
+  readonly inputs: readonly number[];
+  readonly attrs: Attrs;
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** For a leaf its position among the leaves, for a `scalar` its position among the scalars; else −1. */
+  readonly slot: number;
+}
+
+/** A recorded segment: nodes in an order in which inputs come first, and the nodes whose values are wanted. */
+export interface Graph {
+  readonly nodes: readonly GraphNode[];
+  readonly outputs: readonly number[];
+  readonly leafCount: number;
+  readonly scalarCount: number;
+}
+
+/** What a backend made of a graph. Opaque to all but the backend that made it. */
+export interface Program {
+  readonly outputs: number;
+}
+
+/** A value whose elements the host wants: an output of the program that runs, or a storage. */
+export type ReadRequest =
+  | { readonly output: number; readonly dtype: DType; readonly size: number }
+  | { readonly storage: Storage; readonly dtype: DType; readonly size: number };
+
+export interface Backend {
+  readonly kind: "cpu" | "webgpu";
+  readonly description: string;
+  /** Throws where the device cannot hold the dtype. */
+  checkDType(dtype: DType): void;
+  upload(data: HostArray, dtype: DType): Storage;
+  compile(graph: Graph): Program;
+  /** Runs a program (null: nothing to run, reads only). Returns the storages of its outputs, in order. */
+  execute(
+    program: Program | null,
+    leaves: readonly Storage[],
+    scalars: readonly number[],
+    reads: readonly ReadRequest[],
+  ): { outputs: readonly Storage[]; data: Promise<HostArray[]> | null };
+  release(storage: Storage): void;
+  /** Counts since the backend was made. */
+  stats(): BackendStats;
+  /** Resolves when all submitted work is done. */
+  synchronize(): Promise<void>;
+  destroy(): void;
+}
+
+export interface BackendStats {
+  /** Live buffers, the pool's free ones included. */
+  buffers: number;
+  /** Bytes in live buffers, the pool's free ones included. */
+  bytes: number;
+  peakBytes: number;
+  /** Bytes that values hold now, and their peak. */
+  usedBytes: number;
+  peakUsedBytes: number;
+  buffersCreated: number;
+  dispatches: number;
+  submits: number;
+  pipelinesCreated: number;
+  bindGroupsCreated: number;
+}

@@ -1,0 +1,155 @@
+/**
+ * Tensor: an immutable array on a device, and a handle.
+ *
+ * A *handle* is the JavaScript object; several may stand for one value. Operations never change a tensor.
+ * The methods that compute are installed by `ops/methods.ts`, those of the tape by `@loopgrad/autograd`.
+ */
+import type { Device } from "./device.ts";
+import type { DType, HostArray } from "./dtype.ts";
+import { GradError, LoopgradError, ReleasedError } from "./errors.ts";
+import type { Value } from "./record/value.ts";
+import { currentScope, type Scope } from "./scope.ts";
+import { numel, type Shape, show } from "./shape.ts";
+
+/** What the tape hangs on a tensor: counted, so that a graph nobody can reach is given back at once. */
+export interface TapeLink {
+  retain(): void;
+  release(): void;
+}
+
+/** Numbers in nested arrays, as deep as the tensor's rank. */
+export type NestedArray = number | boolean | NestedArray[];
+
+export class Tensor {
+  /** @internal */ _value: Value;
+  /** @internal */ _scope: Scope | null;
+  /** @internal Where the tape made this tensor; null for one that no gradient flows through. */ _link: TapeLink | null = null;
+  /** @internal Stands for this handle in operations while a functional call runs. */ _standIn: Tensor | null = null;
+  /** @internal */ _released = false;
+  /** The gradient that `backward()` accumulated; null before. */
+  grad: Tensor | null = null;
+
+  /** @internal */
+  constructor(value: Value, scope: Scope | null = currentScope()) {
+    this._value = value;
+    value.handles++;
+    this._scope = scope;
+    if (scope !== null) scope.handles.push(this);
+  }
+
+  get shape(): Shape {
+    return (this._standIn ?? this)._value.shape;
+  }
+
+  get dtype(): DType {
+    return (this._standIn ?? this)._value.dtype;
+  }
+
+  get device(): Device {
+    return this._value.device;
+  }
+
+  /** Number of dimensions. */
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return numel(this.shape);
+  }
+
+  /** True once the tensor was disposed of, or its scope ended. */
+  get isReleased(): boolean {
+    return this._released;
+  }
+
+  /** The elements in row-major order, copied to the host. */
+  async data(): Promise<HostArray> {
+    const value = this._live();
+    return value.device.read(value);
+  }
+
+  /** The one element of a tensor of size 1. */
+  async item(): Promise<number> {
+    if (this.size !== 1) throw new LoopgradError(`item: ${show(this.shape)} has ${this.size} elements, wanted 1`);
+    return (await this.data())[0];
+  }
+
+  /** The elements as nested arrays; booleans for a bool tensor. */
+  async toArray(): Promise<NestedArray> {
+    const { shape, dtype } = this;
+    const data = await this.data();
+    let position = 0;
+    const build = (axis: number): NestedArray => {
+      if (axis === shape.length) {
+        const x = data[position++];
+        return dtype === "bool" ? x !== 0 : x;
+      }
+      return Array.from({ length: shape[axis] }, () => build(axis + 1));
+    };
+    return build(0);
+  }
+
+  /** Shape, dtype and device. The elements need a read: `await t.toArray()`. */
+  toString(): string {
+    if (this._released) return "Tensor(released)";
+    return `Tensor(${show(this.shape)}, ${this.dtype}, ${this.device.name})`;
+  }
+
+  /** Gives the tensor back before its scope ends. Using it afterwards is an error. */
+  dispose(): void {
+    this._release();
+  }
+
+  [Symbol.dispose](): void {
+    this._release();
+  }
+
+  /** @internal */
+  _release(): void {
+    if (this._released) return;
+    this._released = true;
+    this._scope = null;
+    const link = this._link;
+    this._link = null;
+    this._value.device.released(this._value);
+    if (link !== null) link.release();
+    const { grad } = this;
+    this.grad = null;
+    if (grad !== null) grad._release();
+  }
+
+  /** @internal The value, if the tensor may be used. */
+  _live(): Value {
+    const tensor = this._standIn ?? this;
+    if (tensor._released) {
+      throw new ReleasedError(
+        `a released tensor of shape ${show(tensor._value.shape)} was used: its scope ended or it was disposed; ` +
+          "keep(tensor) or returning it from scope(fn) lets it live on",
+      );
+    }
+    return tensor._value;
+  }
+
+  /** @internal Another handle for the same value, outside every scope, at the same place on the tape. */
+  _share(): Tensor {
+    const source = this._standIn ?? this;
+    const tensor = new Tensor(this._live(), null);
+    tensor._link = source._link;
+    if (source._link !== null) source._link.retain();
+    return tensor;
+  }
+
+  /** @internal Makes this handle stand for another value: how parameters change. */
+  _rebind(value: Value): void {
+    if (this._link !== null && !("leaf" in this._link)) throw new GradError("a tensor computed on the tape cannot be rebound");
+    value.handles++;
+    const old = this._value;
+    this._value = value;
+    old.device.released(old);
+  }
+}
+
+/** @internal A handle for a value, in the current scope. */
+export const wrap = (value: Value): Tensor => new Tensor(value);

@@ -1,0 +1,105 @@
+/**
+ * Checks the direction of imports: `node scripts/imports.mjs`.
+ *
+ * Packages stand in layers. A file may import, of the workspace,
+ *   - files of its own package, by relative path,
+ *   - packages of a lower layer, by name (so through their index), if its package.json lists them,
+ *   - the build and browser scripts, from a `.mjs` file or a browser test.
+ * Tests obey the same rules. In a package's `src`, npm packages must be listed too; tests may use the root's.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { packages, root } from "./workspace.mjs";
+
+/** Lowest first. Packages of one layer may not import each other. */
+const layers = [
+  ["@loopgrad/kernels"],
+  ["@loopgrad/tensor"],
+  ["@loopgrad/autograd"],
+  ["@loopgrad/nn"],
+  ["@loopgrad/optim"],
+  ["@loopgrad/higher"],
+  ["loopgrad"],
+  ["@loopgrad/conformance", "@loopgrad/examples", "@loopgrad/demos", "@loopgrad/bench"],
+];
+
+const layerOf = new Map(layers.flatMap((names, layer) => names.map((name) => [name, layer])));
+
+/** `import … from "x"`, `export … from "x"`, `import "x"` at the start of a line; `import("x")` anywhere. */
+const importing =
+  /^[ \t]*(?:import|export)\b[^"'`;]*?\bfrom\s*["']([^"']+)["']|^[ \t]*import\s*["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']/gm;
+
+/** @type {string[]} */
+const faults = [];
+const all = packages();
+
+for (const { name, dir, dependencies, peerDependencies } of all) {
+  const layer = layerOf.get(name);
+  if (layer === undefined) faults.push(`${dir}/package.json: ${name} has no layer; give it one in scripts/imports.mjs`);
+  for (const dependency of Object.keys(dependencies)) {
+    const below = layerOf.get(dependency);
+    if (below !== undefined && layer !== undefined && below >= layer) {
+      faults.push(`${dir}/package.json: ${name} may not depend on ${dependency}, which is not in a lower layer`);
+    }
+  }
+  const listed = { ...dependencies, ...peerDependencies };
+  for (const file of sources(join(root, dir))) {
+    const source = readFileSync(file, "utf8");
+    for (const match of source.matchAll(importing)) {
+      const specifier = match[1] ?? match[2] ?? match[3];
+      const fault = judge(specifier, file, { name, dir, layer, listed });
+      if (fault === undefined) continue;
+      const line = source.slice(0, match.index + match[0].indexOf(specifier)).split("\n").length;
+      faults.push(`${relative(root, file).replaceAll(sep, "/")}:${line}: "${specifier}" ${fault}`);
+    }
+  }
+}
+
+for (const fault of faults) console.error(fault);
+console.log(faults.length === 0 ? "imports run downwards" : `${faults.length} imports are not allowed`);
+process.exitCode = faults.length === 0 ? 0 : 1;
+
+/**
+ * What is wrong with an import, if anything is.
+ *
+ * @param {string} specifier
+ * @param {string} file
+ * @param {{ name: string, dir: string, layer?: number, listed: Record<string, string> }} from
+ * @returns {string | undefined}
+ */
+function judge(specifier, file, from) {
+  if (specifier.startsWith(".")) {
+    const target = resolve(dirname(file), specifier);
+    const within = (/** @type {string} */ dir) => target.startsWith(join(root, dir) + sep);
+    const tool = file.endsWith(".mjs") || file.endsWith(".browser.test.ts");
+    if (within(from.dir) || (tool && within("scripts"))) return undefined;
+    return `leaves ${from.dir}: import the other package by its name`;
+  }
+  if (specifier.startsWith("node:")) return undefined;
+  const name = specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
+  const below = layerOf.get(name);
+  if (below === undefined) {
+    const ships = file.includes(`${sep}src${sep}`) && !file.endsWith(".test.ts");
+    return ships && !(name in from.listed) ? `is not listed in ${from.dir}/package.json` : undefined;
+  }
+  if (specifier !== name) return `reaches past the index of ${name}`;
+  if (name === from.name) return "is the package itself: import the file by its relative path";
+  if (from.layer !== undefined && below >= from.layer) return `runs upwards: ${from.name} is below, or beside, ${name}`;
+  return name in from.listed ? undefined : `is not listed in ${from.dir}/package.json`;
+}
+
+/**
+ * The TypeScript files under a folder, in order.
+ *
+ * @param {string} folder
+ * @returns {string[]}
+ */
+function sources(folder) {
+  return readdirSync(folder, { withFileTypes: true })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) return ["node_modules", "dist", "peers"].includes(entry.name) ? [] : sources(path);
+      return /\.[cm]?[jt]s$/.test(entry.name) ? [path] : [];
+    });
+}
