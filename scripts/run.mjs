@@ -8,7 +8,7 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
-import { basename, dirname, extname, join, relative, resolve } from "node:path";
+import { basename, dirname, extname, isAbsolute, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { adapterEnv } from "./adapter.mjs";
@@ -79,17 +79,25 @@ const sources = Object.fromEntries(
     .map(({ name, dir }) => [name, join(root, dir, "src/index.ts")]),
 );
 
-/** Bare imports that don't lead into the workspace's own sources are left to Node. */
+/**
+ * Bare imports that don't lead into the workspace's own sources are left to Node. They are resolved here, where the
+ * importing package finds them: the bundle lies elsewhere.
+ */
 const npmPackagesStayImports = {
   name: "npm packages stay imports",
   setup(/** @type {import("esbuild").PluginBuild} */ build) {
-    build.onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
-      if (kind === "entry-point") return;
-      if (path in sources) return;
-      return { path, external: true };
+    build.onResolve({ filter: /^[^./]/ }, async ({ path, kind, importer, resolveDir, pluginData }) => {
+      if (kind === "entry-point" || pluginData === resolving || path in sources) return;
+      const found = await build.resolve(path, { kind, importer, resolveDir, pluginData: resolving });
+      // What cannot be found stays as it is: an optional package, which Node reports if it is wanted after all.
+      const resolved = found.errors.length === 0 && isAbsolute(found.path);
+      return { path: resolved ? pathToFileURL(found.path).href : path, external: true };
     });
   },
 };
+
+/** Marks the resolutions that the plugin itself asks for. */
+const resolving = Symbol("resolving");
 
 /** `import.meta` speaks of the source file, so that programs find the files beside them. */
 const importMetaOfTheSource = {

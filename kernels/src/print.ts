@@ -15,11 +15,22 @@ export const storageType = (type: ScalarType): string => (type === "bool" ? "u32
 export class Parameters {
   readonly list: Parameter[] = [];
   readonly #slots = new Map<number, string>();
+  /** Position up to which words are being used a second time; −1: none are. */
+  #cursor = -1;
 
   /** Text of a parameter (i32) that holds a number. */
   number(value: number): string {
+    if (this.#cursor >= 0) return this.#word(this.#cursor++);
     this.list.push({ value });
     return this.#word(this.list.length - 1);
+  }
+
+  /** Runs `print`, whose numbers are those printed since the list had `length` words, in the same order. */
+  repeat<T>(length: number, print: () => T): T {
+    this.#cursor = length;
+    const result = print();
+    this.#cursor = -1;
+    return result;
   }
 
   /** Text of a scalar given at replay. */
@@ -190,7 +201,7 @@ export class BodyPrinter {
       case "random": {
         this.functions.add("threefry");
         const { index, valid } = this.#locate(instruction.chain, axes);
-        const bits = `threefry(b${instruction.operand}[0], b${instruction.operand}[1], u32(${index}))`;
+        const bits = `threefry(data${instruction.operand}[0], data${instruction.operand}[1], u32(${index}))`;
         return valid === null ? bits : `select(0u, ${bits}, ${valid})`;
       }
       default:
@@ -240,18 +251,18 @@ export function literal(value: number, type: ScalarType): string {
     case "bool":
       return value !== 0 ? "true" : "false";
     default:
-      type satisfies never;
+      (type) satisfies never;
       throw new Error(`unknown type ${String(type)}`);
   }
 }
 
 export function loaded(operand: number, index: string, type: ScalarType): string {
-  const element = `b${operand}[${index}]`;
+  const element = `data${operand}[${index}]`;
   return type === "bool" ? `(${element} != 0u)` : element;
 }
 
 export const stored = (operand: number, index: string, value: string, type: ScalarType): string =>
-  `b${operand}[${index}] = ${type === "bool" ? `select(0u, 1u, ${value})` : value};`;
+  `data${operand}[${index}] = ${type === "bool" ? `select(0u, 1u, ${value})` : value};`;
 
 /** One elementwise primitive as a WGSL expression. `from` is the type of the arguments, `type` of the result. */
 function operation(op: string, type: ScalarType, from: ScalarType, args: readonly string[]): string {

@@ -124,14 +124,14 @@ function printReduce(kernel: ReduceKernel): PrintedKernel {
   const close = [...walk.close];
   const step: string[] = [];
   if (op === "sum") {
-    begin.push(`var total: ${type};`);
+    begin.push(`var total = ${type}(0);`);
     const last = walk.axes.at(-1);
     if (last === undefined) step.push(`total += ${value};`);
     else {
       const r = last.coordinate;
       const length = params.number(sizeOf(input.space, last.dims));
       open[open.length - 1] = `for (var ${r} = 0; ${r} < ${length};) {`;
-      open.push(`let end = min(${r} + ${BLOCK}, ${length});`, `var part: ${type};`, `for (; ${r} < end; ${r}++) {`);
+      open.push(`let end = min(${r} + ${BLOCK}, ${length});`, `var part = ${type}(0);`, `for (; ${r} < end; ${r}++) {`);
       close.unshift("}", "total += part;");
       step.push(`part += ${value};`);
     }
@@ -182,23 +182,25 @@ function contractGroups(kernel: ContractKernel) {
     offset: 0,
     valid: null,
   });
-  const out = (shape: readonly number[], s: readonly number[]): View => ({ shape, strides: s, offset: 0, valid: null });
   const aViews = outerViews(kernel.a);
   const bViews = outerViews(kernel.b);
   return {
     batch: coalesce(batch, [
       ...aViews.map((v) => part(v, range(0, b))),
       ...bViews.map((v) => part(v, range(0, b))),
-      out(batch, strides.batch),
+      place(batch, strides.batch),
     ]),
-    m: coalesce(m, [...aViews.map((v) => part(v, range(b, mm))), out(m, strides.m)]),
-    n: coalesce(n, [...bViews.map((v) => part(v, range(b, nn))), out(n, strides.n)]),
+    m: coalesce(m, [...aViews.map((v) => part(v, range(b, mm))), place(m, strides.m)]),
+    n: coalesce(n, [...bViews.map((v) => part(v, range(b, nn))), place(n, strides.n)]),
     k: coalesce(k, [
       ...aViews.map((v) => part(v, range(b + mm, k.length))),
       ...bViews.map((v) => part(v, range(b + nn, k.length))),
     ]),
   };
 }
+
+/** Where a group's indices lie in the output. */
+const place = (shape: readonly number[], strides: readonly number[]): View => ({ shape, strides, offset: 0, valid: null });
 
 /** Dimension numbers moved up by `by`: from a group's own numbering to the operand's. */
 const shifted = (axes: readonly Axis[], by: number): Axis[] =>
@@ -233,48 +235,49 @@ function printContractRegister(kernel: ContractKernel, rows: number, columns: nu
 
   const bases: string[] = [];
   const walk = loops(kernel.k, groups.k, "k", params);
-  const batch = takeApart("batch", kernel.batch, groups.batch, "b", params);
-  bases.push(...batch.lines);
+  const batch = takeApart("batch", kernel.batch, groups.batch, "batch", params);
   const inner: string[] = [];
+  bases.push(...batch.lines);
+  bases.push(`let base = ${address(place(kernel.batch, kernel.strides.batch), batch.axes, params)};`);
 
-  // For each operand: element numbers of its loads at the start of each line, the part along k, and the values.
-  const side = (body: Body, value: number, name: string, count: number, group: readonly number[][]) => {
-    const own = name === "a" ? kernel.m : kernel.n;
-    const offsets = body.code.map((instruction, i) => {
-      if (instruction.kind !== "load") return "";
-      const view = instruction.chain[0];
-      bases.push(`let ${name}b${i} = ${address(view, batch.axes, params)};`);
-      const along = address(view, shifted(walk.axes, b + own.length), params, false);
-      inner.push(`let ${name}k${i} = ${along};`);
-      return `${name}k${i}`;
-    });
-    const values: string[] = [];
-    for (let line = 0; line < count; line++) {
-      const linear = `${name}${line}`;
-      const first = name === "a" ? "m0" : "n0";
-      const bound = name === "a" ? "rows" : "columns";
-      bases.push(`let ${linear} = ${count === 1 ? first : `min(${first} + ${line}, ${bound} - 1)`};`);
-      const apart = takeApart(linear, own, group, `${linear}_`, params);
+  // For each operand: the element numbers of its loads where a line (row or column) starts, their part along k, and
+  // the values of the lines, one for each.
+  const side = (name: "row" | "column", body: Body, value: number, count: number) => {
+    const rowwise = name === "row";
+    const own = rowwise ? kernel.m : kernel.n;
+    const strides = rowwise ? kernel.strides.m : kernel.strides.n;
+    const loads = body.code.flatMap((instruction, i) =>
+      instruction.kind === "load" ? [{ i, view: instruction.chain[0] }] : [],
+    );
+    for (const { i, view } of loads) {
+      bases.push(`let ${name}_from${i} = ${address(view, batch.axes, params)};`);
+      inner.push(`let ${name}_along${i} = ${address(view, shifted(walk.axes, b + own.length), params, false)};`);
+    }
+    const printLine = (line: string, first: string) => {
+      bases.push(`let ${line} = ${first};`);
+      const apart = takeApart(line, own, rowwise ? groups.m : groups.n, `${line}_`, params);
       bases.push(...apart.lines);
-      body.code.forEach((instruction, i) => {
-        if (instruction.kind !== "load") return;
-        const at = address(instruction.chain[0], shifted(apart.axes, b), params, false);
-        bases.push(`let ${linear}i${i} = ${name}b${i} + ${at};`);
-      });
-      const printer = new BodyPrinter(`${linear}v`, params, null, (i) => `${linear}i${i} + ${offsets[i]}`);
-      values.push(printer.print(body.code, [])[value]);
+      for (const { i, view } of loads) {
+        bases.push(`let ${line}_at${i} = ${name}_from${i} + ${address(view, shifted(apart.axes, b), params, false)};`);
+      }
+      bases.push(`let ${line}_out = ${address(place(own, strides), apart.axes, params, false)};`);
+      const printer = new BodyPrinter(`${line}_v`, params, null, (i) => `${line}_at${i} + ${name}_along${i}`);
+      const result = printer.print(body.code, [])[value];
       inner.push(...printer.lines);
       for (const f of printer.functions) functions.add(f);
-      const strides = name === "a" ? kernel.strides.m : kernel.strides.n;
-      const place: View = { shape: own, strides, offset: 0, valid: null };
-      bases.push(`let ${linear}o = ${address(place, apart.axes, params, false)};`);
+      return result;
+    };
+    const start = params.list.length;
+    const first = rowwise ? "m0" : "n0";
+    const values = [printLine(`${name}0`, first)];
+    for (let i = 1; i < count; i++) {
+      const inside = `min(${first} + ${i}, ${rowwise ? "rows" : "columns"} - 1)`;
+      values.push(params.repeat(start, () => printLine(`${name}${i}`, inside)));
     }
     return values;
   };
-  const place: View = { shape: kernel.batch, strides: kernel.strides.batch, offset: 0, valid: null };
-  bases.push(`let base = ${address(place, batch.axes, params, false)};`);
-  const left = side(kernel.a, kernel.aValue, "a", rows, groups.m);
-  const right = side(kernel.b, kernel.bValue, "b_", columns, groups.n);
+  const left = side("row", kernel.a, kernel.aValue, rows);
+  const right = side("column", kernel.b, kernel.bValue, columns);
 
   const vector = columns === 4;
   const accumulator = vector ? `vec4<${type}>` : type;
@@ -286,7 +289,7 @@ function printContractRegister(kernel: ContractKernel, rows: number, columns: nu
     accumulators.push(`var sum${i}: ${accumulator};`);
     inner.push(`sum${i} += ${left[i]} * line;`);
     for (let j = 0; j < columns; j++) {
-      const call = `finish(base + a${i}o + b_${j}o, sum${i}${vector ? `.${"xyzw"[j]}` : ""});`;
+      const call = `finish(base + row${i}_out + column${j}_out, sum${i}${vector ? `.${"xyzw"[j]}` : ""});`;
       stores.push(i + j === 0 ? call : `if (m0 + ${i} < rows && n0 + ${j} < columns) { ${call} }`);
     }
   }
@@ -329,7 +332,7 @@ function printContractTile(kernel: ContractKernel): PrintedKernel {
     k: params.number(K),
   };
   const load = (body: Body, value: number, own: readonly number[], name: string, group: readonly number[][]) => {
-    const batch = takeApart("batch", kernel.batch, groups.batch, "b", params);
+    const batch = takeApart("batch", kernel.batch, groups.batch, "batch", params);
     const line = takeApart(name, own, group, name, params);
     const depth = takeApart("k", kernel.k, groups.k, "k", params);
     const printer = new BodyPrinter("v", params);
@@ -338,8 +341,7 @@ function printContractTile(kernel: ContractKernel): PrintedKernel {
     for (const f of printer.functions) functions.add(f);
     return [...batch.lines, ...line.lines, ...depth.lines, ...printer.lines, `return ${values[value]};`];
   };
-  const place = (shape: readonly number[], strides: readonly number[]): View => ({ shape, strides, offset: 0, valid: null });
-  const batch = takeApart("batch", kernel.batch, groups.batch, "b", params);
+  const batch = takeApart("batch", kernel.batch, groups.batch, "batch", params);
   const m = takeApart("m", kernel.m, groups.m, "m", params);
   const n = takeApart("n", kernel.n, groups.n, "n", params);
   const outputIndex = [
@@ -385,7 +387,7 @@ function printSort(kernel: SortKernel): PrintedKernel {
   const params = new Parameters();
   const [outer, length, inner] = kernel.dims;
   const functions = new Set<string>();
-  const out = kernel.first ? "b1" : "b2";
+  const out = kernel.first ? "data1" : "data2";
   let before = kernel.descending ? "x > y" : "x < y";
   if (kernel.type === "f32") {
     functions.add("is_nan");
@@ -400,8 +402,8 @@ function printSort(kernel: SortKernel): PrintedKernel {
     key: kernel.type,
     before: `return ${before};`,
     load: loaded(0, "base + index * inner", kernel.type),
-    index: kernel.first ? "i" : "b1[base + i * inner]",
-    siblingIndex: kernel.first ? "i" : "b1[base + i * inner]",
+    index: kernel.first ? "i" : "data1[base + i * inner]",
+    siblingIndex: kernel.first ? "i" : "data1[base + i * inner]",
     out,
   };
   return {

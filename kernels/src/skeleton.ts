@@ -1,7 +1,7 @@
 /**
  * Skeletons: the `.wgsl` files with their slots filled, and the functions of `math.wgsl` that a kernel calls.
  *
- * A slot is a comment {name} between comment marks. Several lines that fill a slot take over its indentation.
+ * A slot is a comment {name} between comment marks. Several lines may fill one slot.
  */
 import type { Operand } from "./description.ts";
 import { type Parameters, storageType } from "./print.ts";
@@ -10,16 +10,29 @@ import math from "./wgsl/math.wgsl";
 /** Fills the slots of a skeleton; a slot without a filling, or a filling without a slot, is a mistake here. */
 export function fill(skeleton: string, slots: Readonly<Record<string, string | readonly string[]>>): string {
   const used = new Set<string>();
-  const text = skeleton.replace(/^([ \t]*)\/\*\{(\w+)\}\*\/[ \t]*$|\/\*\{(\w+)\}\*\//gm, (_, indent, whole, inline) => {
-    const name: string = whole ?? inline;
+  const text = skeleton.replace(/\/\*\{(\w+)\}\*\//g, (_, name: string) => {
     const filling = slots[name];
     if (filling === undefined) throw new Error(`the slot ${name} is not filled`);
     used.add(name);
-    if (typeof filling === "string") return (indent ?? "") + filling;
-    return filling.map((line) => (indent ?? "") + line).join("\n");
+    return typeof filling === "string" ? filling : filling.join("\n");
   });
   for (const name of Object.keys(slots)) if (!used.has(name)) throw new Error(`there is no slot ${name}`);
-  return text;
+  return indented(text);
+}
+
+/** Lines indented by the brackets that are open before them. */
+function indented(text: string): string {
+  let depth = 0;
+  const lines = text.split("\n").map((line) => {
+    const code = line.trim();
+    const closing = /^[)}]+/.exec(code)?.[0].length ?? 0;
+    const at = Math.max(depth - closing, 0);
+    if (!code.startsWith("//")) {
+      for (const c of code) depth += c === "{" || c === "(" ? 1 : c === "}" || c === ")" ? -1 : 0;
+    }
+    return code === "" ? "" : "  ".repeat(at) + code;
+  });
+  return `${lines.join("\n").replace(/\n{3,}/g, "\n\n").trimEnd()}\n`;
 }
 
 /** The declarations of a kernel: parameter block, operands, and the library functions in use. */
@@ -27,7 +40,7 @@ export function declarations(operands: readonly Operand[], params: Parameters, f
   const lines = [params.declaration()];
   operands.forEach(({ type, access }, i) => {
     const mode = access === "read" ? "read" : "read_write";
-    lines.push(`@group(0) @binding(${i + 1}) var<storage, ${mode}> b${i}: array<${storageType(type)}>;`);
+    lines.push(`@group(0) @binding(${i + 1}) var<storage, ${mode}> data${i}: array<${storageType(type)}>;`);
   });
   return [...lines, ...library(functions)];
 }

@@ -48,6 +48,8 @@ export function applyMove(chain: Chain, move: Move): Chain {
     const view = reshaped(outer, move.shape);
     return view === null ? [...chain, contiguous(move.shape)] : [...rest, view];
   }
+  // Windows overlap: their indices cannot be checked against a valid range, so they get a view of their own.
+  if (move.name === "window" && outer.valid !== null) return [...chain, moved(contiguous(outer.shape), move)];
   return [...rest, moved(outer, move)];
 }
 
@@ -106,6 +108,21 @@ function moved(view: View, { name, attrs, shape }: Move): View {
           hi: view.shape.map((d, i) => (valid ? valid.hi[i] : d) + attrs[i]),
         },
       };
+    case "window": {
+      // [N, C, …S] → [N, C, …out, …kernel]: out index · stride + kernel index · dilation. Attrs: strides, dilations.
+      const n = attrs.length / 2;
+      const spatial = strides.slice(2);
+      return {
+        shape,
+        strides: [
+          ...strides.slice(0, 2),
+          ...spatial.map((s, i) => s * attrs[i]),
+          ...spatial.map((s, i) => s * attrs[n + i]),
+        ],
+        offset,
+        valid: null,
+      };
+    }
     default:
       throw new Error(`not a movement operation: ${name}`);
   }

@@ -50,8 +50,8 @@ fn main(
       // Neighbouring invocations read neighbouring k of a row.
       let k = i % DEPTH;
       let line = i / DEPTH;
-      var a: /*{type}*/;
-      var b: /*{type}*/;
+      var a = /*{type}*/(0);
+      var b = /*{type}*/(0);
       if (k0 + k < depth && m0 + line < rows) { a = load_a(batch, m0 + line, k0 + k); }
       if (k0 + k < depth && n0 + line < columns) { b = load_b(batch, n0 + line, k0 + k); }
       tile_a[k][line] = a;

@@ -10,14 +10,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   if (line >= /*{lines}*/) { return; }
   let start = (line / inner) * length * inner + line % inner;
   // Two levels, as in a reduction: the error grows with the square root of the length.
-  var total: /*{type}*/;
-  var part: /*{type}*/;
+  var total = /*{type}*/(0);
+  var part = /*{type}*/(0);
   for (var i = 0; i < length; i++) {
     if (i % 64 == 0) {
       total += part;
       part = /*{type}*/(0);
     }
-    part += b0[start + i * inner];
-    b1[start + i * inner] = total + part;
+    part += data0[start + i * inner];
+    data1[start + i * inner] = total + part;
   }
 }

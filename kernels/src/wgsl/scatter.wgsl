@@ -7,14 +7,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let o = i32(id.x + id.y * groups.x * 64u);
   if (o >= /*{size}*/) { return; }
   /*{coordinates}*/
-  var sum = b0[o];
+  var sum = data0[o];
   if (/*{inside}*/) {
     let first = /*{first}*/;
     let stride = /*{stride}*/;
     for (var i = 0; i < /*{count}*/; i++) {
       let at = first + i * stride;
-      if (b1[at] == /*{position}*/) { sum += b2[at]; }
+      if (data1[at] == /*{position}*/) { sum += data2[at]; }
     }
   }
-  b3[o] = sum;
+  data3[o] = sum;
 }

@@ -10,16 +10,14 @@
  * lets go, it drops its saved values and lets go of its parents in turn. A saved output is held as a value,
  * not as a handle, so a node never holds itself.
  */
-import { type Attrs, GradError, isFloat, onBind, type Primitive, type Shape, Tensor, type TapeLink } from "@loopgrad/tensor";
-import type { DType, Device } from "@loopgrad/tensor";
+import type { Attrs, Device, DType, Primitive, Shape, TapeLink, Tensor, Value } from "@loopgrad/tensor";
+import { GradError, isFloat, onBind, setLeafHook } from "@loopgrad/tensor";
 import { isGradEnabled } from "./mode.ts";
 import { OUTPUT, RULES } from "./rules/index.ts";
 import { type Sources, sourcesOf } from "./sources.ts";
 
-export type Value = Tensor["_value"];
-
-/** Called with a gradient on its way; what it returns replaces it. */
-export type Hook = (grad: Tensor) => Tensor | undefined | void;
+/** Called with a gradient on its way; a tensor that it returns takes the gradient's place. */
+export type Hook = (grad: Tensor) => Tensor | null | undefined;
 
 const NO_PARENTS: readonly (Node | null)[] = [];
 
@@ -150,12 +148,16 @@ const before = onBind((primitive, inputs, attrs, output) => {
   note(primitive, inputs, attrs, output);
 });
 
+setLeafHook((tensor) => setRequiresGrad(tensor, true));
+
 /** Implements `Tensor.requiresGrad_`. */
 export function setRequiresGrad(tensor: Tensor, requires: boolean): void {
   const node = tensor._link as Node | null;
   if (requires) {
     if (!isFloat(tensor.dtype)) {
-      throw new GradError(`requiresGrad_: the tensor is ${tensor.dtype}: only float tensors have gradients; cast it first`);
+      throw new GradError(
+        `requiresGrad_: the tensor is ${tensor.dtype}: only float tensors have gradients; cast it first`,
+      );
     }
     tensor._live();
     if (node === null) attach(tensor, new Leaf(tensor));

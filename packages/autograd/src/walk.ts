@@ -14,11 +14,24 @@
  * What a rule makes on its way is released when the rule ends, a cotangent when its node was visited. Hooks run in
  * the caller's scope.
  */
-import { add, bind, GradError, type Primitive, reshapeP, sameShape, scope, type Shape, sumP, Tensor } from "@loopgrad/tensor";
+import {
+  add,
+  bind,
+  GradError,
+  ones,
+  type Primitive,
+  reshapeP,
+  type Shape,
+  sameShape,
+  scope,
+  sumP,
+  Tensor,
+  type Value,
+} from "@loopgrad/tensor";
 import { within } from "./mode.ts";
 import { OUTPUT, RULES } from "./rules/index.ts";
 import type { Sources } from "./sources.ts";
-import { attach, type Hook, type Node, nodeOf, type Value } from "./tape.ts";
+import { attach, type Hook, type Node, nodeOf } from "./tape.ts";
 
 /** Counts since the program started, for tests of a walk's extent. */
 export const walkCounts = {
@@ -36,10 +49,10 @@ export interface WalkOptions {
   readonly retainGraph: boolean;
 }
 
-/** A result, and the cotangent that it starts with. */
+/** A result, and the cotangent that it starts with; null for ones. */
 export interface Seed {
   readonly node: Node;
-  readonly cotangent: Tensor;
+  readonly cotangent: Tensor | null;
 }
 
 /**
@@ -48,7 +61,7 @@ export interface Seed {
  */
 export function walk(seeds: readonly Seed[], wanted: readonly Node[], options: WalkOptions): (Tensor | null)[] {
   const route = survey(seeds, new Aim(wanted));
-  const captured = within(options.createGraph, () => unwind(route, options));
+  const captured = within(options.createGraph, () => unwind(route, seeds, options));
   return wanted.map((node) => {
     const place = route.wanted.get(node);
     const cotangent = place === undefined ? undefined : captured.get(place);
@@ -59,7 +72,7 @@ export function walk(seeds: readonly Seed[], wanted: readonly Node[], options: W
 /** Like `walk`, for every leaf below the results and every node with an owner (see `retainGrad`). */
 export function walkToOwners(seeds: readonly Seed[], options: WalkOptions): [Node, Tensor][] {
   const route = survey(seeds, null);
-  const captured = within(options.createGraph, () => unwind(route, options));
+  const captured = within(options.createGraph, () => unwind(route, seeds, options));
   return [...captured].map(([at, cotangent]) => [route.nodes[at], cotangent]);
 }
 
@@ -113,7 +126,7 @@ interface Route {
   /** For each node the positions of its parents in `nodes`, −1 for one that leads nowhere. */
   readonly edges: readonly (readonly number[])[];
   /** Position of each seed, −1 if it leads nowhere. */
-  readonly seeds: readonly (readonly [place: number, cotangent: Tensor])[];
+  readonly starts: readonly number[];
   /** Wanted nodes that can be reached, with their positions. */
   readonly wanted: ReadonlyMap<Node, number>;
 }
@@ -152,7 +165,7 @@ function survey(seeds: readonly Seed[], aim: Aim | null): Route {
     nodes.push(node);
     edges.push(leads ? parents : NONE);
   }
-  return { nodes, edges, wanted, seeds: seeds.map(({ node, cotangent }) => [node.index, cotangent]) };
+  return { nodes, edges, wanted, starts: seeds.map(({ node }) => node.index) };
 }
 
 const NONE: readonly number[] = [];
@@ -160,12 +173,17 @@ const NONE: readonly number[] = [];
 // ---- the second pass --------------------------------------------------------------------------------------------
 
 /** Returns the cotangents of the wanted nodes by position, as handles in the current scope. */
-function unwind({ nodes, edges, wanted, seeds }: Route, { createGraph, retainGraph }: WalkOptions): Map<number, Tensor> {
+function unwind(route: Route, seeds: readonly Seed[], { createGraph, retainGraph }: WalkOptions): Map<number, Tensor> {
+  const { nodes, edges, wanted, starts } = route;
   const capture = new Set(wanted.values());
   const captured = new Map<number, Tensor>();
   const cotangents = new Cotangents(nodes.length);
   try {
-    for (const [place, cotangent] of seeds) if (place >= 0) cotangents.add(place, cotangent);
+    const inside = scope();
+    seeds.forEach(({ node, cotangent }, i) => {
+      if (starts[i] >= 0) cotangents.add(starts[i], cotangent ?? ones(node.shape, node));
+    });
+    inside.end();
     for (let i = nodes.length - 1; i >= 0; i--) {
       const node = nodes[i];
       const parents = edges[i];

@@ -1,1 +1,9 @@
-export {};
+/**
+ * @loopgrad/higher: gradients through training loops.
+ */
+export * from "./differentiable.ts";
+export * from "./flatten.ts";
+export { FunctionalModule, type FunctionalizeOptions, type FunctionalView, functionalize, type Initial } from "./functional-module.ts";
+export * from "./hyperparameters.ts";
+export * from "./inner-loop.ts";
+export { type Override, type OverrideValue, PerParameter, perParameter } from "./override.ts";

@@ -9,11 +9,11 @@ import type { Device } from "./device.ts";
 import { type DType, dtypeCode, type HostArray, hostArray, isFloat } from "./dtype.ts";
 import { ArgumentError, GradError, ShapeError } from "./errors.ts";
 import { getDevice } from "./init.ts";
-import { cast, literal, scalar } from "./ops/operand.ts";
 import { expandTo, reshapeTo } from "./ops/movement.ts";
+import { cast, literal, scalar } from "./ops/operand.ts";
 import { addP, eqP, iotaP, mulP } from "./primitives.ts";
 import { checkShape, numel, type Shape, show } from "./shape.ts";
-import { Tensor, wrap } from "./tensor.ts";
+import { type Tensor, wrap } from "./tensor.ts";
 
 export interface CreationOptions {
   /** Default: the device's default float dtype; see the function for exceptions. */
@@ -96,7 +96,9 @@ function fill(array: HostArray, data: TensorData, shape: Shape, asBool: boolean)
       throw new ShapeError(`tensor: data${at(path)} is ${kind(item)}, wanted an array of length ${shape[axis]}`);
     }
     if (item.length !== shape[axis]) {
-      throw new ShapeError(`tensor: data${at(path)} has length ${item.length}, wanted ${shape[axis]} as in the first row`);
+      throw new ShapeError(
+        `tensor: data${at(path)} has length ${item.length}, wanted ${shape[axis]} as in the first row`,
+      );
     }
     for (let i = 0; i < item.length; i++) {
       path.push(i);
@@ -108,7 +110,8 @@ function fill(array: HostArray, data: TensorData, shape: Shape, asBool: boolean)
 }
 
 const at = (path: readonly number[]): string => path.map((i) => `[${i}]`).join("");
-const kind = (item: unknown): string => (Array.isArray(item) ? "an array" : item === null ? "null" : `a ${typeof item}`);
+const kind = (item: unknown): string =>
+  Array.isArray(item) ? "an array" : item === null ? "null" : `a ${typeof item}`;
 
 function dtypeOf(data: TensorData, device: Device): DType {
   if (data instanceof Float32Array) return "float32";
@@ -130,7 +133,7 @@ function dtypeOf(data: TensorData, device: Device): DType {
 function literals(value: number, shape: Shape, options: CreationOptions, op: string): Tensor {
   const device = options.device ?? getDevice();
   const dtype = options.dtype ?? device.defaultDType;
-  return asLeaf(expandTo(literal(device, dtype, value), checkShape(shape, op)), options);
+  return asLeaf(expandTo(literal(device, dtype, value), [...checkShape(shape, op)]), options);
 }
 
 /** All 0. */
@@ -147,10 +150,14 @@ export const ones = (shape: Shape, options: CreationOptions = {}): Tensor => lit
 export function full(shape: Shape, value: number | boolean, options: CreationOptions = {}): Tensor {
   const device = options.device ?? getDevice();
   const dtype = options.dtype ?? (typeof value === "boolean" ? "bool" : device.defaultDType);
-  return asLeaf(expandTo(scalar(device, dtype, Number(value)), checkShape(shape, "full")), options);
+  return asLeaf(expandTo(scalar(device, dtype, Number(value)), [...checkShape(shape, "full")]), options);
 }
 
-const like = (x: Tensor, options: CreationOptions): CreationOptions => ({ dtype: x.dtype, device: x.device, ...options });
+const like = (x: Tensor, options: CreationOptions): CreationOptions => ({
+  dtype: x.dtype,
+  device: x.device,
+  ...options,
+});
 
 /** Zeros in the shape, dtype and device of another tensor. */
 export const zerosLike = (x: Tensor, options: CreationOptions = {}): Tensor => zeros(x.shape, like(x, options));

@@ -1,1 +1,114 @@
-export {};
+/**
+ * @loopgrad/tensor: immutable tensors on a device, the primitives, and all operations composed of them.
+ */
+import "./ops/methods.ts";
+
+// the interception point, for the tape and for transforms
+export { type BindListener, bind, bindConstant, bindUntracked, onBind, untracked } from "./bind.ts";
+// operations
+export * from "./creation.ts";
+export { Device, type DeviceStats } from "./device.ts";
+export {
+  bytesPerElement,
+  DTYPES,
+  type DType,
+  dtypeCode,
+  type HostArray,
+  hostArray,
+  isFloat,
+  promote,
+} from "./dtype.ts";
+export {
+  ArgumentError,
+  DeviceError,
+  DTypeError,
+  GradError,
+  LoopgradError,
+  ReleasedError,
+  ShapeError,
+} from "./errors.ts";
+// tensors, devices, memory
+export { getDevice, type InitOptions, init, setDevice } from "./init.ts";
+export * from "./ops/activation.ts";
+export * from "./ops/arithmetic.ts";
+export * from "./ops/attention.ts";
+export * from "./ops/compare.ts";
+export * from "./ops/contraction.ts";
+export * from "./ops/convolution.ts";
+export * from "./ops/diagonal.ts";
+export * from "./ops/distance.ts";
+export * from "./ops/einsum.ts";
+export * from "./ops/indexing.ts";
+export * from "./ops/join.ts";
+export * from "./ops/linalg.ts";
+export type { TensorMethods } from "./ops/methods.ts";
+export {
+  broadcastTo,
+  expand,
+  expandAs,
+  flatten,
+  flip,
+  movedim,
+  narrow,
+  permute,
+  reshape,
+  reshape as view,
+  select,
+  slice,
+  squeeze,
+  swapaxes,
+  t,
+  transpose,
+  unflatten,
+  unsqueeze,
+} from "./ops/movement.ts";
+export { cast, literal, literalLike, type Operand, resultDType, scalar } from "./ops/operand.ts";
+export * from "./ops/order.ts";
+export { type PadOptions, pad } from "./ops/padding.ts";
+export {
+  type AvgPool2dOptions,
+  type AvgPoolOptions,
+  adaptiveAvgPool1d,
+  adaptiveAvgPool2d,
+  adaptiveAvgPool3d,
+  avgPool1d,
+  avgPool2d,
+  avgPool3d,
+  type MaxPoolOptions,
+  maxPool1d,
+  maxPool2d,
+  maxPool3d,
+  type PoolOptions,
+} from "./ops/pooling.ts";
+export {
+  all,
+  amax,
+  amin,
+  any,
+  countNonzero,
+  type Dims,
+  logsumexp,
+  mean,
+  type NormOptions,
+  norm,
+  prod,
+  type ReduceOptions,
+  std,
+  stdMean,
+  sum,
+  type VarianceOptions,
+  variance as var,
+  varMean,
+} from "./ops/reduce.ts";
+export * from "./ops/resize.ts";
+export * from "./ops/scan.ts";
+export * from "./ops/softmax.ts";
+export * from "./ops/unary.ts";
+export { fold, type UnfoldOptions, unfold, unfoldDim } from "./ops/windows.ts";
+export * from "./primitives.ts";
+export * from "./random.ts";
+export type { Value } from "./record/value.ts";
+export { currentScope, keep, Scope, scope, visitTensors } from "./scope.ts";
+export * from "./shape.ts";
+// `export *`, and not by name: only so can @loopgrad/autograd merge its methods into the class.
+export * from "./tensor.ts";

@@ -106,6 +106,8 @@ function warnOnce(error: DeviceError): void {
 
 function oneOf(what: string, value: string, accepted: readonly string[]): void {
   if (!accepted.includes(value)) {
-    throw new ArgumentError(`init: unknown ${what} "${value}"; wanted one of ${accepted.map((a) => `"${a}"`).join(", ")}`);
+    throw new ArgumentError(
+      `init: unknown ${what} "${value}"; wanted one of ${accepted.map((a) => `"${a}"`).join(", ")}`,
+    );
   }
 }

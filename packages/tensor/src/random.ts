@@ -6,8 +6,8 @@
  * call in a training loop makes no new plan.
  */
 import { bind } from "./bind.ts";
-import { asLeaf, type CreationOptions, iota } from "./creation.ts";
 import { threefry } from "./cpu/random.ts";
+import { asLeaf, type CreationOptions, iota } from "./creation.ts";
 import type { Device } from "./device.ts";
 import { type DType, isFloat } from "./dtype.ts";
 import { ArgumentError, DTypeError } from "./errors.ts";
@@ -69,7 +69,7 @@ function bits(device: Device, shape: Shape): Tensor {
   const [first, second] = threefry(seed >>> 0, Math.floor(seed / 2 ** 32), calls >>> 0, Math.floor(calls / 2 ** 32));
   const isFirst = bind(eqP, [iota(device, "int32", 2), literal(device, "int32", 0)]);
   const key = bind(whereP, [isFirst, scalar(device, "uint32", first >>> 0), scalar(device, "uint32", second >>> 0)]);
-  return bind(randomBitsP, [key], shape);
+  return bind(randomBitsP, [key], [...shape]);
 }
 
 /** The 24 high bits as a float: integers in [0, 2²⁴). */
@@ -93,7 +93,7 @@ export function rand(shape: Shape, options: CreationOptions = {}): Tensor {
 export function randn(shape: Shape, options: CreationOptions = {}): Tensor {
   const [device, dtype] = floatOptions("randn", options);
   const pairs = high24(bits(device, [2, ...checkShape(shape, "randn")]), dtype);
-  const [p, q] = [0, 1].map((i) => bind(reshapeP, [sliceAxis(pairs, 0, i, 1)], shape));
+  const [p, q] = [0, 1].map((i) => bind(reshapeP, [sliceAxis(pairs, 0, i, 1)], [...shape]));
   const number = (value: number): Tensor => scalar(device, dtype, value);
   // u in (0, 1], so that its logarithm is finite; the angle in [−π, π), where cosines are most accurate.
   const u = bind(mulP, [bind(addP, [p, literal(device, dtype, 1)]), number(2 ** -24)]);

@@ -2,8 +2,20 @@
  * Rules of matmul and the convolutions. Each contraction is linear in either operand, so every derivative
  * is a contraction again: the three convolutions are each the others' derivatives, and close the set.
  */
-import { bind, convAttrs, convGeometry, convInputP, convP, convWeightP, matmulP, permuteP, type Shape, type Tensor } from "@loopgrad/tensor";
+
 import type { Attrs } from "@loopgrad/tensor";
+import {
+  bind,
+  convAttrs,
+  convGeometry,
+  convInputP,
+  convP,
+  convWeightP,
+  matmulP,
+  permuteP,
+  type Shape,
+  type Tensor,
+} from "@loopgrad/tensor";
 import { d, rule } from "./rule.ts";
 
 /** With its last two axes exchanged. */
@@ -26,8 +38,10 @@ function geometry(attrs: Attrs, shape?: Shape): number[] {
   return convAttrs({ ...convGeometry(attrs), extra: shape?.slice(2) ?? [] });
 }
 const conv = (x: Tensor, w: Tensor, attrs: Attrs): Tensor => bind(convP, [x, w], geometry(attrs));
-const convInput = (g: Tensor, w: Tensor, attrs: Attrs, x: Shape): Tensor => bind(convInputP, [g, w], geometry(attrs, x));
-const convWeight = (x: Tensor, g: Tensor, attrs: Attrs, w: Shape): Tensor => bind(convWeightP, [x, g], geometry(attrs, w));
+const convInput = (g: Tensor, w: Tensor, attrs: Attrs, x: Shape): Tensor =>
+  bind(convInputP, [g, w], geometry(attrs, x));
+const convWeight = (x: Tensor, g: Tensor, attrs: Attrs, w: Shape): Tensor =>
+  bind(convWeightP, [x, g], geometry(attrs, w));
 
 /** y = conv(x, w). */
 rule(

@@ -9,6 +9,7 @@ import {
   absP,
   acoshP,
   acosP,
+  add,
   addP,
   aliasP,
   asinhP,
@@ -16,16 +17,15 @@ import {
   atan2P,
   atanhP,
   atanP,
-  add,
-  castP,
   cast,
+  castP,
   ceilP,
-  coshP,
-  cosh,
-  cosP,
   cos,
-  divP,
+  cosh,
+  coshP,
+  cosP,
   div,
+  divP,
   eq,
   erfcP,
   erfP,
@@ -35,6 +35,7 @@ import {
   floorP,
   fmodP,
   ge,
+  literalLike,
   log,
   log1pP,
   logicalAnd,
@@ -42,8 +43,8 @@ import {
   lt,
   maximumP,
   minimumP,
-  mulP,
   mul,
+  mulP,
   neg,
   negP,
   pow,
@@ -54,8 +55,8 @@ import {
   sign,
   signP,
   sin,
-  sinhP,
   sinh,
+  sinhP,
   sinP,
   softplusP,
   sqrt,
@@ -71,11 +72,11 @@ import {
   where,
   whereP,
 } from "@loopgrad/tensor";
-import { d, flat, literal, pass, rule } from "./rule.ts";
+import { d, flat, pass, rule } from "./rule.ts";
 
-const zero = (like: Tensor): Tensor => literal(0, like);
-const one = (like: Tensor): Tensor => literal(1, like);
-const two = (like: Tensor): Tensor => literal(2, like);
+const zero = (like: Tensor): Tensor => literalLike(like, 0);
+const one = (like: Tensor): Tensor => literalLike(like, 1);
+const two = (like: Tensor): Tensor => literalLike(like, 2);
 
 // ---- the same value, sign, steps --------------------------------------------------------------------------------
 
@@ -83,53 +84,95 @@ const two = (like: Tensor): Tensor => literal(2, like);
 rule(aliasP, pass);
 
 /** d(−x) = −dx. */
-rule(negP, d("", (g) => neg(g)));
+rule(
+  negP,
+  d("", (g) => neg(g)),
+);
 
 /** d|x| = sign(x) dx; 0 at 0. */
-rule(absP, d("x", (g, { x }) => mul(g, sign(x))));
+rule(
+  absP,
+  d("x", (g, { x }) => mul(g, sign(x))),
+);
 
 /** Steps are flat almost everywhere. */
 for (const step of [signP, floorP, ceilP, roundP, truncP]) rule(step, flat);
 
 /** A change between float dtypes is undone on the way back. */
-rule(castP, d("", (g, { dtype }) => cast(g, dtype)));
+rule(
+  castP,
+  d("", (g, { dtype }) => cast(g, dtype)),
+);
 
 // ---- powers, exponentials, logarithms ---------------------------------------------------------------------------
 
 /** d √x = dx / 2√x. */
-rule(sqrtP, d("y", (g, { y }) => div(g, mul(two(y), y))));
+rule(
+  sqrtP,
+  d("y", (g, { y }) => div(g, mul(two(y), y))),
+);
 
 /** d eˣ = eˣ dx. */
-rule(expP, d("y", (g, { y }) => mul(g, y)));
+rule(
+  expP,
+  d("y", (g, { y }) => mul(g, y)),
+);
 
 /** d(eˣ − 1) = eˣ dx = (y + 1) dx. */
-rule(expm1P, d("y", (g, { y }) => mul(g, add(y, one(y)))));
+rule(
+  expm1P,
+  d("y", (g, { y }) => mul(g, add(y, one(y)))),
+);
 
 /** d log x = dx / x. */
-rule(logP, d("x", (g, { x }) => div(g, x)));
+rule(
+  logP,
+  d("x", (g, { x }) => div(g, x)),
+);
 
 /** d log(1 + x) = dx / (1 + x). */
-rule(log1pP, d("x", (g, { x }) => div(g, add(x, one(x)))));
+rule(
+  log1pP,
+  d("x", (g, { x }) => div(g, add(x, one(x)))),
+);
 
 // ---- trigonometry -----------------------------------------------------------------------------------------------
 
 /** d sin x = cos x dx. */
-rule(sinP, d("x", (g, { x }) => mul(g, cos(x))));
+rule(
+  sinP,
+  d("x", (g, { x }) => mul(g, cos(x))),
+);
 
 /** d cos x = −sin x dx. */
-rule(cosP, d("x", (g, { x }) => neg(mul(g, sin(x)))));
+rule(
+  cosP,
+  d("x", (g, { x }) => neg(mul(g, sin(x)))),
+);
 
 /** d tan x = (1 + tan² x) dx. */
-rule(tanP, d("y", (g, { y }) => mul(g, add(square(y), one(y)))));
+rule(
+  tanP,
+  d("y", (g, { y }) => mul(g, add(square(y), one(y)))),
+);
 
 /** d asin x = dx / √(1 − x²). */
-rule(asinP, d("x", (g, { x }) => div(g, sqrt(sub(one(x), square(x))))));
+rule(
+  asinP,
+  d("x", (g, { x }) => div(g, sqrt(sub(one(x), square(x))))),
+);
 
 /** d acos x = −dx / √(1 − x²). */
-rule(acosP, d("x", (g, { x }) => neg(div(g, sqrt(sub(one(x), square(x)))))));
+rule(
+  acosP,
+  d("x", (g, { x }) => neg(div(g, sqrt(sub(one(x), square(x)))))),
+);
 
 /** d atan x = dx / (1 + x²). */
-rule(atanP, d("x", (g, { x }) => div(g, add(square(x), one(x)))));
+rule(
+  atanP,
+  d("x", (g, { x }) => div(g, add(square(x), one(x)))),
+);
 
 /** d atan2(a, b) = (b da − a db) / (a² + b²). */
 rule(
@@ -141,22 +184,40 @@ rule(
 // ---- hyperbolic functions ---------------------------------------------------------------------------------------
 
 /** d sinh x = cosh x dx. */
-rule(sinhP, d("x", (g, { x }) => mul(g, cosh(x))));
+rule(
+  sinhP,
+  d("x", (g, { x }) => mul(g, cosh(x))),
+);
 
 /** d cosh x = sinh x dx. */
-rule(coshP, d("x", (g, { x }) => mul(g, sinh(x))));
+rule(
+  coshP,
+  d("x", (g, { x }) => mul(g, sinh(x))),
+);
 
 /** d tanh x = (1 − tanh² x) dx. */
-rule(tanhP, d("y", (g, { y }) => mul(g, sub(one(y), square(y)))));
+rule(
+  tanhP,
+  d("y", (g, { y }) => mul(g, sub(one(y), square(y)))),
+);
 
 /** d asinh x = dx / √(x² + 1). */
-rule(asinhP, d("x", (g, { x }) => div(g, sqrt(add(square(x), one(x))))));
+rule(
+  asinhP,
+  d("x", (g, { x }) => div(g, sqrt(add(square(x), one(x))))),
+);
 
 /** d acosh x = dx / √(x² − 1). */
-rule(acoshP, d("x", (g, { x }) => div(g, sqrt(sub(square(x), one(x))))));
+rule(
+  acoshP,
+  d("x", (g, { x }) => div(g, sqrt(sub(square(x), one(x))))),
+);
 
 /** d atanh x = dx / (1 − x²). */
-rule(atanhP, d("x", (g, { x }) => div(g, sub(one(x), square(x)))));
+rule(
+  atanhP,
+  d("x", (g, { x }) => div(g, sub(one(x), square(x)))),
+);
 
 // ---- sigmoids ---------------------------------------------------------------------------------------------------
 
@@ -164,16 +225,28 @@ rule(atanhP, d("x", (g, { x }) => div(g, sub(one(x), square(x)))));
 const bell = (x: Tensor): Tensor => mul(exp(neg(square(x))), 2 / Math.sqrt(Math.PI));
 
 /** d erf x = 2/√π · e^(−x²) dx. */
-rule(erfP, d("x", (g, { x }) => mul(g, bell(x))));
+rule(
+  erfP,
+  d("x", (g, { x }) => mul(g, bell(x))),
+);
 
 /** d erfc x = −d erf x. */
-rule(erfcP, d("x", (g, { x }) => neg(mul(g, bell(x)))));
+rule(
+  erfcP,
+  d("x", (g, { x }) => neg(mul(g, bell(x)))),
+);
 
 /** d σ(x) = σ(x) (1 − σ(x)) dx. */
-rule(sigmoidP, d("y", (g, { y }) => mul(g, mul(y, sub(one(y), y)))));
+rule(
+  sigmoidP,
+  d("y", (g, { y }) => mul(g, mul(y, sub(one(y), y)))),
+);
 
 /** d log(1 + eˣ) = σ(x) dx. */
-rule(softplusP, d("x", (g, { x }) => mul(g, sigmoid(x))));
+rule(
+  softplusP,
+  d("x", (g, { x }) => mul(g, sigmoid(x))),
+);
 
 // ---- two operands -----------------------------------------------------------------------------------------------
 
@@ -181,13 +254,25 @@ rule(softplusP, d("x", (g, { x }) => mul(g, sigmoid(x))));
 rule(addP, pass, pass);
 
 /** d(a − b) = da − db. */
-rule(subP, pass, d("", (g) => neg(g)));
+rule(
+  subP,
+  pass,
+  d("", (g) => neg(g)),
+);
 
 /** d(a · b) = b da + a db. */
-rule(mulP, d("b", (g, { b }) => mul(g, b)), d("a", (g, { a }) => mul(g, a)));
+rule(
+  mulP,
+  d("b", (g, { b }) => mul(g, b)),
+  d("a", (g, { a }) => mul(g, a)),
+);
 
 /** d(a / b) = da / b − (a / b) db / b. */
-rule(divP, d("b", (g, { b }) => div(g, b)), d("by", (g, { b, y }) => neg(mul(div(g, b), y))));
+rule(
+  divP,
+  d("b", (g, { b }) => div(g, b)),
+  d("by", (g, { b, y }) => neg(mul(div(g, b), y))),
+);
 
 /**
  * d aᵇ = b aᵇ⁻¹ da + aᵇ log a db.

@@ -7,4 +7,4 @@ import "./movement.ts";
 import "./contraction.ts";
 import "./indexing.ts";
 
-export { type Derivative, literal, ones, OUTPUT, RULES, rule, zeros } from "./rule.ts";
+export { type Derivative, OUTPUT, RULES } from "./rule.ts";

@@ -5,16 +5,25 @@ import { bind, expandP, flipP, padP, permuteP, reshapeP, sliceP, type Tensor } f
 import { d, pass, rule } from "./rule.ts";
 
 /** Elements stay in their order. */
-rule(reshapeP, d("", (g, { shape }) => bind(reshapeP, [g], shape)));
+rule(
+  reshapeP,
+  d("", (g, { shape }) => bind(reshapeP, [g], shape)),
+);
 
 /** The inverse permutation. */
-rule(permuteP, d("", (g, { attrs: order }) => bind(permuteP, [g], undo(order))));
+rule(
+  permuteP,
+  d("", (g, { attrs: order }) => bind(permuteP, [g], undo(order))),
+);
 
 /** Repetition is undone by summing, which the tape does for every operation that broadcasts. */
 rule(expandP, pass);
 
 /** Back in the same order. */
-rule(flipP, d("", (g, { attrs: axes }) => bind(flipP, [g], axes)));
+rule(
+  flipP,
+  d("", (g, { attrs: axes }) => bind(flipP, [g], axes)),
+);
 
 /** The padding is cut off. */
 rule(
@@ -42,10 +51,18 @@ rule(
 function dilate(x: Tensor, steps: readonly number[]): Tensor {
   const rank = x.rank;
   if (steps.every((step) => step === 1)) return x;
-  const columns = bind(reshapeP, [x], x.shape.flatMap((d) => [d, 1]));
+  const columns = bind(
+    reshapeP,
+    [x],
+    x.shape.flatMap((d) => [d, 1]),
+  );
   const none = new Array<number>(2 * rank).fill(0);
   const padded = bind(padP, [columns], [...none, ...steps.flatMap((step) => [0, step - 1])]);
-  const long = bind(reshapeP, [padded], x.shape.map((d, axis) => d * steps[axis]));
+  const long = bind(
+    reshapeP,
+    [padded],
+    x.shape.map((d, axis) => d * steps[axis]),
+  );
   const size = x.shape.map((d, axis) => Math.max((d - 1) * steps[axis] + 1, 0));
   return bind(sliceP, [long], [...x.shape.map(() => 0), ...size, ...x.shape.map(() => 1)]);
 }

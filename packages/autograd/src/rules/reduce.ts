@@ -9,10 +9,9 @@ import {
   eq,
   expandP,
   flipP,
-  iotaP,
-  bindConstant,
-  dtypeCode,
-  literalP,
+  iota,
+  literal,
+  literalLike,
   lt,
   maximum,
   maxP,
@@ -27,11 +26,14 @@ import {
   type Tensor,
   where,
 } from "@loopgrad/tensor";
-import { d, literal, rule } from "./rule.ts";
 import { undo } from "./movement.ts";
+import { d, rule } from "./rule.ts";
 
 /** d Σ x = Σ dx: every element gets the cotangent. */
-rule(sumP, d("", (g, { shape }) => bind(expandP, [g], shape)));
+rule(
+  sumP,
+  d("", (g, { shape }) => bind(expandP, [g], shape)),
+);
 
 /** d max x goes in equal shares to all that are largest. */
 rule(
@@ -39,8 +41,8 @@ rule(
   d("xy", (g, { x, y, attrs: axes }) => {
     const largest = eq(x, y);
     // At least 1: where the maximum is NaN, nothing equals it.
-    const ties = maximum(bind(sumP, [cast(largest, g.dtype)], axes), literal(1, g));
-    return where(largest, div(g, ties), literal(0, g));
+    const ties = maximum(bind(sumP, [cast(largest, g.dtype)], axes), literalLike(g, 1));
+    return where(largest, div(g, ties), literalLike(g, 0));
   }),
 );
 
@@ -64,12 +66,13 @@ rule(
  */
 function productOfOthers(x: Tensor): Tensor {
   const [rows, n] = x.shape;
-  if (n <= 1) return bind(expandP, [bind(reshapeP, [literal(1, x)], [1, 1])], [rows, n]);
+  if (n <= 1) return bind(expandP, [bind(reshapeP, [literalLike(x, 1)], [1, 1])], [rows, n]);
   const half = Math.ceil(n / 2);
   const pairs = bind(reshapeP, [evened(x)], [rows, half, 2]);
   const neighbour = bind(flipP, [pairs], [2]);
   if (half === 1) return bind(reshapeP, [neighbour], [rows, 2]);
-  const side = (i: number): Tensor => bind(reshapeP, [bind(sliceP, [pairs], [0, 0, i, rows, half, 1, 1, 1, 1])], [rows, half]);
+  const side = (i: number): Tensor =>
+    bind(reshapeP, [bind(sliceP, [pairs], [0, 0, i, rows, half, 1, 1, 1, 1])], [rows, half]);
   const above = bind(reshapeP, [productOfOthers(mul(side(0), side(1)))], [rows, half, 1]);
   const all = bind(reshapeP, [mul(above, neighbour)], [rows, 2 * half]);
   return n === 2 * half ? all : bind(sliceP, [all], [0, 0, rows, n, 1, 1]);
@@ -80,9 +83,9 @@ function evened(x: Tensor): Tensor {
   const [, n] = x.shape;
   if (n % 2 === 0) return x;
   const padded = bind(padP, [x], [0, 0, 0, 1]);
-  const int = dtypeCode("int32");
-  const inside = lt(bindConstant(x.device, iotaP, [int, n + 1]), bindConstant(x.device, literalP, [int, n]));
-  return where(inside, padded, literal(1, x));
+  const { device } = x;
+  const inside = lt(iota(device, "int32", n + 1), literal(device, "int32", n));
+  return where(inside, padded, literalLike(x, 1));
 }
 
 /** d cumsum x = cumsum dx, and its adjoint runs from the other end. */

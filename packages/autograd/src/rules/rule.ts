@@ -12,9 +12,10 @@
  * declare doesn't compile.
  *
  * Rules need not think of broadcasting: the tape sums a cotangent over the axes along which its input was repeated.
+ * A whole number in a formula is a `literalLike`: the planner knows it, and simplifies 0 + x and 1 · x away. A plain
+ * number would be a runtime scalar, of which it knows nothing.
  */
-import { bind, bindConstant, dtypeCode, type DType, expandP, literalP, type Primitive, reshapeP } from "@loopgrad/tensor";
-import type { Attrs, Device, Shape, Tensor } from "@loopgrad/tensor";
+import { type Attrs, type DType, type Primitive, type Shape, type Tensor, zeros } from "@loopgrad/tensor";
 
 /** What a derivative may read: the inputs a (also x, where it is the only one), b, c, and the output y. */
 export interface Operands {
@@ -36,7 +37,9 @@ export interface Site {
 }
 
 /** The names in a string such as "ay". */
-type Named<S extends string> = S extends `${infer L}${infer Rest}` ? (L extends keyof Operands ? L : never) | Named<Rest> : never;
+type Named<S extends string> = S extends `${infer L}${infer Rest}`
+  ? (L extends keyof Operands ? L : never) | Named<Rest>
+  : never;
 
 /** The derivative by one input. */
 export interface Derivative {
@@ -72,23 +75,4 @@ export function d<S extends string>(
 export const pass: Derivative = d("", (g) => g);
 
 /** The derivative 0 of a step function. */
-export const flat: Derivative = d("", (g, { shape }) => zeros(g.device, shape, g.dtype));
-
-/**
- * The integer k as a constant that the planner knows: k · x, x + 0 and their like are simplified away. (A plain number
- * in an operation is a runtime scalar, of which the planner knows nothing.)
- */
-export const literal = (k: number, like: Tensor): Tensor => constant(like.device, k, like.dtype);
-
-/** Zeros of a shape, known to the planner. */
-export const zeros = (device: Device, shape: Shape, dtype: DType): Tensor => filled(constant(device, 0, dtype), shape);
-
-/** Ones of a shape, known to the planner. */
-export const ones = (device: Device, shape: Shape, dtype: DType): Tensor => filled(constant(device, 1, dtype), shape);
-
-const constant = (device: Device, k: number, dtype: DType): Tensor => bindConstant(device, literalP, [dtypeCode(dtype), k]);
-
-function filled(scalar: Tensor, shape: Shape): Tensor {
-  if (shape.length === 0) return scalar;
-  return bind(expandP, [bind(reshapeP, [scalar], shape.map(() => 1))], shape);
-}
+export const flat: Derivative = d("", (g, { shape, dtype }) => zeros(shape, { device: g.device, dtype }));

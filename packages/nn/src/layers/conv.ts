@@ -5,7 +5,7 @@ import { ArgumentError, conv1d, conv2d, conv3d, numel, type Tensor } from "@loop
 import { Module } from "../module.ts";
 import { checkSizes, PLACEMENT, type PlacementOptions, placement, tuple, withDefaults } from "../options.ts";
 import type { Parameter } from "../slot.ts";
-import { uniformParameter } from "./linear.ts";
+import { uniformParameter } from "./slots.ts";
 
 /** One number for all spatial dimensions, or one each. */
 export type Extent = number | readonly number[];

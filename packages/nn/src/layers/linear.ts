@@ -1,15 +1,11 @@
 /**
- * Linear maps, and the draw of first weights that torch's layers share: U(−1/√fan-in, 1/√fan-in).
+ * Linear maps. First weights are drawn as torch draws them: U(−1/√fan-in, 1/√fan-in).
  */
-import { linear, rand, scope, type Shape, ShapeError, show, type Tensor } from "@loopgrad/tensor";
+import { bilinear, linear, type Tensor } from "@loopgrad/tensor";
 import { Module } from "../module.ts";
 import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
-import { Parameter } from "../slot.ts";
-
-/** A parameter drawn from U(−bound, bound). */
-export function uniformParameter(shape: Shape, bound: number, where: Required<PlacementOptions>): Parameter {
-  return scope(() => new Parameter(rand([...shape], where).mul(2 * bound).sub(bound)));
-}
+import type { Parameter } from "../slot.ts";
+import { uniformParameter } from "./slots.ts";
 
 /** Options of {@link Linear}. */
 export interface LinearOptions extends PlacementOptions {
@@ -75,16 +71,7 @@ export class Bilinear extends Module {
   }
 
   override forward(a: Tensor, b: Tensor): Tensor {
-    const lead = a.shape.slice(0, -1);
-    if (lead.some((d, i) => d !== b.shape[i]) || a.rank !== b.rank) {
-      throw new ShapeError(`Bilinear: ${show(a.shape)} and ${show(b.shape)}: leading dimensions differ`);
-    }
-    const { in1Features, in2Features, outFeatures } = this;
-    // a W as [N, out, in2], times b, summed over in2.
-    const flat = this.weight.permute([1, 0, 2]).reshape([in1Features, outFeatures * in2Features]);
-    const left = a.reshape([-1, in1Features]).matmul(flat).reshape([-1, outFeatures, in2Features]);
-    const out = left.mul(b.reshape([-1, 1, in2Features])).sum(2).reshape([...lead, outFeatures]);
-    return this.bias === null ? out : out.add(this.bias);
+    return bilinear(a, b, this.weight, this.bias);
   }
 
   override extraRepr(): string {

@@ -6,7 +6,7 @@
  * They are updated off the tape.
  */
 import { noGrad } from "@loopgrad/autograd";
-import { ones, type Shape, ShapeError, show, type Tensor, zeros } from "@loopgrad/tensor";
+import { type Shape, ShapeError, show, type Tensor } from "@loopgrad/tensor";
 import {
   batchAxes,
   batchNorm,
@@ -19,7 +19,9 @@ import {
 } from "../functional/norms.ts";
 import { Module, snakeCase } from "../module.ts";
 import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
-import { Buffer, Parameter } from "../slot.ts";
+import { constant } from "../init.ts";
+import type { Buffer, Parameter } from "../slot.ts";
+import { constantBuffer, constantParameter } from "./slots.ts";
 
 /** Options of batch and instance norm. */
 export interface RunningNormOptions extends PlacementOptions {
@@ -58,11 +60,11 @@ abstract class RunningNorm extends Module {
     const where = placement(who, rest);
     this.eps = eps;
     this.momentum = momentum;
-    this.weight = affine ? new Parameter(ones([numFeatures], where)) : null;
-    this.bias = affine ? new Parameter(zeros([numFeatures], where)) : null;
-    this.runningMean = trackRunningStats ? new Buffer(zeros([numFeatures], where)) : null;
-    this.runningVar = trackRunningStats ? new Buffer(ones([numFeatures], where)) : null;
-    this.numBatchesTracked = trackRunningStats ? new Buffer(zeros([], { device: where.device, dtype: "int32" })) : null;
+    this.weight = affine ? constantParameter([numFeatures], 1, where) : null;
+    this.bias = affine ? constantParameter([numFeatures], 0, where) : null;
+    this.runningMean = trackRunningStats ? constantBuffer([numFeatures], 0, where) : null;
+    this.runningVar = trackRunningStats ? constantBuffer([numFeatures], 1, where) : null;
+    this.numBatchesTracked = trackRunningStats ? constantBuffer([], 0, { device: where.device, dtype: "int32" }) : null;
   }
 
   override stateName(field: string): string {
@@ -84,10 +86,7 @@ abstract class RunningNorm extends Module {
 
   /** Puts the running statistics back to mean 0, variance 1. */
   resetRunningStats(): void {
-    const { runningMean, runningVar, numBatchesTracked } = this;
-    runningMean?.assign(zeros(runningMean.shape, { device: runningMean.device, dtype: runningMean.dtype }));
-    runningVar?.assign(ones(runningVar.shape, { device: runningVar.device, dtype: runningVar.dtype }));
-    numBatchesTracked?.assign(zeros([], { device: numBatchesTracked.device, dtype: "int32" }));
+    for (const buffer of this.buffers()) constant(buffer, buffer === this.runningVar ? 1 : 0);
   }
 
   override extraRepr(): string {
@@ -220,8 +219,8 @@ export class LayerNorm extends Module {
     );
     const where = placement("LayerNorm", rest);
     this.eps = eps;
-    this.weight = elementwiseAffine ? new Parameter(ones(this.normalizedShape, where)) : null;
-    this.bias = elementwiseAffine && bias ? new Parameter(zeros(this.normalizedShape, where)) : null;
+    this.weight = elementwiseAffine ? constantParameter(this.normalizedShape, 1, where) : null;
+    this.bias = elementwiseAffine && bias ? constantParameter(this.normalizedShape, 0, where) : null;
   }
 
   override forward(x: Tensor): Tensor {
@@ -252,7 +251,7 @@ export class RMSNorm extends Module {
     );
     const where = placement("RMSNorm", rest);
     this.eps = eps ?? (where.dtype === "float64" ? 2 ** -52 : 2 ** -23);
-    this.weight = elementwiseAffine ? new Parameter(ones(this.normalizedShape, where)) : null;
+    this.weight = elementwiseAffine ? constantParameter(this.normalizedShape, 1, where) : null;
   }
 
   override forward(x: Tensor): Tensor {
@@ -280,8 +279,8 @@ export class GroupNorm extends Module {
     const { eps, affine, ...rest } = withDefaults("GroupNorm", { eps: 1e-5, affine: true, ...PLACEMENT }, options);
     const where = placement("GroupNorm", rest);
     this.eps = eps;
-    this.weight = affine ? new Parameter(ones([numChannels], where)) : null;
-    this.bias = affine ? new Parameter(zeros([numChannels], where)) : null;
+    this.weight = affine ? constantParameter([numChannels], 1, where) : null;
+    this.bias = affine ? constantParameter([numChannels], 0, where) : null;
   }
 
   override forward(x: Tensor): Tensor {

@@ -5,8 +5,9 @@
  */
 import type { DType, HostArray } from "../dtype.ts";
 import type { Backend, BackendStats, Graph, Program, ReadRequest, Storage } from "../record/backend.ts";
-import { type CpuProgram, compile, NOTHING } from "./compile.ts";
+import { compile } from "./compile.ts";
 import { type Block, Pool } from "./pool.ts";
+import { type CpuProgram, NOTHING } from "./program.ts";
 
 interface CpuStorage extends Storage {
   readonly block: Block;
@@ -56,12 +57,10 @@ export class CpuBackend implements Backend {
       array[0] = array instanceof Uint8Array && scalars[i] !== 0 ? 1 : scalars[i];
     }
     for (let i = 0; i < steps.length; i++) {
-      const { run, slot, home, frees } = steps[i];
-      if (home !== null) {
-        const block = this.#pool.take(home);
-        blocks[slot] = block;
-        arrays[slot] = block.data;
-      }
+      const { run, slot, home, takes, frees } = steps[i];
+      const block = takes >= 0 ? blocks[takes] : this.#pool.take(home);
+      blocks[slot] = block;
+      arrays[slot] = block.data;
       run(arrays);
       for (let j = 0; j < frees.length; j++) this.#pool.give(blocks[frees[j]]);
     }

@@ -101,7 +101,12 @@ export function geometry3(g: ConvGeometry, x: Shape, w: Shape, y: Shape): Geomet
 
 /** Calls `tap` with the positions of every x, w and y that meet in a convolution of row-major arrays. */
 function taps(g: ConvGeometry, xs: Shape, ws: Shape, ys: Shape, tap: (x: number, w: number, y: number) => void): void {
-  const { batch, groups, channels, outChannels, input, kernel, output, stride, padding, dilation } = geometry3(g, xs, ws, ys);
+  const { batch, groups, channels, outChannels, input, kernel, output, stride, padding, dilation } = geometry3(
+    g,
+    xs,
+    ws,
+    ys,
+  );
   const total = outChannels * groups;
   for (let n = 0; n < batch; n++) {
     for (let o = 0; o < total; o++) {

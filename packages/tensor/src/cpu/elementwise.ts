@@ -2,8 +2,8 @@
  * Elementwise primitives, one call of a formula per element: unary, binary, compare, where, cast.
  */
 import { DTYPES, type HostArray } from "../dtype.ts";
-import type { GraphNode } from "../record/backend.ts";
 import type { Primitive } from "../primitives.ts";
+import type { GraphNode } from "../record/backend.ts";
 import { binaryFormula, castFormula, type Formula1, type Formula2, unaryFormula } from "./formulas.ts";
 import { broadcast, contiguous, type HostView, planWalk, walk } from "./layout.ts";
 
@@ -13,14 +13,18 @@ export function elementwise(node: GraphNode, inputs: readonly HostView[], out: H
   const { dtype } = inputs[0];
   switch (primitive.kind) {
     case "unary":
-      return map1(node, inputs, out, unaryFormula(primitive));
+      map1(node, inputs, out, unaryFormula(primitive));
+      break;
     case "cast":
-      return map1(node, inputs, out, castFormula(dtype, DTYPES[node.attrs[0]]));
+      map1(node, inputs, out, castFormula(dtype, DTYPES[node.attrs[0]]));
+      break;
     case "binary":
     case "compare":
-      return map2(node, inputs, out, binaryFormula(primitive, dtype));
+      map2(node, inputs, out, binaryFormula(primitive, dtype));
+      break;
     case "where":
-      return choose(node, inputs, out);
+      choose(node, inputs, out);
+      break;
     default:
       throw new Error(`internal: ${primitive.name} is not elementwise`);
   }

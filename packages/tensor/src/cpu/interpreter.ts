@@ -5,7 +5,7 @@
  * primitives that have no faster way. Movement primitives make views; all else writes a fresh array.
  */
 import { type HostArray, hostArray } from "../dtype.ts";
-import { literalP, type Primitive, scalarP } from "../primitives.ts";
+import { type Kind, literalP, type Primitive, scalarP } from "../primitives.ts";
 import type { Graph, GraphNode } from "../record/backend.ts";
 import { numel } from "../shape.ts";
 import { convolution, matmul } from "./contraction.ts";
@@ -48,41 +48,32 @@ export function interpret(graph: Graph, leaves: readonly HostArray[], scalars: r
 export const constantOf = ({ dtype }: GraphNode, value: number): number =>
   dtype === "bool" ? (value === 0 ? 0 : 1) : value;
 
-/** Computes one node that is neither a leaf nor a scalar into `out`, row-major. `out` may hold anything before. */
-export function evaluate(node: GraphNode, inputs: readonly HostView[], out: HostArray): void {
-  const primitive = node.primitive as Primitive;
-  const { kind } = primitive;
-  switch (kind) {
-    case "constant":
-      if (primitive === literalP) out[0] = constantOf(node, node.attrs[1]);
-      else for (let i = 0; i < node.shape[0]; i++) out[i] = i;
-      return;
-    case "unary":
-    case "binary":
-    case "compare":
-    case "where":
-    case "cast":
-      return elementwise(node, inputs, out);
-    case "reduce":
-      return reduce(node, inputs, out);
-    case "movement":
-      return move(node, inputs, out);
-    case "matmul":
-      return matmul(node, inputs, out);
-    case "conv":
-      return convolution(node, inputs, out);
-    case "gather":
-      return gather(node, inputs, out);
-    case "scatter":
-      return scatterAdd(node, inputs, out);
-    case "scan":
-      return cumsum(node, inputs, out);
-    case "sort":
-      return argsort(node, inputs, out);
-    case "random":
-      return randomBits(node, inputs, out);
-    default:
-      kind satisfies never;
-  }
-}
+/** Computes a node's elements, row-major, into an array that may hold anything before. */
+type Evaluate = (node: GraphNode, inputs: readonly HostView[], out: HostArray) => void;
 
+const EVALUATE: Readonly<Record<Kind, Evaluate>> = {
+  constant,
+  unary: elementwise,
+  binary: elementwise,
+  compare: elementwise,
+  where: elementwise,
+  cast: elementwise,
+  reduce,
+  movement: move,
+  matmul,
+  conv: convolution,
+  gather,
+  scatter: scatterAdd,
+  scan: cumsum,
+  sort: argsort,
+  random: randomBits,
+};
+
+/** Computes one node that is neither a leaf nor a scalar into `out`, row-major. */
+export const evaluate: Evaluate = (node, inputs, out) =>
+  EVALUATE[(node.primitive as Primitive).kind](node, inputs, out);
+
+function constant(node: GraphNode, _inputs: readonly HostView[], out: HostArray): void {
+  if (node.primitive === literalP) out[0] = constantOf(node, node.attrs[1]);
+  else for (let i = 0; i < node.shape[0]; i++) out[i] = i;
+}

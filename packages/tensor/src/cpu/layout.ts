@@ -142,11 +142,38 @@ export function planWalk(shape: Shape, layouts: readonly Layout[]): Walk {
   return { length, steps, sizes, strides, starts };
 }
 
+/** A walk that need not be row-major: axes are visited in the order in which they lie in one of the layouts. */
+export function inStrideOrder(shape: Shape, layouts: readonly Layout[], key: number): Walk {
+  const stride = (axis: number) => Math.abs(layouts[key].strides[axis]);
+  const axes = shape.map((_, axis) => axis).sort((p, q) => stride(q) - stride(p));
+  const permuted = layouts.map(({ strides, offset }) => ({
+    shape: [],
+    strides: axes.map((axis) => strides[axis]),
+    offset,
+  }));
+  return planWalk(
+    axes.map((axis) => shape[axis]),
+    permuted,
+  );
+}
+
+/** The same walk with the longest axis as its row, if its own rows are too short to be worth a call each. */
+export function lengthenRows(plan: Walk): Walk {
+  const axis = plan.sizes.indexOf(Math.max(...plan.sizes));
+  if (axis < 0 || plan.length === 0 || plan.length >= 16 || plan.sizes[axis] < 4 * plan.length) return plan;
+  return {
+    ...plan,
+    length: plan.sizes[axis],
+    steps: plan.strides[axis],
+    sizes: plan.sizes.with(axis, plan.length),
+    strides: plan.strides.with(axis, plan.steps),
+  };
+}
+
 /** Calls `row` with the offsets at which each operand's next row begins. The array is reused from row to row. */
 export function walk({ length, sizes, strides, starts }: Walk, row: (at: number[]) => void): void {
   if (length === 0) return;
   const at = [...starts];
-  if (sizes.length === 0) return row(at);
   const last = sizes.length - 1;
   const count = new Array<number>(sizes.length).fill(0);
   for (;;) {

@@ -9,7 +9,10 @@ import { contiguous, copyInto, type HostView, type Layout } from "./layout.ts";
 
 /** Copies the input to where it belongs in `out`, row-major. */
 export function move(node: GraphNode, [x]: readonly HostView[], out: HostArray): void {
-  if (node.primitive !== padP) return copyInto(out, contiguous(x.shape), x);
+  if (node.primitive !== padP) {
+    copyInto(out, contiguous(x.shape), x);
+    return;
+  }
   out.fill(0, 0, numel(node.shape));
   const { strides } = contiguous(node.shape);
   const inner: Layout = {

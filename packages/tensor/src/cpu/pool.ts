@@ -5,7 +5,7 @@
  * four to each power of two, so that at most a fifth is unused. A block that is given back waits in its
  * class's list; a program that runs again finds its blocks there, and allocates nothing.
  */
-import { bytesPerElement, type DType, DTYPES, type HostArray, hostArray } from "../dtype.ts";
+import { bytesPerElement, DTYPES, type DType, type HostArray, hostArray } from "../dtype.ts";
 import { DeviceError } from "../errors.ts";
 
 export interface Block {

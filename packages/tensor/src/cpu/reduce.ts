@@ -4,16 +4,18 @@
  * Sums of floats are kept in double precision and rounded once at the end.
  */
 import { type HostArray, isFloat } from "../dtype.ts";
-import { argmaxP, maxP, type Primitive, prodP, sumP } from "../primitives.ts";
+import { argmaxP, maximumP, maxP, mulP, type Primitive, prodP, sumP } from "../primitives.ts";
 import type { GraphNode } from "../record/backend.ts";
 import { numel } from "../shape.ts";
-import { type Formula2, binaryFormula } from "./formulas.ts";
+import { binaryFormula, type Formula2 } from "./formulas.ts";
 import { broadcast, contiguous, type HostView, type Layout, planWalk, walk } from "./layout.ts";
-import { maximumP, mulP } from "../primitives.ts";
 
 /** Computes a reduction into `out`, row-major. */
 export function reduce(node: GraphNode, [x]: readonly HostView[], out: HostArray): void {
-  if (node.primitive === argmaxP) return argmax(node, x, out);
+  if (node.primitive === argmaxP) {
+    argmax(node, x, out);
+    return;
+  }
   const [identity, combine] = reduction(node.primitive as Primitive, x);
   const size = numel(node.shape);
   const total = new Float64Array(size).fill(identity);

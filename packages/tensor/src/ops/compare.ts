@@ -67,7 +67,8 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
  * @param value  a number or a 0-d tensor
  */
 export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
-  if (mask.dtype !== "bool") throw new DTypeError(`maskedFill: the mask is ${mask.dtype} ${show(mask.shape)}, wanted bool`);
+  if (mask.dtype !== "bool")
+    throw new DTypeError(`maskedFill: the mask is ${mask.dtype} ${show(mask.shape)}, wanted bool`);
   const fill = value instanceof Tensor ? cast(value, x.dtype) : scalar(x.device, x.dtype, Number(value));
   return bind(whereP, [mask, fill, x]);
 }

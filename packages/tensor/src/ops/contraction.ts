@@ -5,7 +5,7 @@ import { bind } from "../bind.ts";
 import { ShapeError } from "../errors.ts";
 import { addP, matmulP, mulP, permuteP, reshapeP, sumP } from "../primitives.ts";
 import { normalizeAxis, numel, type Shape, show } from "../shape.ts";
-import { Tensor } from "../tensor.ts";
+import type { Tensor } from "../tensor.ts";
 import { permuteTo, reshapeTo } from "./movement.ts";
 import { binary, cast, type Operand, resultDType } from "./operand.ts";
 
@@ -25,7 +25,9 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   const [m, n] = [p.length, q.length];
   if (m === 0 || n === 0) throw new ShapeError(`matmul: ${show(p)} × ${show(q)}: both need at least one dim`);
   if (p[m - 1] !== q[Math.max(0, n - 2)]) {
-    throw new ShapeError(`matmul: ${show(p)} × ${show(q)}: inner dimensions ${p[m - 1]} and ${q[Math.max(0, n - 2)]} differ`);
+    throw new ShapeError(
+      `matmul: ${show(p)} × ${show(q)}: inner dimensions ${p[m - 1]} and ${q[Math.max(0, n - 2)]} differ`,
+    );
   }
   if (m === 2 && n === 2) return bind(matmulP, [a, b]);
   if (m === 1 && n === 1) return bind(reshapeP, [bind(sumP, [bind(mulP, [a, b])], [0])], []);
@@ -112,11 +114,7 @@ export interface AddMatmulOptions {
 }
 
 function addProduct(x: Tensor, product: Tensor, { alpha = 1, beta = 1 }: AddMatmulOptions): Tensor {
-  return binary(
-    addP,
-    beta === 1 ? x : binary(mulP, x, beta),
-    alpha === 1 ? product : binary(mulP, product, alpha),
-  );
+  return binary(addP, beta === 1 ? x : binary(mulP, x, beta), alpha === 1 ? product : binary(mulP, product, alpha));
 }
 
 /** beta · x + alpha · (a × b) for matrices. */
@@ -136,11 +134,18 @@ export const addmv = (x: Tensor, a: Tensor, b: Tensor, options: AddMatmulOptions
  *
  * @param dims  a number n: the last n dims of a with the first n of b; or the two lists of dims to pair
  */
-export function tensordot(a: Tensor, b: Tensor, dims: number | readonly [readonly number[], readonly number[]]): Tensor {
+export function tensordot(
+  a: Tensor,
+  b: Tensor,
+  dims: number | readonly [readonly number[], readonly number[]],
+): Tensor {
   const [ofA, ofB] =
     typeof dims === "number"
       ? [Array.from({ length: dims }, (_, i) => a.rank - dims + i), Array.from({ length: dims }, (_, i) => i)]
-      : [dims[0].map((d) => normalizeAxis(d, a.rank, "tensordot")), dims[1].map((d) => normalizeAxis(d, b.rank, "tensordot"))];
+      : [
+          dims[0].map((d) => normalizeAxis(d, a.rank, "tensordot")),
+          dims[1].map((d) => normalizeAxis(d, b.rank, "tensordot")),
+        ];
   const sizes = (x: Tensor, axes: readonly number[]): number[] => axes.map((axis) => x.shape[axis]);
   if (show(sizes(a, ofA)) !== show(sizes(b, ofB))) {
     throw new ShapeError(
@@ -155,15 +160,25 @@ export function tensordot(a: Tensor, b: Tensor, dims: number | readonly [readonl
   return reshapeTo(matmul(rows, columns), [...sizes(a, restA), ...sizes(b, restB)]);
 }
 
-const rest = (shape: Shape, axes: readonly number[]): number[] => shape.map((_, i) => i).filter((i) => !axes.includes(i));
+const rest = (shape: Shape, axes: readonly number[]): number[] =>
+  shape.map((_, i) => i).filter((i) => !axes.includes(i));
 
 /** Kronecker product: every element of a times all of b; shapes multiply. */
 export function kron(a: Tensor, b: Tensor): Tensor {
   const rank = Math.max(a.rank, b.rank);
   const [p, q] = [raised(a, rank), raised(b, rank)];
-  const spread = reshapeTo(p, p.shape.flatMap((d) => [d, 1]));
-  const block = reshapeTo(q, q.shape.flatMap((d) => [1, d]));
-  return reshapeTo(binary(mulP, spread, block), p.shape.map((d, i) => d * q.shape[i]));
+  const spread = reshapeTo(
+    p,
+    p.shape.flatMap((d) => [d, 1]),
+  );
+  const block = reshapeTo(
+    q,
+    q.shape.flatMap((d) => [1, d]),
+  );
+  return reshapeTo(
+    binary(mulP, spread, block),
+    p.shape.map((d, i) => d * q.shape[i]),
+  );
 }
 
 /**

@@ -71,7 +71,8 @@ export function permuteTo(x: Tensor, dims: readonly number[]): Tensor {
  */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
   const { rank } = x;
-  if (dims.length !== rank) throw new ShapeError(`permute: ${show(x.shape)} has ${rank} dims, got the order ${show(dims)}`);
+  if (dims.length !== rank)
+    throw new ShapeError(`permute: ${show(x.shape)} has ${rank} dims, got the order ${show(dims)}`);
   const order = dims.map((dim) => normalizeAxis(dim, rank, "permute"));
   if (new Set(order).size !== rank) throw new ShapeError(`permute: a dim appears twice in ${show(dims)}`);
   return permuteTo(x, order);
@@ -99,12 +100,18 @@ export function t(x: Tensor): Tensor {
 }
 
 /** Moves dims to new places; the others keep their order. */
-export function movedim(x: Tensor, source: number | readonly number[], destination: number | readonly number[]): Tensor {
+export function movedim(
+  x: Tensor,
+  source: number | readonly number[],
+  destination: number | readonly number[],
+): Tensor {
   const { rank } = x;
   const from = list(source).map((dim) => normalizeAxis(dim, rank, "movedim"));
   const to = list(destination).map((dim) => normalizeAxis(dim, rank, "movedim"));
   if (from.length !== to.length || new Set(from).size !== from.length || new Set(to).size !== to.length) {
-    throw new ShapeError(`movedim: source ${show(list(source))} and destination ${show(list(destination))} do not pair up`);
+    throw new ShapeError(
+      `movedim: source ${show(list(source))} and destination ${show(list(destination))} do not pair up`,
+    );
   }
   const rest = x.shape.map((_, i) => i).filter((i) => !from.includes(i));
   const order = x.shape.map((_, i) => (to.includes(i) ? from[to.indexOf(i)] : (rest.shift() as number)));

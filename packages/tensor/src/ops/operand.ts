@@ -80,14 +80,18 @@ export function meet(op: string, a: Operand, b: Operand): [Tensor, Tensor] {
 
 function scalarOf(op: string, device: Device, dtype: DType, value: number | boolean): Tensor {
   if (typeof value !== "number" && typeof value !== "boolean") {
-    throw new ArgumentError(`${op}: an operand is ${value === null ? "null" : typeof value}: wanted a tensor or a number`);
+    throw new ArgumentError(
+      `${op}: an operand is ${value === null ? "null" : typeof value}: wanted a tensor or a number`,
+    );
   }
   return scalar(device, dtype, Number(value));
 }
 
 /** The operand as a tensor of `like`'s device; a number takes its dtype, a tensor keeps its own. */
 export const toTensor = (op: string, value: Operand, like: Tensor): Tensor =>
-  value instanceof Tensor ? value : scalarOf(op, like.device, numberDType(value, like.dtype, like.device.defaultDType), value);
+  value instanceof Tensor
+    ? value
+    : scalarOf(op, like.device, numberDType(value, like.dtype, like.device.defaultDType), value);
 
 /** A binary primitive on operands. */
 export function binary(primitive: Primitive, a: Operand, b: Operand): Tensor {

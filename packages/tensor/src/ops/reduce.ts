@@ -179,6 +179,7 @@ export function norm(x: Tensor, dim?: Dims, { p = 2, keepdim }: NormOptions = {}
 function safePower(x: Tensor, p: number): Tensor {
   const isZero = bind(eqP, [x, literalLike(x, 0)]);
   const power = binary(powP, bind(whereP, [isZero, literalLike(x, 1), x]), p);
-  return p < 0 ? bind(whereP, [isZero, scalar(x.device, x.dtype, Infinity), power]) : bind(whereP, [isZero, literalLike(x, 0), power]);
+  return p < 0
+    ? bind(whereP, [isZero, scalar(x.device, x.dtype, Infinity), power])
+    : bind(whereP, [isZero, literalLike(x, 0), power]);
 }
-

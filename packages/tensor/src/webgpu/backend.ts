@@ -1,10 +1,205 @@
-/** Placeholder until the WebGPU backend stands here. */
-import { DeviceError } from "../errors.ts";
-import type { Backend } from "../record/backend.ts";
+/**
+ * The WebGPU backend: one encoder, one compute pass and one submit for every flush.
+ */
+import { DTYPES, type DType, type HostArray } from "../dtype.ts";
+import { DeviceError, DTypeError } from "../errors.ts";
+import type { Backend, BackendStats, Graph, Program, ReadRequest, Storage } from "../record/backend.ts";
+import { type AdapterOptions, findDevice, type FoundDevice } from "./adapter.ts";
+import { BufferPool, type GpuStorage } from "./pool.ts";
+import { GpuProgram, Pipelines } from "./program.ts";
 
-export async function createWebGPUBackend(_options: {
-  adapter?: "hardware" | "software" | "null";
-  powerPreference?: GPUPowerPreference;
-}): Promise<Backend & { isHardware: boolean }> {
-  throw new DeviceError('webgpu: not built yet; use init({ device: "cpu" })');
+export async function createWebGPUBackend(options: AdapterOptions): Promise<WebGPUBackend> {
+  return new WebGPUBackend(await findDevice(options));
+}
+
+class WebGPUBackend implements Backend {
+  readonly kind = "webgpu";
+  readonly description: string;
+  readonly isHardware: boolean;
+  /** Held so that Dawn's instance lives as long as its device; dropped so that Node can exit. */
+  #gpu: GPU | null;
+  readonly #device: GPUDevice;
+  readonly #pool: BufferPool;
+  readonly #pipelines: Pipelines;
+  readonly #counts = { dispatches: 0, bindGroupsCreated: 0 };
+  #submits = 0;
+  /** The first error that came after the call that caused it. */
+  #failure: DeviceError | null = null;
+  /** The failure may be the consequence of one that is not known yet. */
+  #unclear = false;
+  #destroyed = false;
+
+  constructor(found: FoundDevice) {
+    this.#gpu = found.gpu;
+    this.#device = found.device;
+    this.description = found.description;
+    this.isHardware = found.isHardware;
+    const fail = (error: DeviceError) => {
+      if (this.#failure === null || this.#unclear) this.#failure = error;
+      this.#unclear = false;
+    };
+    this.#pool = new BufferPool(found.device, fail);
+    this.#pipelines = new Pipelines(found.device, fail);
+    found.device.addEventListener("uncapturederror", (event) => {
+      // What follows from a kernel that failed to compile is reported before the failure itself.
+      this.#unclear = this.#failure === null || this.#unclear;
+      this.#failure ??= new DeviceError(`WebGPU: ${(event as GPUUncapturedErrorEvent).error.message}`);
+    });
+    found.device.lost.then(({ reason, message }) => {
+      if (this.#destroyed) return;
+      fail(
+        new DeviceError(
+          `the GPU device was lost (${reason}: ${message}). Its tensors are gone: make a new device with init(), ` +
+            "rebuild the model and load its last saved state",
+        ),
+      );
+    });
+  }
+
+  checkDType(dtype: DType): void {
+    if (dtype === "float64") {
+      throw new DTypeError('float64 exists on the cpu device only: use float32, or init({ device: "cpu" })');
+    }
+    if (!DTYPES.includes(dtype)) throw new DTypeError(`unknown dtype ${String(dtype)}`);
+  }
+
+  upload(data: HostArray, dtype: DType): Storage {
+    this.#check();
+    const words = dtype === "bool" ? Uint32Array.from(data) : data;
+    const storage = this.#pool.take(words.byteLength);
+    if (words.byteLength > 0) this.#device.queue.writeBuffer(storage.buffer, 0, words as BufferSource);
+    return storage;
+  }
+
+  compile(graph: Graph): Program {
+    this.#check();
+    // Barriers cost ten times as much on a processor as they gain; a GPU lives by workgroup memory.
+    const target = { workgroupMemory: this.isHardware };
+    return new GpuProgram(graph, this.#device, this.#pool, this.#pipelines, target);
+  }
+
+  execute(
+    program: Program | null,
+    leaves: readonly Storage[],
+    scalars: readonly number[],
+    reads: readonly ReadRequest[],
+  ): { outputs: readonly Storage[]; data: Promise<HostArray[]> | null } {
+    this.#check();
+    const inputs = leaves as readonly GpuStorage[];
+    const encoder = this.#device.createCommandEncoder();
+    let outputs: GpuStorage[] = [];
+    if (program instanceof GpuProgram) {
+      outputs = program.outputStorages(inputs);
+      program.upload(scalars);
+      const pass = encoder.beginComputePass();
+      program.replay(pass, inputs, outputs, this.#counts);
+      pass.end();
+    }
+    let data: Promise<HostArray[]> | null = null;
+    if (reads.length === 0) this.#submit(encoder);
+    else {
+      const parts = reads.map((read) => {
+        const storage = "output" in read ? outputs[read.output] : (read.storage as GpuStorage);
+        return { storage, dtype: read.dtype, size: read.size };
+      });
+      data = this.#read(encoder, parts);
+    }
+    return { outputs, data };
+  }
+
+  #submit(encoder: GPUCommandEncoder): void {
+    this.#device.queue.submit([encoder.finish()]);
+    this.#submits++;
+  }
+
+  /** Copies storages behind the pass into one staging buffer, submits, and maps it. */
+  #read(
+    encoder: GPUCommandEncoder,
+    parts: readonly { storage: GpuStorage; dtype: DType; size: number }[],
+  ): Promise<HostArray[]> {
+    const total = parts.reduce((sum, { size }) => sum + size * 4, 0);
+    const staging = this.#pool.takeStaging(total);
+    let offset = 0;
+    for (const { storage, size } of parts) {
+      if (size > 0) encoder.copyBufferToBuffer(storage.buffer, 0, staging, offset, size * 4);
+      offset += size * 4;
+    }
+    this.#submit(encoder);
+    return staging.mapAsync(GPUMapMode.READ).then(
+      async () => {
+        if (this.#pipelines.checking.size > 0) await Promise.all(this.#pipelines.checking);
+        this.#check();
+        const mapped = staging.getMappedRange();
+        let at = 0;
+        const arrays = parts.map(({ dtype, size }) => {
+          const array = hostCopy(mapped, at, dtype, size);
+          at += size * 4;
+          return array;
+        });
+        staging.unmap();
+        this.#pool.giveStaging(staging);
+        return arrays;
+      },
+      async (cause) => {
+        await Promise.all(this.#pipelines.checking);
+        this.#check();
+        throw new DeviceError(`reading results failed: ${cause instanceof Error ? cause.message : String(cause)}`);
+      },
+    );
+  }
+
+  release(storage: Storage): void {
+    this.#pool.give(storage as GpuStorage);
+  }
+
+  stats(): BackendStats {
+    const { buffers, bytes, peakBytes, usedBytes, peakUsedBytes, created } = this.#pool;
+    return {
+      buffers,
+      bytes,
+      peakBytes,
+      usedBytes,
+      peakUsedBytes,
+      buffersCreated: created,
+      dispatches: this.#counts.dispatches,
+      submits: this.#submits,
+      pipelinesCreated: this.#pipelines.count,
+      bindGroupsCreated: this.#counts.bindGroupsCreated,
+    };
+  }
+
+  async synchronize(): Promise<void> {
+    await this.#device.queue.onSubmittedWorkDone();
+    this.#check();
+  }
+
+  destroy(): void {
+    this.#destroyed = true;
+    this.#device.destroy();
+    this.#gpu = null;
+  }
+
+  #check(): void {
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#gpu === null) throw new DeviceError("the device was destroyed");
+  }
+}
+
+/** Elements of a mapped range as an array of the host's own. */
+function hostCopy(mapped: ArrayBuffer, offset: number, dtype: DType, size: number): HostArray {
+  switch (dtype) {
+    case "float32":
+      return new Float32Array(mapped, offset, size).slice();
+    case "int32":
+      return new Int32Array(mapped, offset, size).slice();
+    case "uint32":
+      return new Uint32Array(mapped, offset, size).slice();
+    case "bool":
+      return Uint8Array.from(new Uint32Array(mapped, offset, size));
+    case "float64":
+      throw new DTypeError("float64 does not exist on WebGPU");
+    default:
+      dtype satisfies never;
+      throw new DTypeError(`unknown dtype ${String(dtype)}`);
+  }
 }

@@ -1,0 +1,57 @@
+/**
+ * The two charts, as SVG: colours and line styles come from the style sheet.
+ */
+import { type Curves, type View, X_MAX } from "./training.ts";
+
+const WIDTH = 600;
+const HEIGHT = 340;
+const MARGIN = { left: 42, right: 10, top: 12, bottom: 26 };
+const Y_MAX = 5.5;
+
+type Scale = (value: number) => number;
+
+const linear =
+  (from: readonly [number, number], to: readonly [number, number]): Scale =>
+  (value) =>
+    to[0] + ((value - from[0]) / (from[1] - from[0])) * (to[1] - to[0]);
+
+const across: readonly [number, number] = [MARGIN.left, WIDTH - MARGIN.right];
+const upward: readonly [number, number] = [HEIGHT - MARGIN.bottom, MARGIN.top];
+
+/** Draws a wave, the points on it, and the network's curve before and after adaptation. */
+export function drawWave(svg: SVGElement, curves: Curves, { points }: View): void {
+  const [x, y] = [linear([-X_MAX, X_MAX], across), linear([-Y_MAX, Y_MAX], upward)];
+  svg.innerHTML = [
+    ...[-4, -2, 0, 2, 4].map((tick) => horizontal(y(tick), String(tick))),
+    ...[-4, -2, 0, 2, 4].map((tick) => below(x(tick), String(tick))),
+    curve("target", curves.x, curves.target, x, y),
+    curve("before", curves.x, curves.before, x, y),
+    curve("after", curves.x, curves.after, x, y),
+    ...Array.from(points.x, (px, i) => `<circle class="point" cx="${x(px)}" cy="${y(points.y[i])}" r="4.5"/>`),
+  ].join("");
+}
+
+/** Draws the error over the meta-steps, on a logarithmic scale from 0.01 to 10. */
+export function drawLoss(svg: SVGElement, steps: readonly number[], losses: readonly number[]): void {
+  const last = Math.max(20, steps[steps.length - 1] ?? 0);
+  const log = (loss: number): number => Math.log10(Math.min(10, Math.max(0.01, loss)));
+  const [x, y] = [linear([0, last], across), linear([-2, 1], upward)];
+  const logs = losses.map(log);
+  svg.innerHTML = [
+    ...[0.01, 0.1, 1, 10].map((tick) => horizontal(y(log(tick)), String(tick))),
+    ...[0, 0.5, 1].map((share) => below(x(last * share), String(Math.round(last * share)))),
+    curve("after", steps, logs, x, y),
+  ].join("");
+}
+
+function curve(kind: string, xs: ArrayLike<number>, ys: ArrayLike<number>, x: Scale, y: Scale): string {
+  const points = Array.from({ length: xs.length }, (_, i) => `${x(xs[i]).toFixed(1)},${y(ys[i]).toFixed(1)}`);
+  return `<polyline class="curve ${kind}" points="${points.join(" ")}"/>`;
+}
+
+const horizontal = (y: number, label: string): string =>
+  `<line class="axis" x1="${across[0]}" x2="${across[1]}" y1="${y}" y2="${y}"/>` +
+  `<text class="tick" x="${across[0] - 6}" y="${y + 4}" text-anchor="end">${label}</text>`;
+
+const below = (x: number, label: string): string =>
+  `<text class="tick" x="${x}" y="${HEIGHT - 8}" text-anchor="middle">${label}</text>`;

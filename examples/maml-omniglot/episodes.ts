@@ -1,0 +1,91 @@
+/**
+ * Episodes: small classification tasks drawn from Omniglot.
+ *
+ * An episode has `ways` classes, `shots` drawings of each to learn from (the *support set*) and `queries` others to be
+ * judged by (the *query set*). Which characters, which drawings and which label each gets is drawn anew every time.
+ */
+import { type Tensor, tensor } from "loopgrad";
+import { uniformInt } from "pure-rand/distribution/uniformInt";
+import { xoroshiro128plus, xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus";
+import { type Omniglot, SIDE, unpackDrawing } from "./data.ts";
+
+export interface EpisodeShape {
+  readonly ways: number;
+  readonly shots: number;
+  readonly queries: number;
+  /** Quarter turns of a character count as characters of their own. */
+  readonly rotations: boolean;
+}
+
+/** Images [n, 1, 28, 28], ink = 1, and class numbers [n], int32. */
+export interface Batch {
+  readonly x: Tensor;
+  readonly y: Tensor;
+}
+
+export interface Episode {
+  readonly support: Batch;
+  readonly query: Batch;
+}
+
+/** Draws episodes from a set of characters. Its state can be saved, so that a run resumes where it stopped. */
+export class Episodes {
+  #random: ReturnType<typeof xoroshiro128plus>;
+
+  constructor(
+    readonly data: Omniglot,
+    readonly characters: readonly number[],
+    readonly shape: EpisodeShape,
+    seed: number,
+  ) {
+    const { ways, shots, queries } = shape;
+    if (shots + queries > data.drawings) {
+      throw new RangeError(
+        `${shots} shots and ${queries} queries are more than the ${data.drawings} drawings of a character`,
+      );
+    }
+    const classes = characters.length * (shape.rotations ? 4 : 1);
+    if (ways > classes) throw new RangeError(`${ways} ways are more than the ${classes} classes`);
+    this.#random = xoroshiro128plus(seed);
+  }
+
+  get state(): readonly number[] {
+    return this.#random.getState();
+  }
+
+  set state(state: readonly number[]) {
+    this.#random = xoroshiro128plusFromState(state);
+  }
+
+  /** Draws one. */
+  next(): Episode {
+    const { ways, shots, queries, rotations } = this.shape;
+    const turns = rotations ? 4 : 1;
+    const support = emptyBatch(ways * shots);
+    const query = emptyBatch(ways * queries);
+    this.#distinct(this.characters.length * turns, ways).forEach((chosen, label) => {
+      const character = this.characters[Math.floor(chosen / turns)];
+      const rotation = chosen % turns;
+      this.#distinct(this.data.drawings, shots + queries).forEach((drawing, i) => {
+        const [batch, row] = i < shots ? [support, label * shots + i] : [query, label * queries + i - shots];
+        unpackDrawing(this.data, { character, drawing, rotation }, batch.x, row * SIDE * SIDE);
+        batch.y[row] = label;
+      });
+    });
+    return { support: toTensors(support), query: toTensors(query) };
+  }
+
+  /** `count` different whole numbers below `limit`, in random order. */
+  #distinct(limit: number, count: number): number[] {
+    const chosen = new Set<number>();
+    while (chosen.size < count) chosen.add(uniformInt(this.#random, 0, limit - 1));
+    return [...chosen];
+  }
+}
+
+const emptyBatch = (n: number) => ({ x: new Float32Array(n * SIDE * SIDE), y: new Int32Array(n) });
+
+const toTensors = ({ x, y }: ReturnType<typeof emptyBatch>): Batch => ({
+  x: tensor(x, { shape: [y.length, 1, SIDE, SIDE] }),
+  y: tensor(y),
+});

@@ -1,0 +1,41 @@
+/**
+ * Sine waves to learn from a few points: y = a·sin(x − p), with the amplitude a in [0.1, 5] and the phase p in [0, π].
+ *
+ * A *task* is one wave. Its *support set* is what a model adapts on, its *query set* what the adapted model is
+ * judged by. All numbers come from loopgrad's stream of random numbers, so a seed fixes them on every device.
+ */
+import { rand, type Tensor } from "loopgrad";
+
+/** Points of a wave: x and y are [points, 1]. */
+export interface Points {
+  readonly x: Tensor;
+  readonly y: Tensor;
+}
+
+export interface SineTask {
+  readonly support: Points;
+  readonly query: Points;
+}
+
+/** The range that points are drawn from. */
+export const X_RANGE = { min: -5, max: 5 } as const;
+
+/** Uniform in [low, high). */
+const uniform = (shape: number[], low: number, high: number): Tensor =>
+  rand(shape)
+    .mul(high - low)
+    .add(low);
+
+/**
+ * Draws a task.
+ *
+ * @param shots    points in the support set
+ * @param queries  points in the query set, or the x of them, [points, 1]
+ */
+export function sineTask(shots: number, queries: number | Tensor = shots): SineTask {
+  const amplitude = uniform([], 0.1, 5);
+  const phase = uniform([], 0, Math.PI);
+  const wave = (x: Tensor): Points => ({ x, y: x.sub(phase).sin().mul(amplitude) });
+  const points = (n: number): Tensor => uniform([n, 1], X_RANGE.min, X_RANGE.max);
+  return { support: wave(points(shots)), query: wave(typeof queries === "number" ? points(queries) : queries) };
+}

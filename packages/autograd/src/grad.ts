@@ -1,0 +1,168 @@
+/**
+ * grad and backward: the two ways to ask for gradients.
+ *
+ * `grad` returns them, `backward` adds them to `.grad` of the leaves. Both check what they were given, start the walk
+ * with the cotangents of the results, and place what it finds.
+ */
+import { ArgumentError, add, GradError, isFloat, sameShape, scope, show, type Tensor } from "@loopgrad/tensor";
+import { within } from "./mode.ts";
+import { nodeOf } from "./tape.ts";
+import { type Seed, walk, walkToOwners } from "./walk.ts";
+
+/** Options of {@link grad}. */
+export interface GradOptions {
+  /** The vector of the vector-Jacobian product, one per output; null or absent for a scalar: 1. */
+  gradOutputs?: Tensor | readonly (Tensor | null)[] | null;
+  /** Put the gradients' own computation on the tape, so that they can be differentiated. Default false. */
+  createGraph?: boolean;
+  /** Keep what the tape saved, for another walk through the same graph. Default: `createGraph`. */
+  retainGraph?: boolean;
+  /** Return null for an input that the outputs don't depend on, in place of an error. Default false. */
+  allowUnused?: boolean;
+}
+
+/** Options of `Tensor.backward`. */
+export interface BackwardOptions {
+  /** The vector of the vector-Jacobian product; may be left out for a scalar: 1. */
+  gradient?: Tensor | null;
+  /** Keep what the tape saved, for another walk through the same graph. Default: `createGraph`. */
+  retainGraph?: boolean;
+  /** Put the gradients' own computation on the tape. Default false. */
+  createGraph?: boolean;
+  /** Only these get a gradient. Default: every leaf that the tensor depends on. */
+  inputs?: Tensor | readonly Tensor[];
+}
+
+const GRAD_OPTIONS = ["gradOutputs", "createGraph", "retainGraph", "allowUnused"];
+const BACKWARD_OPTIONS = ["gradient", "retainGraph", "createGraph", "inputs"];
+
+const list = <T>(x: T | readonly T[]): readonly T[] => (Array.isArray(x) ? (x as readonly T[]) : [x as T]);
+
+/**
+ * Gradients of outputs with respect to inputs; of a sum over all outputs, each multiplied with its `gradOutputs`.
+ *
+ * @param outputs  float tensors of any shape
+ * @param inputs   tensors that require a gradient: leaves, or results in the middle of the graph
+ * @returns        one tensor per input, of its shape; null for an unused one under `allowUnused`
+ * @throws         GradError if an output is not on the tape, an input doesn't require a gradient or is unused, a
+ *                 non-scalar output has no `gradOutputs`, or the graph was freed by an earlier walk
+ * @see            torch.autograd.grad
+ * @example
+ * const [g] = grad(loss, [w], { createGraph: true });
+ * const [h] = grad(g.square().sum(), [w]); // second order
+ */
+export function grad(
+  outputs: Tensor | readonly Tensor[],
+  inputs: Tensor | readonly Tensor[],
+  options: GradOptions = {},
+): (Tensor | null)[] {
+  const { gradOutputs, createGraph = false, retainGraph = createGraph, allowUnused = false } = options;
+  checkOptions("grad", options, GRAD_OPTIONS);
+  const ys = list(outputs);
+  const xs = list(inputs);
+  const vs = gradOutputs === undefined || gradOutputs === null ? [] : list(gradOutputs);
+  if (vs.length > 0 && vs.length !== ys.length) {
+    throw new GradError(`grad: ${ys.length} outputs and ${vs.length} gradOutputs: wanted one for each`);
+  }
+  const wanted = xs.map((x, i) => {
+    const node = nodeOf(x);
+    if (node === null) throw notRequired(`grad: input ${i}`, x);
+    return node;
+  });
+  const seeds = ys.map((y, i) => seed(`grad: output ${i}`, "gradOutputs", y, vs[i] ?? null));
+  const found = walk(seeds, wanted, { createGraph, retainGraph });
+  if (!allowUnused) {
+    const unused = found.indexOf(null);
+    if (unused >= 0) {
+      throw new GradError(
+        `grad: input ${unused}, ${describe(xs[unused])}, was not used to compute the outputs; ` +
+          "pass { allowUnused: true } to get null for it",
+      );
+    }
+  }
+  return found;
+}
+
+/** Implements `Tensor.backward`. */
+export function backward(loss: Tensor, options: BackwardOptions = {}): void {
+  const { gradient = null, createGraph = false, retainGraph = createGraph, inputs } = options;
+  checkOptions("backward", options, BACKWARD_OPTIONS);
+  const seeds = [seed("backward: the tensor", "gradient", loss, gradient)];
+  if (inputs === undefined) {
+    for (const [node, g] of walkToOwners(seeds, { createGraph, retainGraph })) {
+      if (node.owner !== null) accumulate(node.owner, g, createGraph);
+      g._release();
+    }
+    return;
+  }
+  const xs = list(inputs);
+  const wanted = xs.map((x, i) => {
+    const node = nodeOf(x);
+    if (node === null) throw notRequired(`backward: input ${i}`, x);
+    return node;
+  });
+  walk(seeds, wanted, { createGraph, retainGraph }).forEach((g, i) => {
+    if (g === null) return;
+    accumulate(xs[i], g, createGraph);
+    g._release();
+  });
+}
+
+/**
+ * Adds to a tensor's `.grad`, a handle outside every scope. The handle stays the same from one backward to the next,
+ * unless the gradient is on the tape.
+ */
+function accumulate(tensor: Tensor, g: Tensor, createGraph: boolean): void {
+  if (tensor.isReleased) return;
+  const { grad: old } = tensor;
+  if (old === null) {
+    tensor.grad = g._share();
+    return;
+  }
+  const inside = scope();
+  const sum = within(createGraph, () => add(old, g));
+  if (sum._link === null && old._link === null) old._rebind(sum._value);
+  else {
+    tensor.grad = sum._share();
+    old._release();
+  }
+  inside.end();
+}
+
+function checkOptions(name: string, options: object, known: readonly string[]): void {
+  for (const option in options) {
+    if (!known.includes(option))
+      throw new ArgumentError(`${name}: unknown option ${option}; known: ${known.join(", ")}`);
+  }
+}
+
+/** Checks a result and its cotangent. */
+function seed(what: string, option: string, y: Tensor, v: Tensor | null): Seed {
+  const node = nodeOf(y);
+  if (node === null) {
+    if (!isFloat(y.dtype)) throw new GradError(`${what} is ${y.dtype}: only float tensors have gradients`);
+    throw new GradError(
+      `${what}, ${describe(y)}, is not on the tape: nothing it was computed from requires a gradient, ` +
+        "or it was computed under noGrad or detached",
+    );
+  }
+  if (v === null) {
+    if (y.size !== 1) {
+      throw new GradError(
+        `${what} has shape ${show(y.shape)}: a gradient can be started without ${option} from a single element only; ` +
+          `reduce it, or pass { ${option} } of that shape`,
+      );
+    }
+  } else if (!sameShape(v.shape, y.shape) || v.dtype !== y.dtype) {
+    throw new GradError(`${what} is ${describe(y)}, its ${option} ${describe(v)}: shape and dtype must be the same`);
+  }
+  return { node, cotangent: v };
+}
+
+function notRequired(what: string, x: Tensor): GradError {
+  return isFloat(x.dtype)
+    ? new GradError(`${what}, ${describe(x)}, does not require a gradient: call requiresGrad_(true) before it is used`)
+    : new GradError(`${what} is ${x.dtype}: only float tensors have gradients`);
+}
+
+const describe = (x: Tensor): string => `${x.dtype} ${show(x.shape)}`;

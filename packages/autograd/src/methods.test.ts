@@ -1,0 +1,156 @@
+/** The tape's methods on Tensor: leaves, detaching, hooks, images. And the switch. */
+import { beforeAll, describe, expect, test } from "@jest/globals";
+import { add, exp, init, mul, scope, type Tensor, tensor } from "@loopgrad/tensor";
+import { enableGrad, grad, image, isGradEnabled, noGrad } from "./index.ts";
+
+beforeAll(async () => {
+  await init({ device: "cpu", dtype: "float64" });
+});
+
+const leaf = (...data: number[]): Tensor => tensor(data, { requiresGrad: true });
+const read = async (x: Tensor | null): Promise<number[]> => Array.from(await (x as Tensor).data());
+
+describe("requiresGrad", () => {
+  test("flows from inputs to results", () => {
+    const [x, c] = [leaf(1), tensor([1])];
+    expect([x.requiresGrad, x.isLeaf]).toEqual([true, true]);
+    expect([c.requiresGrad, c.isLeaf]).toEqual([false, true]);
+    const y = add(x, c);
+    expect([y.requiresGrad, y.isLeaf]).toEqual([true, false]);
+    expect(add(c, c).requiresGrad).toBe(false);
+    expect(x.gt(c).requiresGrad).toBe(false);
+  });
+
+  test("can be turned off for a leaf only", () => {
+    const x = leaf(1).requiresGrad_(false);
+    expect(exp(x).requiresGrad).toBe(false);
+    expect(() => exp(leaf(1)).requiresGrad_(false)).toThrow(/computed on the tape; detach\(\)/);
+    const y = exp(leaf(1));
+    expect(y.requiresGrad_()).toBe(y);
+    expect(y.isLeaf).toBe(false);
+  });
+});
+
+test("detach has the value and no gradient", async () => {
+  const x = leaf(3);
+  const [g] = grad(mul(x, mul(x, x).detach()), [x]);
+  expect(await read(g)).toEqual([9]);
+});
+
+describe("the switch", () => {
+  test("is off within noGrad and on again within enableGrad, as function and as block", () => {
+    const x = leaf(1);
+    expect(noGrad(() => exp(x).requiresGrad)).toBe(false);
+    expect(noGrad(() => enableGrad(() => exp(x).requiresGrad))).toBe(true);
+    {
+      using _ = noGrad();
+      expect(isGradEnabled()).toBe(false);
+      {
+        using _ = enableGrad();
+        expect(isGradEnabled()).toBe(true);
+      }
+      expect(isGradEnabled()).toBe(false);
+    }
+    expect(isGradEnabled()).toBe(true);
+  });
+
+  test("is turned back after an error", () => {
+    expect(() =>
+      noGrad(() => {
+        throw new Error("inside");
+      }),
+    ).toThrow("inside");
+    expect(isGradEnabled()).toBe(true);
+  });
+
+  test("refuses an async function", () => {
+    expect(() => noGrad(async () => {})).toThrow(/async/);
+    expect(isGradEnabled()).toBe(true);
+  });
+});
+
+describe("hooks", () => {
+  test("see the whole gradient once, and may replace it", async () => {
+    const x = leaf(3);
+    const h = mul(x, x);
+    const seen: Tensor[] = [];
+    h.registerHook((g) => {
+      seen.push(g);
+      return undefined;
+    });
+    h.registerHook((g) => mul(g, 10));
+    h.registerHook((g) => {
+      seen.push(g);
+      return null;
+    });
+    add(h, mul(h, 2)).backward();
+    expect(await Promise.all(seen.map(read))).toEqual([[3], [30]]);
+    expect(await read(x.grad)).toEqual([180]);
+  });
+
+  test("of a leaf run before its grad is added to, and can be removed", async () => {
+    const x = leaf(3);
+    const { remove } = x.registerHook((g) => mul(g, 0));
+    mul(x, x).backward();
+    remove();
+    remove();
+    expect(await read(x.grad)).toEqual([0]);
+    mul(x, x).backward();
+    expect(await read(x.grad)).toEqual([6]);
+  });
+
+  test("work at higher orders", async () => {
+    const x = leaf(3);
+    const h = mul(x, x);
+    h.registerHook((g) => mul(g, g));
+    const [g] = grad(mul(h, h), [x], { createGraph: true });
+    // (2x²)² · 2x = 8x⁵
+    expect(await read(g)).toEqual([8 * 3 ** 5]);
+    expect(await read(grad(g as Tensor, [x])[0])).toEqual([40 * 3 ** 4]);
+  });
+
+  test("may ask for gradients themselves", async () => {
+    const x = leaf(3);
+    const y = mul(x, x);
+    y.registerHook((g) => {
+      const [inner] = grad(exp(mul(x, 0)), [x]);
+      return add(g, inner as Tensor);
+    });
+    expect(await read(grad(y, [x])[0])).toEqual([6]);
+  });
+
+  test("refuse another shape, and a tensor without gradient", () => {
+    const x = leaf(3, 4);
+    x.registerHook((g) => g.sum());
+    expect(() => exp(x).sum().backward()).toThrow(/hook returned .*\[\].*for the gradient of leaf \[2\]/);
+    expect(() => tensor([1]).registerHook(() => null)).toThrow(/does not require/);
+  });
+
+  test("retainGrad keeps the gradient of an intermediate result", async () => {
+    const x = leaf(3);
+    const h = mul(x, x).retainGrad();
+    mul(h, h).backward();
+    expect(await read(h.grad)).toEqual([18]);
+    expect(() => tensor([1]).retainGrad()).toThrow(/does not require/);
+  });
+});
+
+describe("image", () => {
+  test("is a place of its own that gradients flow through", async () => {
+    const x = leaf(3);
+    const y = image(x);
+    const loss = mul(y, y);
+    expect(await read(grad(loss, [y], { retainGraph: true })[0])).toEqual([6]);
+    expect(await read(grad(loss, [x])[0])).toEqual([6]);
+    expect(() => grad(mul(x, x), [y])).toThrow(/not used/);
+    expect(image(tensor([1])).requiresGrad).toBe(false);
+  });
+});
+
+test("released tensors let go of their gradient", () => {
+  const x = scope(() => leaf(2));
+  exp(x).backward();
+  const { grad: g } = x;
+  x.dispose();
+  expect(g?.isReleased).toBe(true);
+});

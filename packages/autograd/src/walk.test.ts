@@ -1,0 +1,169 @@
+/** How far a walk goes, and what it leaves behind: counted in nodes and bytes. */
+import { beforeAll, describe, expect, test } from "@jest/globals";
+import { add, type Device, exp, init, mul, scope, sub, sum, type Tensor, tanh, tensor } from "@loopgrad/tensor";
+import { grad, image, noGrad } from "./index.ts";
+import { walkCounts } from "./walk.ts";
+
+let device: Device;
+beforeAll(async () => {
+  device = await init({ device: "cpu", dtype: "float64" });
+});
+
+const leaf = (...data: number[]): Tensor => tensor(data, { requiresGrad: true });
+const read = async (x: Tensor | null): Promise<number[]> => Array.from(await (x as Tensor).data());
+
+/** Nodes visited and rules applied while `fn` runs. */
+function counted(fn: () => void): [visited: number, applied: number] {
+  const { visited, applied } = walkCounts;
+  fn();
+  return [walkCounts.visited - visited, walkCounts.applied - applied];
+}
+
+describe("a step of an unrolled loop costs the same however many came before", () => {
+  /** Unrolls 1000 steps of gradient descent on the tape; returns what each step's walk visited and applied. */
+  function unroll(start: (x: Tensor) => Tensor): string[] {
+    using _ = scope();
+    const [used, unused, frozen] = [leaf(0.5, 0.1), leaf(1, 2), leaf(3, 4)];
+    const rate = leaf(0.01);
+    let fast = [start(used), start(unused)];
+    const still = start(frozen);
+    const costs: string[] = [];
+    for (let step = 0; step < 1000; step++) {
+      const loss = sum(tanh(mul(mul(fast[0], fast[0]), still)));
+      let gs: (Tensor | null)[] = [];
+      const cost = counted(() => {
+        gs = grad(loss, [...fast, still], { createGraph: true, allowUnused: true });
+      });
+      costs.push(cost.join());
+      fast = fast.map((p, i) => (gs[i] === null ? p : sub(p, mul(rate, gs[i] as Tensor))));
+    }
+    return costs;
+  }
+
+  test("with images of an unused and a frozen parameter", () => {
+    const costs = unroll(image);
+    expect(new Set(costs.slice(1)).size).toBe(1);
+  });
+
+  test("with leaves themselves", () => {
+    const costs = unroll((x) => x);
+    expect(new Set(costs.slice(1)).size).toBe(1);
+  });
+
+  test("with an unused parameter that is carried on", () => {
+    using _ = scope();
+    const [used, unused] = [leaf(0.5), leaf(1)];
+    let fast = [image(used), image(unused)];
+    const costs: string[] = [];
+    for (let step = 0; step < 200; step++) {
+      const loss = exp(fast[0]);
+      let gs: (Tensor | null)[] = [];
+      const cost = counted(() => {
+        gs = grad(loss, fast, { createGraph: true, allowUnused: true });
+      });
+      costs.push(cost.join());
+      expect(gs[1]).toBeNull();
+      fast = [sub(fast[0], mul(gs[0] as Tensor, 0.01)), mul(fast[1], 0.99)];
+    }
+    expect(new Set(costs.slice(1)).size).toBe(1);
+  });
+
+  test("and only rules on the way to an input run", () => {
+    const [a, b] = [leaf(1), leaf(2)];
+    const deep = exp(exp(exp(b)));
+    const loss = mul(exp(a), deep);
+    expect(counted(() => grad(loss, [a], { retainGraph: true }))).toEqual([3, 2]);
+    expect(counted(() => grad(loss, [deep]))[1]).toBe(1);
+  });
+});
+
+test("gradients of the whole unrolled loop are right", async () => {
+  // w' = w − r · 2w, k times: w (1 − 2r)ᵏ. With respect to r: −2 k w (1 − 2r)ᵏ⁻¹.
+  const [w, r] = [leaf(3), leaf(0.1)];
+  let fast = image(w);
+  for (let step = 0; step < 20; step++) {
+    const [g] = grad(mul(fast, fast), [fast], { createGraph: true });
+    fast = sub(fast, mul(r, g as Tensor));
+  }
+  const [gw, gr] = grad(fast, [w, r]);
+  expect((await read(gw))[0]).toBeCloseTo(0.8 ** 20, 12);
+  expect((await read(gr))[0]).toBeCloseTo(-2 * 20 * 3 * 0.8 ** 19, 12);
+});
+
+describe("a graph of 100,000 nodes", () => {
+  test("is walked and given back without recursion", async () => {
+    using _ = scope();
+    const x = leaf(1);
+    let y = x;
+    for (let i = 0; i < 100_000; i++) {
+      const next = add(y, x);
+      if (y !== x) y.dispose();
+      y = next;
+    }
+    const [g] = grad(y, [x]);
+    y.dispose();
+    expect(await read(g)).toEqual([100_001]);
+  });
+});
+
+describe("memory", () => {
+  const n = 1000;
+  const used = (): number => {
+    device.flush();
+    return device.stats().usedBytes;
+  };
+
+  test("of a graph is given back with its last handle", () => {
+    const x = tensor(new Float64Array(n).fill(0.5), { requiresGrad: true });
+    const before = used() + n * 8;
+    for (let i = 0; i < 5; i++) {
+      const y = scope(() => sum(tanh(exp(tanh(x)))));
+      // The tape keeps tanh, exp and tanh; the loss is a sink.
+      expect(used()).toBeGreaterThanOrEqual(before - n * 8 + 3 * n * 8);
+      y.dispose();
+      expect(used()).toBeLessThanOrEqual(before);
+    }
+  });
+
+  test("of a graph is freed by backward while handles live on", () => {
+    const x = tensor(new Float64Array(n).fill(0.5), { requiresGrad: true });
+    const y = scope(() => sum(tanh(exp(tanh(x)))));
+    const held = used();
+    y.backward();
+    expect(used()).toBeLessThanOrEqual(held - 3 * n * 8 + n * 8);
+  });
+
+  test("of a training loop is flat", () => {
+    const w = tensor(new Float64Array(n).fill(0.5), { requiresGrad: true });
+    const levels: number[] = [];
+    for (let step = 0; step < 6; step++) {
+      using _ = scope();
+      sum(tanh(mul(w, w))).backward();
+      const next = noGrad(() => sub(w, mul(w.grad as Tensor, 0.1)));
+      w._rebind(next._value);
+      w.grad?.dispose();
+      w.grad = null;
+      levels.push(used());
+    }
+    expect(new Set(levels.slice(1)).size).toBe(1);
+  });
+
+  test("of an unrolled loop is given back as a whole, second order included", () => {
+    const w = tensor(new Float64Array(n).fill(0.5), { requiresGrad: true });
+    const levels: number[] = [];
+    for (let outer = 0; outer < 4; outer++) {
+      {
+        using _ = scope();
+        let fast = image(w);
+        for (let step = 0; step < 3; step++) {
+          const [g] = grad(sum(tanh(mul(fast, fast))), [fast], { createGraph: true });
+          fast = sub(fast, mul(g as Tensor, 0.1));
+        }
+        sum(fast).backward();
+        device.flush();
+      }
+      levels.push(used());
+    }
+    expect(new Set(levels.slice(1)).size).toBe(1);
+  });
+});

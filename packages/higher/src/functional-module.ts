@@ -1,0 +1,345 @@
+/**
+ * Functional modules: a module whose parameters are values that change in time.
+ *
+ * The *fast weights* are a list of tensors, in the order of `module.parameters()`. *Time* counts updates: at time 0
+ * they are the *initial* ones, made from the module's own parameters; each `update` adds a time. Buffers are
+ * functional too: what a forward assigns to them is seen by the next forward, and the module's own stay as they are.
+ *
+ * Time 0 comes in two kinds. *Connected*: images of the module's parameters, so that an outer `backward()` fills
+ * the module's `.grad`, as MAML wants. *Detached*: leaves of their own.
+ *
+ * A functional module holds its tensors by handles outside every scope, and gives them back when it is disposed of.
+ */
+import { image } from "@loopgrad/autograd";
+import { type Buffer, checkFits, type Module, type Parameter, Slot, withStandIns } from "@loopgrad/nn";
+import { ArgumentError, keep, LoopgradError, ReleasedError, Tensor } from "@loopgrad/tensor";
+
+/** How the weights at time 0 relate to the module's. */
+export type Initial = "connected" | "detached";
+
+/** Options of {@link functionalize}. */
+export interface FunctionalizeOptions {
+  /** Default "connected". */
+  initial?: Initial;
+  /** Keep the weights of every time, not of time 0 and the latest only. Default true. */
+  history?: boolean;
+}
+
+type Args<M extends Module> = Parameters<M["forward"]>;
+type Output<M extends Module> = ReturnType<M["forward"]>;
+
+/**
+ * The functional form of a module. The module is neither copied nor changed; its training mode is shared.
+ *
+ * @throws   LoopgradError if the module holds a plain tensor that requires a gradient: it would be shared silently
+ * @example
+ * const fmodel = functionalize(model);
+ * const gs = grad(loss(fmodel.forward(x), y), fmodel.parameters(), { createGraph: true });
+ * fmodel.update(fmodel.parameters().map((p, i) => p.sub(gs[i].mul(0.1))));
+ */
+export const functionalize = <M extends Module>(module: M, options: FunctionalizeOptions = {}): FunctionalModule<M> =>
+  new FunctionalModule(module, options);
+
+/** See {@link functionalize}. */
+export class FunctionalModule<M extends Module = Module> {
+  /** Names of the parameters, in the order of every list of them. */
+  readonly names: readonly string[];
+  readonly bufferNames: readonly string[];
+  readonly #parameters: readonly Parameter[];
+  readonly #bufferSlots: readonly Buffer[];
+  readonly #slots: readonly Slot[];
+  readonly #initial: Initial;
+  readonly #keepsHistory: boolean;
+  readonly #fields: PlainTensors;
+  /** Weights by time; null where they were not kept. */
+  #history: (readonly Tensor[] | null)[] = [];
+  /** What the slots stand for: the latest weights, then the buffers. */
+  #standIns: Tensor[] = [];
+  #disposed = false;
+
+  constructor(
+    readonly module: M,
+    options: FunctionalizeOptions = {},
+  ) {
+    const { initial = "connected", history = true, ...rest } = options;
+    const unknown = Object.keys(rest);
+    if (unknown.length > 0) throw new ArgumentError(`functionalize: unknown option ${unknown.join(", ")}`);
+    if (initial !== "connected" && initial !== "detached") {
+      throw new ArgumentError(`functionalize: initial is ${String(initial)}, wanted "connected" or "detached"`);
+    }
+    const parameters = module.namedParameters();
+    const buffers = module.namedBuffers();
+    this.names = parameters.map(([name]) => name);
+    this.bufferNames = buffers.map(([name]) => name);
+    this.#parameters = parameters.map(([, parameter]) => parameter);
+    this.#bufferSlots = buffers.map(([, buffer]) => buffer);
+    this.#slots = [...this.#parameters, ...this.#bufferSlots];
+    this.#initial = initial;
+    this.#keepsHistory = history;
+    this.#fields = new PlainTensors(module);
+    this.#start();
+  }
+
+  #start(): void {
+    const connected = this.#initial === "connected";
+    const first = this.#parameters.map((p) =>
+      keep(connected && p.requiresGrad ? image(p) : p.detach().requiresGrad_(p.requiresGrad)),
+    );
+    this.#history = [first];
+    this.#standIns = [...first, ...this.#bufferSlots.map((buffer) => keep(buffer.detach()))];
+  }
+
+  // ---- running ---------------------------------------------------------------------------------------------------
+
+  /** The module's forward, with the latest weights. */
+  forward(...args: Args<M>): Output<M> {
+    return this.call((module) => module.forward(...(args as never[])) as Output<M>);
+  }
+
+  /**
+   * Runs any synchronous function of the module with the latest weights: a submodule, a method of the user's.
+   *
+   * @throws   LoopgradError if the function is async, or assigned a plain tensor to a field of a module
+   * @example  const h = fmodel.call((m) => m.encoder.forward(x));
+   */
+  call<T>(fn: (module: M) => T): T {
+    this.#alive();
+    const first = this.#parameters.length;
+    let after: Tensor[] = [];
+    const result = withStandIns(this.#slots, this.#standIns, () => {
+      const output = fn(this.module);
+      after = this.#bufferSlots.map((buffer) => buffer._standIn as Tensor);
+      return output;
+    });
+    this.#fields.check();
+    for (let i = 0; i < after.length; i++) this.#setBuffer(first + i, after[i]);
+    return result;
+  }
+
+  #setBuffer(place: number, tensor: Tensor): void {
+    const before = this.#standIns[place];
+    if (tensor === before) return;
+    this.#standIns[place] = tensor._share();
+    before.dispose();
+  }
+
+  /**
+   * The functional module with other weights: nothing persists, no time is added. Buffers assigned meanwhile are
+   * dropped.
+   *
+   * @param params  all of them in order, or some by name, the others at their latest
+   */
+  withParams(params: readonly Tensor[] | Readonly<Record<string, Tensor>>): FunctionalView<M> {
+    this.#alive();
+    const weights = this.#complete("withParams", params);
+    const standIns = [...weights, ...this.#standIns.slice(weights.length)];
+    const call = <T>(fn: (module: M) => T): T => {
+      this.#alive();
+      const result = withStandIns(this.#slots, standIns, () => fn(this.module));
+      this.#fields.check();
+      return result;
+    };
+    return { call, forward: (...args) => call((module) => module.forward(...(args as never[])) as Output<M>) };
+  }
+
+  // ---- weights by time -------------------------------------------------------------------------------------------
+
+  /** The latest time: how many updates there were. */
+  get time(): number {
+    return this.#history.length - 1;
+  }
+
+  /**
+   * The weights at a time, in the order of `names`. They belong to the functional module: `keep` does not make them
+   * outlive it; `detach()` gives a tensor that does.
+   *
+   * @param options.time  0: initial; −1 (default): latest
+   * @throws              RangeError for a time that has not been, or was not kept
+   */
+  parameters(options: { time?: number } = {}): Tensor[] {
+    this.#alive();
+    const { time = -1 } = options;
+    const at = time === -1 ? this.time : time;
+    if (!Number.isInteger(at) || at < 0 || at > this.time) {
+      throw new RangeError(`parameters: time ${time}: wanted an integer from 0 to ${this.time}, or -1 for the latest`);
+    }
+    const params = this.#history[at];
+    if (params === null) {
+      throw new RangeError(`parameters: the weights at time ${at} were not kept: make the model with { history: true }`);
+    }
+    return [...params];
+  }
+
+  /** Names and weights at a time. */
+  namedParameters(options: { time?: number } = {}): [string, Tensor][] {
+    return this.parameters(options).map((param, i) => [this.names[i], param]);
+  }
+
+  /** The latest weights. */
+  get fastParams(): Tensor[] {
+    return this.parameters();
+  }
+
+  /** The weights at time 0: with `initial: "detached"` these are what meta-gradients are asked for. */
+  get initialParams(): Tensor[] {
+    return this.parameters({ time: 0 });
+  }
+
+  /**
+   * Adds a time with new weights.
+   *
+   * @param params  all of them in order, or some by name, the others unchanged
+   * @throws        ArgumentError for a wrong number or an unknown name, ShapeError for a wrong shape
+   */
+  update(params: readonly Tensor[] | Readonly<Record<string, Tensor>>): void {
+    this.#alive();
+    this._advance(this.#complete("update", params).map((param) => param._share()));
+  }
+
+  /** @internal Adds a time, taking over the handles. */
+  _advance(params: readonly Tensor[]): void {
+    const latest = this.time;
+    if (!this.#keepsHistory && latest > 0) {
+      for (const param of this.#history[latest] ?? []) param.dispose();
+      this.#history[latest] = null;
+    }
+    this.#history.push(params);
+    for (let i = 0; i < params.length; i++) this.#standIns[i] = params[i];
+  }
+
+  #complete(what: string, params: readonly Tensor[] | Readonly<Record<string, Tensor>>): Tensor[] {
+    const count = this.names.length;
+    let complete: Tensor[];
+    if (Array.isArray(params)) {
+      if (params.length !== count) throw new ArgumentError(`${what}: got ${params.length} tensors, wanted ${count}`);
+      complete = [...params];
+    } else {
+      complete = this.#standIns.slice(0, count);
+      for (const [name, tensor] of Object.entries(params as Readonly<Record<string, Tensor>>)) {
+        const i = this.names.indexOf(name);
+        if (i < 0) throw new ArgumentError(`${what}: unknown parameter ${name}: wanted ${this.names.join(", ")}`);
+        complete[i] = tensor;
+      }
+    }
+    for (let i = 0; i < count; i++) checkFits(`${what}: ${this.names[i]}`, this.#parameters[i], complete[i]);
+    return complete;
+  }
+
+  /** The buffers by name, as the last forward left them. */
+  get buffers(): Record<string, Tensor> {
+    this.#alive();
+    const first = this.names.length;
+    return Object.fromEntries(this.bufferNames.map((name, i) => [name, this.#standIns[first + i]]));
+  }
+
+  /**
+   * Truncates: the latest weights and the buffers become constants for what follows. The weights are new leaves, at
+   * the same time.
+   */
+  detach(): void {
+    this.#alive();
+    const old = this.#history[this.time] as readonly Tensor[];
+    const fresh = old.map((param) => keep(param.detach().requiresGrad_(param.requiresGrad)));
+    for (const param of old) param.dispose();
+    this.#history[this.time] = fresh;
+    for (let i = 0; i < fresh.length; i++) this.#standIns[i] = fresh[i];
+    this._detachBuffers();
+  }
+
+  /** @internal */
+  _detachBuffers(): void {
+    for (let i = this.names.length; i < this.#standIns.length; i++) {
+      const before = this.#standIns[i];
+      if (!before.requiresGrad) continue;
+      this.#standIns[i] = keep(before.detach());
+      before.dispose();
+    }
+  }
+
+  /** Back to time 0, with the module's present parameters and buffers. */
+  reset(): void {
+    this.#alive();
+    this.#release();
+    this.#start();
+  }
+
+  /** Assigns the latest weights and buffers to a module of the same make, by default the one this was made from. */
+  commitTo(module: Module = this.module): void {
+    this.#alive();
+    const slots = [...module.parameters(), ...module.buffers()];
+    if (slots.length !== this.#standIns.length) {
+      throw new ArgumentError(`commitTo: the module has ${slots.length} parameters and buffers, wanted ${this.#standIns.length}`);
+    }
+    slots.forEach((slot, i) => checkFits("commitTo", slot, this.#standIns[i]));
+    slots.forEach((slot, i) => slot.assign(this.#standIns[i]));
+  }
+
+  /** Gives everything back that no graph still needs. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#release();
+    this.#disposed = true;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #release(): void {
+    for (const params of this.#history) for (const param of params ?? []) param.dispose();
+    for (const buffer of this.#standIns.slice(this.names.length)) buffer.dispose();
+    this.#history = [];
+    this.#standIns = [];
+  }
+
+  #alive(): void {
+    if (this.#disposed) throw new ReleasedError("the functional module was used after it was disposed of");
+  }
+}
+
+/** A functional module under other weights. */
+export interface FunctionalView<M extends Module> {
+  forward(...args: Args<M>): Output<M>;
+  call<T>(fn: (module: M) => T): T;
+}
+
+/** Watches the fields of a module's tree that hold plain tensors: constants that must stay what they are. */
+class PlainTensors {
+  readonly #modules: readonly Module[];
+  readonly #known: ReadonlyMap<Module, ReadonlyMap<string, unknown>>;
+
+  constructor(root: Module) {
+    const named = root.namedModules();
+    this.#modules = named.map(([, module]) => module);
+    const known = new Map<Module, Map<string, unknown>>();
+    for (const [name, module] of named) {
+      for (const [field, value] of Object.entries(module)) {
+        if (!isPlainTensor(value)) continue;
+        if (value.requiresGrad) {
+          throw new LoopgradError(
+            `functionalize: ${name}.${field} is a plain tensor that requires a gradient: make it a Parameter or a Buffer`,
+          );
+        }
+        if (!known.has(module)) known.set(module, new Map());
+        known.get(module)?.set(field, value);
+      }
+    }
+    this.#known = known;
+  }
+
+  /** Throws if a field was assigned another plain tensor. */
+  check(): void {
+    for (const module of this.#modules) {
+      for (const field in module) {
+        const value: unknown = module[field as keyof Module];
+        if (!isPlainTensor(value) || this.#known.get(module)?.get(field) === value) continue;
+        throw new LoopgradError(
+          `a functional call assigned a plain tensor to ${module.constructor.name}.${field}, which would change the module: ` +
+            "make it a Buffer, or return it",
+        );
+      }
+    }
+  }
+}
+
+const isPlainTensor = (value: unknown): value is Tensor => value instanceof Tensor && !(value instanceof Slot);

@@ -1,0 +1,158 @@
+/**
+ * Inner loops: a functional module and a differentiable optimizer that train together, inside an outer computation.
+ */
+import type { Module } from "@loopgrad/nn";
+import type { Optimizer, Params } from "@loopgrad/optim";
+import { ArgumentError, type Scope, scope, Tensor } from "@loopgrad/tensor";
+import {
+  differentiable,
+  type DifferentiableOptimizer,
+  type DifferentiableOptions,
+  type GradCallback,
+  type Mode,
+} from "./differentiable.ts";
+import { FunctionalModule, type Initial } from "./functional-module.ts";
+import type { Override } from "./override.ts";
+
+/** Options of {@link innerLoop}. */
+export interface InnerLoopOptions {
+  /**
+   * Weights at time 0. "connected": images of the model's parameters, an outer `backward()` fills the model's
+   * `.grad`; "detached": leaves of their own. Default "connected"; in mode "none" they are always detached.
+   */
+  initial?: Initial;
+  /** How much is recorded; see {@link Mode}. Default "second-order". */
+  mode?: Mode;
+  /** Hyperparameters in place of the optimizer's, as numbers or tensors. */
+  override?: Override;
+  /** Replaces the gradients of every step. */
+  gradCallback?: GradCallback;
+  /** Keep the weights of every time. Default: unless the mode is "none". */
+  history?: boolean;
+}
+
+/** What {@link innerLoop} returns. */
+export class InnerLoop<M extends Module = Module> {
+  readonly fmodel: FunctionalModule<M>;
+  readonly diffopt: DifferentiableOptimizer;
+  readonly #scope: Scope;
+
+  /** @internal */
+  constructor(model: M, opt: Optimizer<never>, options: InnerLoopOptions) {
+    const { initial, mode = "second-order", override, gradCallback, history = mode !== "none", ...rest } = options;
+    const unknown = Object.keys(rest);
+    if (unknown.length > 0) throw new ArgumentError(`innerLoop: unknown option ${unknown.join(", ")}`);
+    this.fmodel = new FunctionalModule(model, { initial: mode === "none" ? "detached" : initial, history });
+    try {
+      const { fmodel } = this;
+      this.diffopt = differentiable(opt, model.parameters(), { mode, override, gradCallback, fmodel });
+    } catch (error) {
+      this.fmodel.dispose();
+      throw error;
+    }
+    this.#scope = scope();
+  }
+
+  /** Truncates: weights, buffers and optimizer state become constants for what follows. */
+  detach(): void {
+    this.fmodel.detach();
+    this.diffopt.detach();
+  }
+
+  /** Back to time 0: the model's present parameters, the optimizer's present state. */
+  reset(): void {
+    this.fmodel.reset();
+    this.diffopt.reset();
+  }
+
+  /** Releases everything made since the loop began that no graph still needs, except what `keep` marked. */
+  dispose(): void {
+    this.diffopt.dispose();
+    this.fmodel.dispose();
+    this.#scope.end();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/**
+ * Begins an inner loop: fast weights from the model's parameters, steps by the optimizer's rule from its present
+ * state. Model and optimizer stay as they are, until `fmodel.commitTo(model)` and `diffopt.commitTo(opt)`.
+ *
+ * The loop is a scope: when it ends, what was made in it is released, except what the graph of an outer loss needs.
+ * In a long unroll give each step a scope of its own; fast weights and state outlive it.
+ *
+ * @param fn  runs the loop, and disposes of it at the end; tensors that it returns live on
+ * @example
+ * for (const task of tasks) {
+ *   using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.1 }));
+ *   const { fmodel, diffopt } = loop;
+ *   for (let k = 0; k < 5; k++) diffopt.step(mseLoss(fmodel.forward(task.x), task.y));
+ *   mseLoss(fmodel.forward(task.queryX), task.queryY).backward(); // fills model's .grad
+ * }
+ */
+export function innerLoop<M extends Module>(model: M, opt: Optimizer<never>, options?: InnerLoopOptions): InnerLoop<M>;
+export function innerLoop<M extends Module, T>(
+  model: M,
+  opt: Optimizer<never>,
+  options: InnerLoopOptions,
+  fn: (loop: InnerLoop<M>) => T,
+): T;
+export function innerLoop<M extends Module, T>(
+  model: M,
+  opt: Optimizer<never>,
+  options: InnerLoopOptions = {},
+  fn?: (loop: InnerLoop<M>) => T,
+): T | InnerLoop<M> {
+  if (fn === undefined) return new InnerLoop(model, opt, options);
+  return scope(() => {
+    const loop = new InnerLoop(model, opt, options);
+    try {
+      // A scope of the callback's own hands its result up to the loop's, and this one further up.
+      return scope(() => fn(loop));
+    } finally {
+      loop.dispose();
+    }
+  });
+}
+
+/** Where {@link createDifferentiable} finds its parameters. */
+export type Target<H> =
+  | { params: Params<H> }
+  | { fmodel: FunctionalModule; groups?: readonly ({ params: readonly string[] } & Partial<H>)[] };
+
+/**
+ * A differentiable optimizer with no ordinary one behind it: for plain tensors, or for a functional module.
+ *
+ * @param cls      a class of optimizers
+ * @param options  its options
+ * @param target   `params`: tensors, or groups of them; or `fmodel`, with groups by parameter names
+ * @example
+ * // Deep energy models: the prediction itself is optimized.
+ * const diffopt = createDifferentiable(SGD, { lr: 0.1 }, { params: [y] });
+ * for (let k = 0; k < 5; k++) [y] = diffopt.step(energy.forward(x, y).sum(), { params: [y] });
+ */
+export function createDifferentiable<H extends object>(
+  cls: new (params: Params<H>, options: Partial<H>) => Optimizer<H>,
+  options: Partial<H>,
+  target: Target<H> & Pick<DifferentiableOptions, "mode" | "override" | "gradCallback">,
+): DifferentiableOptimizer {
+  const { mode, override, gradCallback } = target;
+  const settings = { mode, override, gradCallback };
+  if ("fmodel" in target) {
+    const { fmodel, groups } = target;
+    const handles = fmodel.module.parameters();
+    const named = (name: string): Tensor => {
+      const i = fmodel.names.indexOf(name);
+      if (i < 0) throw new ArgumentError(`createDifferentiable: unknown parameter ${name}: wanted ${fmodel.names.join(", ")}`);
+      return handles[i];
+    };
+    const params = groups?.map((group) => ({ ...group, params: group.params.map(named) }));
+    return differentiable(new cls((params ?? handles) as Params<H>, options), handles, { ...settings, fmodel });
+  }
+  const items = [...target.params];
+  const handles = items.flatMap((item) => (item instanceof Tensor ? [item] : [...item.params]));
+  return differentiable(new cls(items as Params<H>, options), handles, settings);
+}

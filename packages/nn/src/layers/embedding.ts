@@ -1,0 +1,54 @@
+/**
+ * Embedding: rows of a table, looked up by index.
+ */
+import { ArgumentError, embedding, randn, scope, type Tensor, tensor, where } from "@loopgrad/tensor";
+import { Module } from "../module.ts";
+import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
+import { Parameter } from "../slot.ts";
+
+/** Options of {@link Embedding}. */
+export interface EmbeddingOptions extends PlacementOptions {
+  /** A row that starts at 0 and gets no gradient. */
+  paddingIdx?: number | null;
+}
+
+/**
+ * int32 indices [...] → rows [..., embeddingDim]. First weights are N(0, 1).
+ *
+ * @see torch.nn.Embedding
+ */
+export class Embedding extends Module {
+  readonly weight: Parameter;
+  readonly paddingIdx: number | null;
+
+  constructor(
+    readonly numEmbeddings: number,
+    readonly embeddingDim: number,
+    options: EmbeddingOptions = {},
+  ) {
+    super();
+    checkSizes("Embedding", { numEmbeddings, embeddingDim });
+    const settings = withDefaults("Embedding", { paddingIdx: null as number | null, ...PLACEMENT }, options);
+    const { paddingIdx, ...rest } = settings;
+    const at = placement("Embedding", rest);
+    if (paddingIdx !== null && !(paddingIdx >= -numEmbeddings && paddingIdx < numEmbeddings)) {
+      throw new ArgumentError(`Embedding: paddingIdx ${paddingIdx} is outside the ${numEmbeddings} rows`);
+    }
+    this.paddingIdx = paddingIdx === null ? null : (paddingIdx + numEmbeddings) % numEmbeddings;
+    this.weight = scope(() => {
+      const rows = randn([numEmbeddings, embeddingDim], at);
+      if (this.paddingIdx === null) return new Parameter(rows);
+      const isPadding = Array.from({ length: numEmbeddings }, (_, i) => [i === this.paddingIdx]);
+      return new Parameter(where(tensor(isPadding, { device: at.device, dtype: "bool" }), 0, rows));
+    });
+  }
+
+  override forward(index: Tensor): Tensor {
+    return embedding(index, this.weight, { paddingIdx: this.paddingIdx });
+  }
+
+  override extraRepr(): string {
+    const padding = this.paddingIdx === null ? "" : `, paddingIdx=${this.paddingIdx}`;
+    return `${this.numEmbeddings}, ${this.embeddingDim}${padding}`;
+  }
+}

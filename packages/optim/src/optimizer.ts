@@ -1,0 +1,271 @@
+/**
+ * Optimizers: an update rule, the parameters it is applied to, and the state it keeps.
+ *
+ * A *rule* is pure: `update(param, grad, state, hyper)` returns the new parameter and the new state, computed in tensor
+ * operations. It changes nothing. `step()` runs it off the tape and assigns what comes out; `@loopgrad/higher` runs
+ * the very same rule on the tape. So every optimizer can be differentiated, in its hyperparameters too.
+ *
+ * *Groups* are sets of parameters with their own hyperparameters. *State* is what a rule remembers of one parameter:
+ * tensors (moving averages) and plain numbers (the step count). State dicts have torch's layout and names.
+ */
+import { noGrad } from "@loopgrad/autograd";
+import { Buffer, Parameter } from "@loopgrad/nn";
+import { ArgumentError, type Device, LoopgradError, scope, Tensor, wrap } from "@loopgrad/tensor";
+import type { Scalar } from "./scalar.ts";
+
+/** A hyperparameter: a scalar, a pair of scalars such as betas, or a flag. */
+export type Hyperparameter = Scalar | readonly Scalar[] | boolean;
+
+/** What a rule remembers of one parameter. Empty before its first step. */
+export type State = Readonly<Record<string, Tensor | number>>;
+
+/** What a rule returns. */
+export interface Updated {
+  param: Tensor;
+  state: State;
+}
+
+/** Parameters, or groups of them with hyperparameters of their own. */
+export type Params<H> = Iterable<Tensor> | Iterable<{ params: Iterable<Tensor> } & Partial<H>>;
+
+/** Parameters that share hyperparameters. These may be changed between steps: `group.lr = 0.01`. */
+export type ParamGroup<H> = { params: Tensor[] } & H;
+
+/**
+ * Base class of optimizers. A subclass gives defaults to the constructor and a rule in `update`.
+ *
+ * @see      torch.optim.Optimizer
+ * @example
+ * class SignDescent extends Optimizer<{ lr: Scalar }> {
+ *   constructor(params: Params<{ lr: Scalar }>, options: { lr?: Scalar } = {}) {
+ *     super(params, options, { lr: 1e-3 });
+ *   }
+ *   override update(param: Tensor, grad: Tensor, state: State, { lr }: { lr: Scalar }): Updated {
+ *     return { param: param.sub(grad.sign().mul(lr)), state };
+ *   }
+ * }
+ */
+export abstract class Optimizer<H extends object = Record<string, Hyperparameter>> {
+  readonly paramGroups: ParamGroup<H>[] = [];
+  /** Hyperparameters of a group that does not give its own. */
+  readonly defaults: Readonly<H>;
+  readonly #state = new Map<Tensor, Record<string, Buffer | number>>();
+
+  constructor(params: Params<H>, options: Partial<H>, defaults: H) {
+    this.defaults = { ...defaults, ...this.#known(options, defaults) };
+    this.validate(this.defaults as H);
+    const items = [...params];
+    if (items.length === 0) throw new ArgumentError(`${this.constructor.name}: got no parameters`);
+    const groups = items.every((item) => item instanceof Tensor) ? [{ params: items }] : items;
+    for (const group of groups) {
+      if (group instanceof Tensor) {
+        throw new ArgumentError(`${this.constructor.name}: got parameters among groups: wanted one or the other`);
+      }
+      this.addParamGroup(group as { params: Iterable<Tensor> } & Partial<H>);
+    }
+  }
+
+  /**
+   * The rule: from a parameter, its gradient and its state to their successors. Pure, and differentiable.
+   *
+   * Decide by what a hyperparameter *is* (`isPresent`), never by the value of a tensor.
+   *
+   * @param param  the parameter's value
+   * @param grad   of its shape
+   * @param state  what the last call returned; empty at first
+   * @param hyper  the group's hyperparameters
+   */
+  abstract update(param: Tensor, grad: Tensor, state: State, hyper: H): Updated;
+
+  /** Names of numeric hyperparameters that count something, and have no derivative. */
+  get counts(): readonly string[] {
+    return [];
+  }
+
+  /** Throws for hyperparameters that make no sense. Tensors are not looked at. */
+  protected validate(_hyper: H): void {}
+
+  /** The options that were given, if all of them exist. */
+  #known(options: Partial<H>, defaults: H = this.defaults as H): Partial<H> {
+    const unknown = Object.keys(options).filter((name) => !(name in defaults));
+    if (unknown.length > 0) {
+      throw new ArgumentError(
+        `${this.constructor.name}: unknown option ${unknown.join(", ")}: wanted ${Object.keys(defaults).join(", ")}`,
+      );
+    }
+    return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<H>;
+  }
+
+  /** Adds parameters with hyperparameters of their own. */
+  addParamGroup(group: { params: Iterable<Tensor> } & Partial<H>): void {
+    const { params: given, ...options } = group;
+    const params = [...given];
+    const taken = new Set(this.paramGroups.flatMap((other) => other.params));
+    for (const [i, param] of params.entries()) {
+      if (!(param instanceof Tensor)) throw new ArgumentError(`${this.constructor.name}: parameter ${i} is not a tensor`);
+      if (taken.has(param)) throw new ArgumentError(`${this.constructor.name}: parameter ${i} appears twice`);
+      taken.add(param);
+    }
+    const hyper = { ...this.defaults, ...this.#known(options as Partial<H>) } as H;
+    this.validate(hyper);
+    this.paramGroups.push({ params, ...hyper });
+  }
+
+  /**
+   * Updates every parameter that has a gradient, and submits the work. The others and their state are left alone.
+   *
+   * @throws  LoopgradError for a parameter that is a plain tensor: only slots can change
+   */
+  step(): void {
+    const devices = new Set<Device>();
+    {
+      using _scope = scope();
+      using _mode = noGrad();
+      const updates: [Parameter, Updated][] = [];
+      for (const group of this.paramGroups) {
+        for (const param of group.params) {
+          const { grad } = param;
+          if (grad === null) continue;
+          if (!(param instanceof Parameter)) throw this.#notASlot();
+          updates.push([param, this.update(param, grad, this.stateOf(param), group)]);
+          devices.add(param.device);
+        }
+      }
+      for (const [param, updated] of updates) {
+        param.assign(updated.param);
+        this.setState(param, updated.state);
+      }
+    }
+    for (const device of devices) device.flush();
+  }
+
+  #notASlot(): LoopgradError {
+    return new LoopgradError(
+      `${this.constructor.name}: a plain tensor cannot be updated in place: make it a Parameter, or step on the tape`,
+    );
+  }
+
+  /** Drops the gradients of all parameters. */
+  zeroGrad(): void {
+    for (const { params } of this.paramGroups) {
+      for (const param of params) {
+        param.grad?.dispose();
+        param.grad = null;
+      }
+    }
+  }
+
+  /** What the rule remembers of a parameter. Its tensors change with the next step. */
+  stateOf(param: Tensor): State {
+    return this.#state.get(param) ?? {};
+  }
+
+  /** Replaces what the rule remembers of a parameter. Tensors are kept by value, off the tape. */
+  setState(param: Tensor, state: State): void {
+    const before = this.#state.get(param) ?? {};
+    const after: Record<string, Buffer | number> = {};
+    for (const [name, value] of Object.entries(state)) {
+      const slot = before[name];
+      if (!(value instanceof Tensor)) after[name] = value;
+      else if (!(slot instanceof Buffer) || String(slot.shape) !== String(value.shape)) after[name] = new Buffer(value);
+      else {
+        slot.assign(value);
+        after[name] = slot;
+      }
+    }
+    for (const [name, slot] of Object.entries(before)) if (slot instanceof Buffer && after[name] !== slot) slot.dispose();
+    if (Object.keys(after).length > 0) this.#state.set(param, after);
+    else this.#state.delete(param);
+  }
+
+  /** Gives back the state's storage. The optimizer then starts anew. */
+  dispose(): void {
+    for (const param of this.#state.keys()) this.setState(param, {});
+  }
+
+  // ---- state dicts ---------------------------------------------------------------------------------------------
+
+  /**
+   * State and hyperparameters in torch's layout: parameters go by their position over all groups.
+   * Tensors belong to the current scope, and stay as they are when the optimizer steps on.
+   */
+  stateDict(): OptimizerStateDict {
+    const state: OptimizerStateDict["state"] = {};
+    const groups: OptimizerStateDict["paramGroups"] = [];
+    let index = 0;
+    for (const { params, ...hyper } of this.paramGroups) {
+      const indices = params.map((param, i) => {
+        const remembered = Object.entries(this.stateOf(param));
+        if (remembered.length > 0) state[index + i] = renamed(remembered, snakeCase);
+        return index + i;
+      });
+      index += params.length;
+      groups.push({ ...renamed(Object.entries(hyper), snakeCase), params: indices });
+    }
+    return { state, paramGroups: groups };
+  }
+
+  /** Takes over state and hyperparameters, by position. */
+  loadStateDict(dict: OptimizerStateDict): void {
+    const sizes = (groups: { params: unknown[] }[]): string => groups.map(({ params }) => params.length).join(", ");
+    if (sizes(dict.paramGroups) !== sizes(this.paramGroups)) {
+      throw new ArgumentError(
+        `loadStateDict: groups of [${sizes(dict.paramGroups)}] parameters were given, wanted [${sizes(this.paramGroups)}]`,
+      );
+    }
+    const loaded = dict.paramGroups.map(({ params, ...hyper }) => {
+      const known = this.#known(renamed(Object.entries(hyper), camelCase) as Partial<H>);
+      this.validate({ ...this.defaults, ...known } as H);
+      return { known, params };
+    });
+    for (const [g, { known, params }] of loaded.entries()) {
+      const group = this.paramGroups[g];
+      Object.assign(group, known);
+      for (const [i, key] of params.entries()) {
+        const remembered = dict.state[key] ?? {};
+        this.setState(group.params[i], renamed(Object.entries(remembered), camelCase) as State);
+      }
+    }
+  }
+
+  /** The groups with their hyperparameters. */
+  toString(): string {
+    const groups = this.paramGroups.map(({ params, ...hyper }, i) => {
+      const lines = Object.entries(hyper).map(([name, value]) => `  ${name}: ${String(value)}`);
+      return `Group ${i} (${params.length} parameters)\n${lines.join("\n")}`;
+    });
+    return `${this.constructor.name} (\n${groups.join("\n")}\n)`;
+  }
+}
+
+/** An optimizer's state in torch's layout, with torch's names (`exp_avg`, `weight_decay`). */
+export interface OptimizerStateDict {
+  state: Record<number, Record<string, Tensor | number>>;
+  paramGroups: ({ params: number[] } & Record<string, unknown>)[];
+}
+
+const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+const camelCase = (name: string): string => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+
+/** Entries under other names; slots as plain tensors. */
+function renamed<T>(entries: [string, T][], rename: (name: string) => string): Record<string, T> {
+  return Object.fromEntries(
+    entries.map(([name, value]) => [rename(name), value instanceof Buffer ? (wrap(value._live()) as T) : value]),
+  );
+}
+
+/** Throws unless a number lies in [low, high). Tensors pass. */
+export function checkRange(
+  who: string,
+  name: string,
+  value: Scalar | undefined,
+  low = 0,
+  high = Number.POSITIVE_INFINITY,
+): void {
+  if (value instanceof Tensor) return;
+  const fits = typeof value === "number" && value >= low && (value < high || high === Number.POSITIVE_INFINITY);
+  if (fits) return;
+  const wanted = high === Number.POSITIVE_INFINITY ? `>= ${low}` : `in [${low}, ${high})`;
+  throw new ArgumentError(`${who}: ${name} is ${String(value)}, wanted a number ${wanted}, or a tensor`);
+}

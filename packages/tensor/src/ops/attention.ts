@@ -1,0 +1,58 @@
+/**
+ * Attention: values averaged with weights that queries and keys make.
+ */
+import { bind } from "../bind.ts";
+import { iota } from "../creation.ts";
+import { ArgumentError, ShapeError } from "../errors.ts";
+import { addP, leP, mulP, reshapeP, whereP } from "../primitives.ts";
+import { show } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+import { matmul } from "./contraction.ts";
+import { transpose } from "./movement.ts";
+import { binary, scalar } from "./operand.ts";
+import { softmax } from "./softmax.ts";
+
+export interface AttentionOptions {
+  /** Query i attends to keys 0 … i only. */
+  isCausal?: boolean;
+  /** Factor of the products; 1 / √E by default. */
+  scale?: number;
+}
+
+/**
+ * softmax(q kᵀ · scale + mask) v.
+ *
+ * @param query  […, L, E]
+ * @param key    […, S, E]
+ * @param value  […, S, V]
+ * @param mask   […, L, S]: bool, true where a query may attend; or float, added; null for none
+ * @returns      […, L, V]
+ * @throws       ArgumentError if both a mask and `isCausal` are given
+ */
+export function scaledDotProductAttention(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  mask?: Tensor | null,
+  { isCausal = false, scale }: AttentionOptions = {},
+): Tensor {
+  const { rank, shape, device, dtype } = query;
+  if (rank < 2 || key.rank < 2)
+    throw new ShapeError(`scaledDotProductAttention: query ${show(shape)}, key ${show(key.shape)}`);
+  const factor = scalar(device, dtype, scale ?? 1 / Math.sqrt(shape[rank - 1]));
+  // Scaling the queries is cheaper than scaling the products.
+  let scores = matmul(bind(mulP, [query, factor]), transpose(key, -1, -2));
+  let allowed: Tensor | null = null;
+  if (isCausal) {
+    if (mask !== undefined && mask !== null) {
+      throw new ArgumentError("scaledDotProductAttention: give a mask or isCausal, not both");
+    }
+    const [l, s] = scores.shape.slice(-2);
+    allowed = bind(leP, [iota(device, "int32", s), bind(reshapeP, [iota(device, "int32", l)], [l, 1])]);
+  } else if (mask !== undefined && mask !== null) {
+    if (mask.dtype === "bool") allowed = mask;
+    else scores = binary(addP, scores, mask);
+  }
+  if (allowed !== null) scores = bind(whereP, [allowed, scores, scalar(device, scores.dtype, -Infinity)]);
+  return matmul(softmax(scores, -1), value);
+}

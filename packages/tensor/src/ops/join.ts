@@ -1,0 +1,237 @@
+/**
+ * Joining, splitting and repeating tensors along dims.
+ */
+import { bind } from "../bind.ts";
+import type { DType } from "../dtype.ts";
+import { ArgumentError, ShapeError } from "../errors.ts";
+import { addP, expandP, orP, padP, permuteP, reshapeP } from "../primitives.ts";
+import { normalizeAxis, type Shape, show } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+import { expandTo, flip, reshapeTo, select, sliceAxis, transpose, unsqueeze } from "./movement.ts";
+import { cast, resultDType, unchanged } from "./operand.ts";
+
+/** How many pieces are added up in one go: with the result they stay within a device's eight bindings. */
+const FAN_IN = 7;
+
+/**
+ * Tensors one after another along a dim.
+ *
+ * @throws ShapeError if there are none, or if another dim differs
+ */
+export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
+  if (tensors.length === 0) throw new ShapeError("cat: got no tensors");
+  const first = tensors[0];
+  const { rank } = first;
+  if (rank === 0) throw new ShapeError("cat: 0-d tensors have no dim to join along; use stack");
+  const axis = normalizeAxis(dim, rank, "cat");
+  for (let k = 1; k < tensors.length; k++) {
+    const { shape } = tensors[k];
+    if (shape.length !== rank || shape.some((d, i) => i !== axis && d !== first.shape[i])) {
+      throw new ShapeError(`cat: ${show(first.shape)} and ${show(shape)} (number ${k}) differ outside dim ${axis}`);
+    }
+  }
+  return joined(sameDType(tensors), axis);
+}
+
+/** Each piece padded with zeros to the full length, and the sum of all; for many pieces in groups. */
+function joined(pieces: readonly Tensor[], axis: number): Tensor {
+  while (pieces.length > FAN_IN) {
+    const groups: Tensor[] = [];
+    for (let i = 0; i < pieces.length; i += FAN_IN) groups.push(joined(pieces.slice(i, i + FAN_IN), axis));
+    pieces = groups;
+  }
+  if (pieces.length === 1) return unchanged(pieces[0]);
+  const { rank, dtype } = pieces[0];
+  let rest = 0;
+  for (const piece of pieces) rest += piece.shape[axis];
+  let before = 0;
+  let result: Tensor | null = null;
+  for (const piece of pieces) {
+    rest -= piece.shape[axis];
+    const attrs = new Array<number>(2 * rank).fill(0);
+    attrs[axis] = before;
+    attrs[rank + axis] = rest;
+    before += piece.shape[axis];
+    const padded = bind(padP, [piece], attrs);
+    result = result === null ? padded : bind(dtype === "bool" ? orP : addP, [result, padded]);
+  }
+  return result as Tensor;
+}
+
+function sameDType(tensors: readonly Tensor[]): readonly Tensor[] {
+  let { dtype } = tensors[0];
+  let differ = false;
+  let like = tensors[0];
+  for (const x of tensors) {
+    if (x.dtype === dtype) continue;
+    differ = true;
+    dtype = resultDType(like, x);
+    if (x.dtype === dtype) like = x;
+  }
+  const common: DType = dtype;
+  return differ ? tensors.map((x) => cast(x, common)) : tensors;
+}
+
+/** Tensors of one shape side by side along a new dim. */
+export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
+  if (tensors.length === 0) throw new ShapeError("stack: got no tensors");
+  const { shape } = tensors[0];
+  for (let k = 1; k < tensors.length; k++) {
+    if (show(tensors[k].shape) !== show(shape)) {
+      throw new ShapeError(`stack: ${show(shape)} and ${show(tensors[k].shape)} (number ${k}) differ`);
+    }
+  }
+  const axis = normalizeAxis(dim, shape.length + 1, "stack");
+  return joined(
+    sameDType(tensors).map((x) => unsqueeze(x, axis)),
+    axis,
+  );
+}
+
+/**
+ * Pieces along a dim.
+ *
+ * @param sizes  one size for all (the last piece may be smaller), or the list of sizes
+ */
+export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] {
+  const axis = normalizeAxis(dim, x.rank, "split");
+  const n = x.shape[axis];
+  let list: readonly number[];
+  if (typeof sizes === "number") {
+    if (!Number.isInteger(sizes) || sizes < 1) throw new ArgumentError(`split: size ${sizes}: wanted an integer >= 1`);
+    list = Array.from({ length: Math.max(1, Math.ceil(n / sizes)) }, (_, i) => Math.min(sizes, n - i * sizes));
+  } else list = sizes;
+  const total = list.reduce((a, b) => a + b, 0);
+  if (total !== n)
+    throw new ShapeError(`split: sizes ${show(list)} add up to ${total}, dim ${dim} of ${show(x.shape)} is ${n}`);
+  let start = 0;
+  return list.map((size) => {
+    const piece = sliceAxis(x, axis, start, size);
+    start += size;
+    return piece;
+  });
+}
+
+/** At most `chunks` pieces of equal size along a dim; the last may be smaller. */
+export function chunk(x: Tensor, chunks: number, dim = 0): Tensor[] {
+  const axis = normalizeAxis(dim, x.rank, "chunk");
+  if (!Number.isInteger(chunks) || chunks < 1)
+    throw new ArgumentError(`chunk: ${chunks} chunks: wanted an integer >= 1`);
+  return split(x, Math.max(1, Math.ceil(x.shape[axis] / chunks)), axis);
+}
+
+/** The slices along a dim, without it. */
+export function unbind(x: Tensor, dim = 0): Tensor[] {
+  const axis = normalizeAxis(dim, x.rank, "unbind");
+  if (x.rank === 0) throw new ShapeError("unbind: a 0-d tensor has no dim");
+  return Array.from({ length: x.shape[axis] }, (_, i) => select(x, axis, i));
+}
+
+/**
+ * The whole tensor repeated along its dims.
+ *
+ * @param repeats  one count per dim; more counts than dims add dims in front
+ */
+export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
+  if (repeats.length < x.rank) {
+    throw new ShapeError(`repeat: ${show(repeats)} for ${show(x.shape)}: wanted at least ${x.rank} counts`);
+  }
+  if (repeats.some((n) => !Number.isInteger(n) || n < 0)) {
+    throw new ArgumentError(`repeat: counts ${show(repeats)}: wanted integers >= 0`);
+  }
+  const added = repeats.length - x.rank;
+  const shape = repeats.map((_, i) => (i < added ? 1 : x.shape[i - added]));
+  if (repeats.every((n) => n === 1)) return reshapeTo(x, shape);
+  // [a, b] → [1, a, 1, b] → [r, a, s, b] → [r·a, s·b]
+  const spread = bind(
+    reshapeP,
+    [x],
+    shape.flatMap((d) => [1, d]),
+  );
+  const expanded = bind(
+    expandP,
+    [spread],
+    shape.flatMap((d, i) => [repeats[i], d]),
+  );
+  return bind(
+    reshapeP,
+    [expanded],
+    shape.map((d, i) => d * repeats[i]),
+  );
+}
+
+/** `repeat` in which missing counts, in front, are 1. */
+export function tile(x: Tensor, repeats: readonly number[]): Tensor {
+  const missing = Math.max(0, x.rank - repeats.length);
+  return repeat(x, [...new Array<number>(missing).fill(1), ...repeats]);
+}
+
+/** Every element repeated in place, along a dim, or of the flattened tensor. */
+export function repeatInterleave(x: Tensor, repeats: number, dim?: number | null): Tensor {
+  if (!Number.isInteger(repeats) || repeats < 0) {
+    throw new ArgumentError(`repeatInterleave: ${repeats} repeats: wanted an integer >= 0`);
+  }
+  if (dim === undefined || dim === null) return repeatInterleave(reshapeTo(x, [x.size]), repeats, 0);
+  const axis = normalizeAxis(dim, x.rank, "repeatInterleave");
+  const { shape } = x;
+  const spread = unsqueeze(x, axis + 1);
+  const repeated = expandTo(spread, [...shape.slice(0, axis + 1), repeats, ...shape.slice(axis + 1)]);
+  return reshapeTo(repeated, shape.with(axis, shape[axis] * repeats));
+}
+
+/** Elements moved along dims by `shifts`, those that leave come in at the other end. Without dims: of the flattened tensor. */
+export function roll(x: Tensor, shifts: number | readonly number[], dims?: number | readonly number[] | null): Tensor {
+  const by = typeof shifts === "number" ? [shifts] : shifts;
+  if (dims === undefined || dims === null) return reshapeTo(roll(reshapeTo(x, [x.size]), by, 0), x.shape);
+  const along = typeof dims === "number" ? [dims] : dims;
+  if (by.length !== along.length) throw new ArgumentError(`roll: ${by.length} shifts for ${along.length} dims`);
+  let y = x;
+  for (let i = 0; i < by.length; i++) {
+    const axis = normalizeAxis(along[i], x.rank, "roll");
+    const n = x.shape[axis];
+    const shift = n === 0 ? 0 : ((by[i] % n) + n) % n;
+    if (shift === 0) continue;
+    y = joined([sliceAxis(y, axis, n - shift, shift), sliceAxis(y, axis, 0, n - shift)], axis);
+  }
+  return y === x ? unchanged(x) : y;
+}
+
+/** Turned by k · 90° in the plane of two dims, from the first towards the second. */
+export function rot90(x: Tensor, k = 1, dims: readonly [number, number] = [0, 1]): Tensor {
+  const [a, b] = dims.map((dim) => normalizeAxis(dim, x.rank, "rot90"));
+  if (a === b || dims.length !== 2) throw new ShapeError(`rot90: dims ${show(dims)}: wanted two different ones`);
+  switch (((k % 4) + 4) % 4) {
+    case 0:
+      return unchanged(x);
+    case 1:
+      return transpose(flip(x, b), a, b);
+    case 2:
+      return flip(x, [a, b]);
+    default:
+      return flip(transpose(x, a, b), b);
+  }
+}
+
+/**
+ * Coordinates of a grid: tensor i varies along dim i.
+ *
+ * @param options.indexing  "ij" (default) or "xy", which swaps the first two dims
+ */
+export function meshgrid(tensors: readonly Tensor[], { indexing = "ij" }: { indexing?: "ij" | "xy" } = {}): Tensor[] {
+  if (indexing !== "ij" && indexing !== "xy") {
+    throw new ArgumentError(`meshgrid: indexing is ${JSON.stringify(indexing)}: wanted "ij" or "xy"`);
+  }
+  const shape: Shape = tensors.map((x) => x.size);
+  const grids = tensors.map((x, i) =>
+    expandTo(
+      reshapeTo(
+        x,
+        shape.map((d, j) => (i === j ? d : 1)),
+      ),
+      shape,
+    ),
+  );
+  if (indexing === "ij" || tensors.length < 2) return grids;
+  const order = shape.map((_, i) => (i < 2 ? 1 - i : i));
+  return grids.map((x) => bind(permuteP, [x], order));
+}

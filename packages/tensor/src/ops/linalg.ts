@@ -1,0 +1,205 @@
+/**
+ * Linear algebra of small square matrices, [..., n, n].
+ *
+ * Everything is elimination, one column at a time, recorded operation by operation: so all orders of derivative
+ * exist, at the price of some 20 operations per column. Meant for the matrices of a model (up to a few dozen
+ * rows), not for large systems.
+ */
+import { bind, bindUntracked } from "../bind.ts";
+import { iota } from "../creation.ts";
+import { ShapeError } from "../errors.ts";
+import {
+  absP,
+  addP,
+  argmaxP,
+  divP,
+  eqP,
+  gatherP,
+  leP,
+  logP,
+  ltP,
+  mulP,
+  prodP,
+  reshapeP,
+  sqrtP,
+  subP,
+  sumP,
+  whereP,
+} from "../primitives.ts";
+import { broadcastShapes, show } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+import { diagonal } from "./diagonal.ts";
+import { cat } from "./join.ts";
+import { expandTo, flip, reshapeTo, sliceAxis, transpose } from "./movement.ts";
+import { literal, literalLike, scalar, wantFloat } from "./operand.ts";
+
+function wantSquare(op: string, a: Tensor): number {
+  wantFloat(op, a);
+  const n = a.shape[a.rank - 1];
+  if (a.rank < 2 || n !== a.shape[a.rank - 2]) throw new ShapeError(`${op}: ${show(a.shape)}: wanted […, n, n]`);
+  return n;
+}
+
+const row = (a: Tensor, i: number): Tensor => sliceAxis(a, a.rank - 2, i, 1);
+const column = (a: Tensor, j: number): Tensor => sliceAxis(a, a.rank - 1, j, 1);
+
+/** 0, 1, …, n − 1 as a column. */
+const rowNumbers = (a: Tensor): Tensor =>
+  bind(reshapeP, [iota(a.device, "int32", a.shape[a.rank - 2])], [a.shape[a.rank - 2], 1]);
+
+/**
+ * Lower Cholesky factor L of a symmetric positive definite matrix: A = L Lᵀ. Of another matrix, that of (A + Aᵀ) / 2;
+ * NaN where the matrix is not positive definite.
+ */
+export function cholesky(a: Tensor): Tensor {
+  const n = wantSquare("cholesky", a);
+  let rest = bind(mulP, [bind(addP, [a, transpose(a, -1, -2)]), scalar(a.device, a.dtype, 0.5)]);
+  const rows = rowNumbers(a);
+  const columns: Tensor[] = [];
+  for (let j = 0; j < n; j++) {
+    const below = bind(leP, [literal(a.device, "int32", j), rows]);
+    const pivot = bind(sqrtP, [row(column(rest, j), j)]);
+    const l = bind(whereP, [below, bind(divP, [column(rest, j), pivot]), literalLike(a, 0)]);
+    columns.push(l);
+    if (j + 1 < n) rest = bind(subP, [rest, bind(mulP, [l, transpose(l, -1, -2)])]);
+  }
+  return cat(columns, -1);
+}
+
+/** Batch dims of a and b broadcast. */
+function paired(op: string, a: Tensor, b: Tensor): [Tensor, Tensor] {
+  const n = wantSquare(op, a);
+  if (b.rank < 2 || b.shape[b.rank - 2] !== n) {
+    throw new ShapeError(`${op}: ${show(a.shape)} and ${show(b.shape)}: wanted […, n, n] and […, n, k]`);
+  }
+  const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2), op);
+  return [expandTo(a, [...batch, n, n]), expandTo(b, [...batch, n, b.shape[b.rank - 1]])];
+}
+
+/**
+ * Solution X of A X = B for a triangular A; the other triangle is not read.
+ *
+ * @param a        […, n, n]
+ * @param b        […, n, k]
+ * @param options  `upper`: which triangle holds A; `left`: false solves X A = B; `unitriangular`: the diagonal is taken as 1
+ */
+export function triangularSolve(
+  a: Tensor,
+  b: Tensor,
+  { upper, left = true, unitriangular = false }: { upper: boolean; left?: boolean; unitriangular?: boolean },
+): Tensor {
+  if (!left) {
+    const solution = triangularSolve(transpose(a, -1, -2), transpose(b, -1, -2), { upper: !upper, unitriangular });
+    return transpose(solution, -1, -2);
+  }
+  const [p, q] = paired("triangularSolve", a, b);
+  // An upper system is a lower one read backwards.
+  if (upper) return flip(forward(flip(p, [-1, -2]), flip(q, -2), unitriangular), -2);
+  return forward(p, q, unitriangular);
+}
+
+/** Forward substitution. */
+function forward(a: Tensor, b: Tensor, unitriangular: boolean): Tensor {
+  const n = a.shape[a.rank - 1];
+  const solved: Tensor[] = [];
+  let rest = b;
+  for (let j = 0; j < n; j++) {
+    const l = column(a, j);
+    const x = unitriangular ? row(rest, j) : bind(divP, [row(rest, j), row(l, j)]);
+    solved.push(x);
+    if (j + 1 < n) rest = bind(subP, [rest, bind(mulP, [l, x])]);
+  }
+  return cat(solved, -2);
+}
+
+interface Eliminated {
+  /** Upper triangular, but for rounding left below the diagonal. */
+  readonly u: Tensor;
+  /** The right-hand side after the same row operations. */
+  readonly b: Tensor;
+  /** 1 or −1, […, 1, 1]: the parity of the row exchanges. */
+  readonly sign: Tensor;
+}
+
+/** Gaussian elimination with partial pivoting of [A | B]. Pivot choices are constants to the tape. */
+function eliminate(a: Tensor, b: Tensor | null): Eliminated {
+  const n = a.shape[a.rank - 1];
+  const rows = rowNumbers(a);
+  const [zero, one] = [literalLike(a, 0), literalLike(a, 1)];
+  let work = b === null ? a : cat([a, b], -1);
+  const { rank } = work;
+  let sign = one;
+  for (let j = 0; j + 1 < n; j++) {
+    const at = literal(a.device, "int32", j);
+    const candidates = bind(whereP, [
+      bind(ltP, [rows, at]),
+      literalLike(a, -1),
+      bindUntracked(absP, [column(work, j)]),
+    ]);
+    const pivotRow = bind(argmaxP, [candidates], [rank - 2]);
+    // Rows j and pivotRow change places.
+    const order = bind(whereP, [
+      bind(eqP, [rows, at]),
+      pivotRow,
+      bind(whereP, [bind(eqP, [rows, pivotRow]), at, rows]),
+    ]);
+    work = bind(gatherP, [work, expandTo(order, work.shape)], [rank - 2]);
+    sign = bind(mulP, [sign, bind(whereP, [bind(eqP, [pivotRow, at]), one, literalLike(a, -1)])]);
+    const factors = bind(divP, [column(work, j), row(column(work, j), j)]);
+    const below = bind(whereP, [bind(ltP, [at, rows]), factors, zero]);
+    work = bind(subP, [work, bind(mulP, [below, row(work, j)])]);
+  }
+  return { u: sliceAxis(work, rank - 1, 0, n), b: sliceAxis(work, rank - 1, n, work.shape[rank - 1] - n), sign };
+}
+
+/**
+ * Solution X of A X = B.
+ *
+ * @param a  […, n, n]
+ * @param b  […, n, k], or [n] for one right-hand side
+ */
+export function solve(a: Tensor, b: Tensor): Tensor {
+  if (b.rank === 1) return reshapeTo(solve(a, reshapeTo(b, [b.shape[0], 1])), [...a.shape.slice(0, -2), b.shape[0]]);
+  const [p, q] = paired("solve", a, b);
+  const eliminated = eliminate(p, q);
+  return triangularSolve(eliminated.u, eliminated.b, { upper: true });
+}
+
+/** The inverse of a matrix. */
+export function inverse(a: Tensor): Tensor {
+  const n = wantSquare("inverse", a);
+  const identity = bind(whereP, [
+    bind(eqP, [rowNumbers(a), iota(a.device, "int32", n)]),
+    literalLike(a, 1),
+    literalLike(a, 0),
+  ]);
+  return solve(a, identity);
+}
+
+/** The determinant: […] for […, n, n]. */
+export function det(a: Tensor): Tensor {
+  wantSquare("det", a);
+  const { u, sign } = eliminate(a, null);
+  const product = bind(prodP, [diagonal(u, 0, -2, -1)], [a.rank - 2]);
+  return reshapeTo(
+    bind(mulP, [product, reshapeTo(expandTo(sign, [...a.shape.slice(0, -2), 1, 1]), product.shape)]),
+    a.shape.slice(0, -2),
+  );
+}
+
+/**
+ * Sign and logarithm of the absolute value of the determinant.
+ *
+ * @returns [sign, log |det|]
+ */
+export function slogdet(a: Tensor): [Tensor, Tensor] {
+  wantSquare("slogdet", a);
+  const { u, sign } = eliminate(a, null);
+  const pivots = diagonal(u, 0, -2, -1);
+  const shape = a.shape.slice(0, -2);
+  const axis = [a.rank - 2];
+  const logs = bind(sumP, [bind(logP, [bind(absP, [pivots])])], axis);
+  const negative = bind(whereP, [bind(ltP, [pivots, literalLike(a, 0)]), literalLike(a, -1), literalLike(a, 1)]);
+  const parity = reshapeTo(expandTo(sign, [...shape, 1, 1]), logs.shape);
+  return [reshapeTo(bind(mulP, [bind(prodP, [negative], axis), parity]), shape), reshapeTo(logs, shape)];
+}

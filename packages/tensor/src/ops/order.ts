@@ -1,0 +1,117 @@
+/**
+ * Order: extremes with their places, and sorting. Of equal elements the first counts, and gets the gradient.
+ */
+import { bind } from "../bind.ts";
+import { iota } from "../creation.ts";
+import { ShapeError } from "../errors.ts";
+import { argmaxP, argsortP, eqP, gatherP, reshapeP, sumP, whereP } from "../primitives.ts";
+import { normalizeAxis, show } from "../shape.ts";
+import type { Tensor } from "../tensor.ts";
+import { sliceAxis } from "./movement.ts";
+import { literalLike } from "./operand.ts";
+import { amax, amin, dropped, type ReduceOptions, reversed } from "./reduce.ts";
+
+/** Place of the first largest along an axis, which stays as size 1. */
+function place(x: Tensor, axis: number): Tensor {
+  return bind(argmaxP, [x], [axis]);
+}
+
+/** The element at the place, by a sum over the axis in which all others are 0: its gradient goes to that place. */
+function pick(x: Tensor, axis: number, at: Tensor): Tensor {
+  const { shape } = x;
+  const column = shape.map((d, i) => (i === axis ? d : 1));
+  const counting = bind(reshapeP, [iota(x.device, "int32", shape[axis])], column);
+  return bind(sumP, [bind(whereP, [bind(eqP, [counting, at]), x, literalLike(x, 0)])], [axis]);
+}
+
+function extreme(op: string, x: Tensor, order: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor] {
+  if (x.rank === 0) return [x.sum(), literalLike(x, 0).to("int32")];
+  const axis = normalizeAxis(dim, x.rank, op);
+  if (x.shape[axis] === 0) throw new ShapeError(`${op}: dim ${dim} of ${show(x.shape)} is empty`);
+  const at = place(order, axis);
+  return [dropped(pick(x, axis, at), [axis], options?.keepdim), dropped(at, [axis], options?.keepdim)];
+}
+
+/**
+ * The largest element; with a dim, the largest along it and their places.
+ *
+ * @returns without a dim a 0-d tensor (ties share the gradient); with one [values, indices]: int32, the first of a
+ *          tie, which also gets the gradient
+ * @example const [best, where] = max(logits, -1)
+ */
+export function max(x: Tensor): Tensor;
+export function max(x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor];
+export function max(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | [Tensor, Tensor] {
+  return dim === undefined ? amax(x) : extreme("max", x, x, dim, options);
+}
+
+/** The smallest element; with a dim, [values, indices]. See {@link max}. */
+export function min(x: Tensor): Tensor;
+export function min(x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor];
+export function min(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | [Tensor, Tensor] {
+  return dim === undefined ? amin(x) : extreme("min", x, reversed(x), dim, options);
+}
+
+function argExtreme(op: string, x: Tensor, dim: number | null | undefined, options?: ReduceOptions): Tensor {
+  if (dim === undefined || dim === null) {
+    const flat = place(bind(reshapeP, [x], [x.size]), 0);
+    return bind(reshapeP, [flat], options?.keepdim ? x.shape.map(() => 1) : []);
+  }
+  if (x.rank === 0) return bind(reshapeP, [place(bind(reshapeP, [x], [1]), 0)], []);
+  const axis = normalizeAxis(dim, x.rank, op);
+  return dropped(place(x, axis), [axis], options?.keepdim);
+}
+
+/** Index of the first largest (the first NaN, if there is one) along a dim, or among all: int32. */
+export const argmax = (x: Tensor, dim?: number | null, options?: ReduceOptions): Tensor =>
+  argExtreme("argmax", x, dim, options);
+
+/** Index of the first smallest (the first NaN, if there is one) along a dim, or among all: int32. */
+export const argmin = (x: Tensor, dim?: number | null, options?: ReduceOptions): Tensor =>
+  argExtreme("argmin", reversed(x), dim, options);
+
+export interface SortOptions {
+  /** Largest first. */
+  descending?: boolean;
+}
+
+/** Indices that sort along a dim (the last by default), stable: int32. */
+export function argsort(x: Tensor, dim = -1, { descending = false }: SortOptions = {}): Tensor {
+  const axis = normalizeAxis(dim, x.rank, "argsort");
+  if (x.rank === 0) return bind(argmaxP, [bind(reshapeP, [x], [1])], [0]).reshape([]);
+  return bind(argsortP, [x], [axis, descending ? 1 : 0]);
+}
+
+/**
+ * Sorts along a dim (the last by default), stable. NaN comes last.
+ *
+ * @returns [values, indices]
+ */
+export function sort(x: Tensor, dim = -1, options: SortOptions = {}): [Tensor, Tensor] {
+  if (x.rank === 0) return [x.sum(), argsort(x)];
+  const order = argsort(x, dim, options);
+  return [bind(gatherP, [x, order], [normalizeAxis(dim, x.rank, "sort")]), order];
+}
+
+/**
+ * The k largest (or smallest) along a dim, in order.
+ *
+ * @returns [values, indices]
+ */
+export function topk(x: Tensor, k: number, dim = -1, { largest = true }: { largest?: boolean } = {}): [Tensor, Tensor] {
+  const axis = normalizeAxis(dim, x.rank, "topk");
+  const n = x.rank === 0 ? 1 : x.shape[axis];
+  if (!Number.isInteger(k) || k < 0 || k > n)
+    throw new ShapeError(`topk: k is ${k}: dim ${dim} of ${show(x.shape)} has ${n}`);
+  if (x.rank === 0) return sort(x);
+  const order = sliceAxis(argsort(x, axis, { descending: largest }), axis, 0, k);
+  return [bind(gatherP, [x, order], [axis]), order];
+}
+
+/** The median along a dim: the lower of the two middle ones for an even number. Returns [values, indices]. */
+export function median(x: Tensor, dim = -1): [Tensor, Tensor] {
+  const axis = normalizeAxis(dim, x.rank, "median");
+  const middle = (x.shape[axis] - 1) >> 1;
+  const order = sliceAxis(argsort(x, axis), axis, middle, 1);
+  return [dropped(bind(gatherP, [x, order], [axis]), [axis], false), dropped(order, [axis], false)];
+}

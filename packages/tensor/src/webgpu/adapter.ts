@@ -1,0 +1,85 @@
+/**
+ * Finding a WebGPU adapter: `navigator.gpu` in browsers, Dawn's bindings (npm `webgpu`) in Node.
+ */
+import { DeviceError } from "../errors.ts";
+
+export interface AdapterOptions {
+  /** Which kind to take; by default hardware if there is some, else software. */
+  readonly adapter?: "hardware" | "software" | "null";
+  readonly powerPreference?: GPUPowerPreference;
+}
+
+export interface FoundDevice {
+  /** Holds the instance alive, for as long as the device is used. */
+  readonly gpu: GPU;
+  readonly device: GPUDevice;
+  readonly description: string;
+  readonly isHardware: boolean;
+}
+
+const inNode = (): boolean => typeof process === "object" && process.versions?.node !== undefined;
+
+const REMEDY =
+  "In Node on Linux, install a Vulkan driver (Debian: mesa-vulkan-drivers) or let VK_DRIVER_FILES name one's JSON file; " +
+  'in a browser, use one with WebGPU switched on. init({ device: "cpu" }) needs none.';
+
+async function webGPU(options: AdapterOptions): Promise<GPU> {
+  if (!inNode()) {
+    if (options.adapter === "null") throw new DeviceError('adapter "null" is for Node only');
+    const { gpu } = navigator;
+    if (gpu === undefined) throw new DeviceError(`this browser has no WebGPU. ${REMEDY}`);
+    return gpu;
+  }
+  // A name that bundlers for browsers do not follow.
+  const name = "webgpu";
+  let dawn: typeof import("webgpu");
+  try {
+    dawn = await import(name);
+  } catch (cause) {
+    throw new DeviceError("WebGPU in Node needs the npm package webgpu: `npm install webgpu`", { cause });
+  }
+  Object.assign(globalThis, dawn.globals);
+  return dawn.create(options.adapter === "null" ? ["backend=null"] : []) as GPU;
+}
+
+function isSoftware({ info }: GPUAdapter): boolean {
+  const names = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`;
+  return info.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|basic render/i.test(names);
+}
+
+/** A device with all that its adapter offers. */
+export async function findDevice(options: AdapterOptions): Promise<FoundDevice> {
+  const gpu = await webGPU(options);
+  const { powerPreference } = options;
+  let adapter: GPUAdapter | null = null;
+  if (options.adapter !== "software") adapter = await gpu.requestAdapter({ powerPreference });
+  if (adapter === null && options.adapter !== "hardware") {
+    adapter = await gpu.requestAdapter({ powerPreference, forceFallbackAdapter: true });
+  }
+  // Some systems offer their software adapter as an ordinary one only.
+  if (adapter === null && options.adapter === "software") adapter = await gpu.requestAdapter({ powerPreference });
+  const kind = options.adapter ?? "any";
+  if (adapter === null) throw new DeviceError(`no WebGPU adapter was found (wanted: ${kind}). ${REMEDY}`);
+  const software = options.adapter !== "null" && isSoftware(adapter);
+  if (options.adapter === "hardware" && software) {
+    throw new DeviceError(`the only WebGPU adapter is a software one, and hardware was wanted. ${REMEDY}`);
+  }
+  if (options.adapter === "software" && !software) {
+    throw new DeviceError("the WebGPU adapter is a hardware one, and a software one was wanted");
+  }
+  const limits: Record<string, number> = {};
+  const wanted = [
+    "maxStorageBuffersPerShaderStage",
+    "maxStorageBufferBindingSize",
+    "maxBufferSize",
+    "maxComputeInvocationsPerWorkgroup",
+    "maxComputeWorkgroupSizeX",
+    "maxComputeWorkgroupStorageSize",
+    "maxComputeWorkgroupsPerDimension",
+  ] as const;
+  for (const name of wanted) limits[name] = adapter.limits[name];
+  const device = await adapter.requestDevice({ requiredLimits: limits });
+  const { info } = adapter;
+  const description = info.description || info.device || `${info.vendor} ${info.architecture}`;
+  return { gpu, device, description, isHardware: !software };
+}

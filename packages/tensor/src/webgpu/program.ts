@@ -1,0 +1,300 @@
+/**
+ * Programs: plans compiled to pipelines, and their replay.
+ *
+ * A *step* is one dispatch: a pipeline, a parameter block and operands. Blocks of all steps lie in one uniform
+ * buffer. Their only words that change are scalars: a replay writes those that changed, in one upload. Bind groups
+ * whose buffers are all scratch are made once; others are remembered by the buffers they bind, since
+ * parameters alternate between two buffers from step to step.
+ */
+import { type KernelDescription, type Parameter, printKernel, type Target } from "@loopgrad/kernels";
+import { debugging, printSegment } from "../debug/plan.ts";
+import { bytesPerElement } from "../dtype.ts";
+import { DeviceError } from "../errors.ts";
+import { allocate, type Place } from "../plan/allocate.ts";
+import { fuse } from "../plan/fuse.ts";
+import { lower } from "../plan/lower.ts";
+import { simplify } from "../plan/simplify.ts";
+import type { Graph, Program } from "../record/backend.ts";
+import { numel, show } from "../shape.ts";
+import type { BufferPool, GpuStorage } from "./pool.ts";
+
+/** Parameter blocks start at multiples of this. */
+const ALIGNMENT = 256;
+/** Bind groups a step remembers. */
+const REMEMBERED = 16;
+
+interface BoundGroup {
+  readonly ids: readonly number[];
+  readonly group: GPUBindGroup;
+}
+
+interface Pipeline {
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+}
+
+interface Step extends Pipeline {
+  readonly places: readonly Place[];
+  /** Positions in `places` of leaves and outputs, whose buffers change from replay to replay. */
+  readonly changing: readonly number[];
+  readonly block: { readonly offset: number; readonly size: number };
+  readonly workgroups: readonly [number, number];
+  readonly groups: BoundGroup[];
+  next: number;
+}
+
+/** A word of the uniform buffer that holds a scalar. */
+interface ScalarWord {
+  readonly word: number;
+  readonly slot: number;
+  readonly type: "f32" | "i32" | "u32" | "bool";
+}
+
+/** Pipelines by their source: kernels of one structure share one, whatever their sizes. */
+export class Pipelines {
+  readonly #made = new Map<string, Pipeline>();
+  readonly #layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
+
+  constructor(
+    readonly device: GPUDevice,
+    readonly fail: (error: DeviceError) => void,
+  ) {}
+
+  /** Pipelines whose compilation has not been reported on yet. */
+  readonly checking = new Set<Promise<void>>();
+
+  get count(): number {
+    return this.#made.size;
+  }
+
+  get(source: string, kernel: KernelDescription): Pipeline {
+    const known = this.#made.get(source);
+    if (known !== undefined) return known;
+    const { device } = this;
+    device.pushErrorScope("validation");
+    const module = device.createShaderModule({ code: source, label: kernel.role });
+    const layout = this.#layout(kernel);
+    const pipeline = device.createComputePipeline({
+      label: kernel.role,
+      layout: layout.pipeline,
+      compute: { module, entryPoint: "main" },
+    });
+    const checked = device.popErrorScope().then(
+      (error) => {
+        if (error === null) return;
+        const numbered = source.split("\n").map((line, i) => `${String(i + 1).padStart(4)}  ${line}`);
+        this.fail(
+          new DeviceError(`a ${kernel.role} kernel failed to compile: ${error.message}\n${numbered.join("\n")}`),
+        );
+      },
+      () => {},
+    );
+    this.checking.add(checked);
+    checked.finally(() => this.checking.delete(checked));
+    const made = { pipeline, layout: layout.group };
+    this.#made.set(source, made);
+    return made;
+  }
+
+  #layout(kernel: KernelDescription) {
+    const key = kernel.operands.map(({ access }) => access[0]).join("");
+    let layout = this.#layouts.get(key);
+    if (layout === undefined) {
+      const { device } = this;
+      const visibility = GPUShaderStage.COMPUTE;
+      const group = device.createBindGroupLayout({
+        entries: [
+          { binding: 0, visibility, buffer: { type: "uniform" } },
+          ...kernel.operands.map(({ access }, i): GPUBindGroupLayoutEntry => {
+            return { binding: i + 1, visibility, buffer: { type: access === "read" ? "read-only-storage" : "storage" } };
+          }),
+        ],
+      });
+      layout = { group, pipeline: device.createPipelineLayout({ bindGroupLayouts: [group] }) };
+      this.#layouts.set(key, layout);
+    }
+    return layout;
+  }
+}
+
+/** Counts that replays add to. */
+export interface Counts {
+  dispatches: number;
+  bindGroupsCreated: number;
+}
+
+export class GpuProgram implements Program {
+  readonly outputs: number;
+  readonly #steps: Step[] = [];
+  readonly #outputBytes: number[] = [];
+  /** For outputs that are leaves: which; else −1. For outputs that are the same value twice: the first one. */
+  readonly #outputLeaf: number[] = [];
+  readonly #outputFirst: number[] = [];
+  readonly #uniform: GPUBuffer | null = null;
+  readonly #words: ArrayBuffer;
+  readonly #scalars: ScalarWord[] = [];
+
+  constructor(
+    graph: Graph,
+    readonly device: GPUDevice,
+    readonly pool: BufferPool,
+    pipelines: Pipelines,
+    target: Target,
+  ) {
+    const simple = simplify(graph);
+    if (debugging("plan")) printSegment("simplified", simple);
+    const { kernels, work, outputs } = fuse(lower(simple), device.limits.maxStorageBuffersPerShaderStage);
+    const places = new Map<number, Place>();
+    work.forEach((w, i) => {
+      if (w.kind === "leaf") places.set(i, { kind: "leaf", index: w.slot });
+    });
+    this.outputs = outputs.length;
+    outputs.forEach((value, j) => {
+      const place = places.get(value);
+      this.#outputBytes.push(bytesOf(value));
+      this.#outputLeaf.push(place?.kind === "leaf" ? place.index : -1);
+      this.#outputFirst.push(place?.kind === "output" ? place.index : j);
+      if (place === undefined) places.set(value, { kind: "output", index: j });
+    });
+    allocate(kernels, places, bytesOf);
+    function bytesOf(value: number): number {
+      const { shape, dtype } = work[value];
+      return numel(shape) * Math.max(bytesPerElement(dtype), 4);
+    }
+
+    let offset = 0;
+    const blocks: { offset: number; parameters: readonly Parameter[] }[] = [];
+    for (const { description, operands } of kernels) {
+      const printed = printKernel(description, target);
+      if (debugging("plan")) printKernelSource(description, operands, printed.source, printed.workgroups);
+      if (printed.workgroups === 0) continue;
+      const size = Math.max(16, Math.ceil(printed.parameters.length / 4) * 16);
+      const located = operands.map((value) => places.get(value) as Place);
+      this.#steps.push({
+        ...pipelines.get(printed.source, description),
+        places: located,
+        changing: located.flatMap((place, i) => (place.kind === "scratch" ? [] : [i])),
+        block: { offset, size },
+        workgroups: folded(printed.workgroups, device.limits.maxComputeWorkgroupsPerDimension),
+        groups: [],
+        next: 0,
+      });
+      blocks.push({ offset, parameters: printed.parameters });
+      offset += Math.ceil(size / ALIGNMENT) * ALIGNMENT;
+    }
+    this.#words = new ArrayBuffer(offset);
+    const words = new Int32Array(this.#words);
+    for (const block of blocks) {
+      block.parameters.forEach((parameter, i) => {
+        const word = block.offset / 4 + i;
+        if ("value" in parameter) words[word] = parameter.value;
+        else this.#scalars.push({ word, slot: parameter.slot, type: parameter.type });
+      });
+    }
+    if (offset > 0) {
+      this.#uniform = pool.uniform(offset);
+      device.queue.writeBuffer(this.#uniform, 0, this.#words);
+    }
+  }
+
+  /** Storages for the outputs of a replay: fresh ones, or a leaf's own where the output is a leaf. */
+  outputStorages(leaves: readonly GpuStorage[]): GpuStorage[] {
+    const storages: GpuStorage[] = [];
+    for (let j = 0; j < this.outputs; j++) {
+      const leaf = this.#outputLeaf[j];
+      const first = this.#outputFirst[j];
+      if (leaf < 0 && first === j) storages.push(this.pool.take(this.#outputBytes[j]));
+      else {
+        const shared = leaf >= 0 ? leaves[leaf] : storages[first];
+        shared.refs++;
+        storages.push(shared);
+      }
+    }
+    return storages;
+  }
+
+  /** Writes the scalars that changed since the last replay. */
+  upload(values: readonly number[]): void {
+    if (this.#scalars.length === 0) return;
+    const ints = new Int32Array(this.#words);
+    const floats = new Float32Array(this.#words);
+    let low = -1;
+    let high = -1;
+    for (const { word, slot, type } of this.#scalars) {
+      const before = ints[word];
+      if (type === "f32") floats[word] = values[slot];
+      else ints[word] = type === "bool" ? Number(values[slot] !== 0) : values[slot];
+      if (ints[word] === before) continue;
+      if (low < 0 || word < low) low = word;
+      if (word > high) high = word;
+    }
+    if (low < 0) return;
+    this.device.queue.writeBuffer(this.#uniform as GPUBuffer, low * 4, this.#words, low * 4, (high - low + 1) * 4);
+  }
+
+  replay(pass: GPUComputePassEncoder, leaves: readonly GpuStorage[], outputs: readonly GpuStorage[], counts: Counts): void {
+    let pipeline: GPUComputePipeline | null = null;
+    for (const step of this.#steps) {
+      if (step.pipeline !== pipeline) {
+        pipeline = step.pipeline;
+        pass.setPipeline(pipeline);
+      }
+      pass.setBindGroup(0, this.#group(step, leaves, outputs, counts));
+      pass.dispatchWorkgroups(step.workgroups[0], step.workgroups[1]);
+    }
+    counts.dispatches += this.#steps.length;
+  }
+
+  #group(step: Step, leaves: readonly GpuStorage[], outputs: readonly GpuStorage[], counts: Counts): GPUBindGroup {
+    const { groups, changing, places } = step;
+    search: for (let g = 0; g < groups.length; g++) {
+      const { ids } = groups[g];
+      for (let i = 0; i < changing.length; i++) {
+        if (this.#storage(places[changing[i]], leaves, outputs).id !== ids[i]) continue search;
+      }
+      return groups[g].group;
+    }
+    const storages = places.map((place) => this.#storage(place, leaves, outputs));
+    const { offset, size } = step.block;
+    const group = this.device.createBindGroup({
+      layout: step.layout,
+      entries: [
+        { binding: 0, resource: { buffer: this.#uniform as GPUBuffer, offset, size } },
+        ...storages.map(({ buffer }, i) => ({ binding: i + 1, resource: { buffer } })),
+      ],
+    });
+    counts.bindGroupsCreated++;
+    const bound: BoundGroup = { ids: changing.map((i) => storages[i].id), group };
+    if (groups.length < REMEMBERED) groups.push(bound);
+    else {
+      groups[step.next] = bound;
+      step.next = (step.next + 1) % REMEMBERED;
+    }
+    return group;
+  }
+
+  #storage(place: Place, leaves: readonly GpuStorage[], outputs: readonly GpuStorage[]): GpuStorage {
+    if (place.kind === "leaf") return leaves[place.index];
+    if (place.kind === "output") return outputs[place.index];
+    return this.pool.scratch(place.bytes, place.index);
+  }
+}
+
+/** Workgroups as a grid within the limit of a dimension. */
+function folded(workgroups: number, limit: number): [number, number] {
+  if (workgroups <= limit) return [workgroups, 1];
+  const rows = Math.ceil(workgroups / limit);
+  if (rows > limit) throw new DeviceError(`${workgroups} workgroups are more than this adapter dispatches: use smaller tensors`);
+  return [Math.ceil(workgroups / rows), rows];
+}
+
+function printKernelSource(
+  description: KernelDescription,
+  operands: readonly number[],
+  source: string,
+  workgroups: number,
+): void {
+  const names = operands.map((value, i) => `${description.operands[i].access} %${value}`).join(", ");
+  const space = "output" in description ? ` over ${show(description.output.space)}` : "";
+  console.log(`kernel ${description.role}${space}, ${workgroups} workgroups: ${names}\n${source}`);
+}
