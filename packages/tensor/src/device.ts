@@ -94,10 +94,10 @@ export class Device {
     if (inputs.length === 0) this.backend.checkDType(spec.dtype);
     let segment = this.#segment;
     if (segment.values.length >= MAX_PENDING) {
-      // Inputs are held across the flush, so that none is dropped as unused.
-      for (const input of inputs) input.uses++;
+      // Inputs are pinned across the flush: stored, so that their records do not fill the next segment again.
+      for (const input of inputs) input.pins++;
       this.flush();
-      for (const input of inputs) input.uses--;
+      for (const input of inputs) input.pins--;
       segment = this.#segment;
     }
     const value = new Value(this, spec.shape, spec.dtype);

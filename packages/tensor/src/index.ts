@@ -41,7 +41,6 @@ export * from "./ops/einsum.ts";
 export * from "./ops/indexing.ts";
 export * from "./ops/join.ts";
 export * from "./ops/linalg.ts";
-export type { TensorMethods } from "./ops/methods.ts";
 export {
   broadcastTo,
   expand,
@@ -103,6 +102,7 @@ export {
 export * from "./ops/resize.ts";
 export * from "./ops/scan.ts";
 export * from "./ops/softmax.ts";
+export type { TensorMethods } from "./ops/tensor-methods.ts";
 export * from "./ops/unary.ts";
 export { fold, type UnfoldOptions, unfold, unfoldDim } from "./ops/windows.ts";
 export * from "./primitives.ts";

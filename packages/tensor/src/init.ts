@@ -18,7 +18,7 @@ const OPTIONS = ["device", "powerPreference", "adapter", "dtype"];
 export interface InitOptions {
   /**
    * "webgpu": a GPU, or a software adapter where there is none; "cpu": plain JavaScript, float64 too;
-   * "auto": WebGPU on real hardware, else cpu. Default "auto".
+   * "auto": WebGPU on real hardware, else cpu; cpu for float64. Default "auto".
    */
   device?: (typeof DEVICES)[number];
   /** Which GPU to prefer where there are several. */
@@ -49,10 +49,12 @@ export async function init(options: InitOptions = {}): Promise<Device> {
   if (device === "cpu" && (powerPreference ?? adapter) !== undefined) {
     throw new ArgumentError('init: powerPreference and adapter are for WebGPU; leave them out with device "cpu"');
   }
+  // Only the cpu has float64.
+  const kind = device === "auto" && dtype === "float64" && adapter === undefined ? "cpu" : device;
   const backend =
-    device === "cpu"
+    kind === "cpu"
       ? new CpuBackend()
-      : device === "webgpu"
+      : kind === "webgpu"
         ? await webgpu({ powerPreference, adapter })
         : await automatic({ powerPreference, adapter });
   backend.checkDType(dtype);

@@ -4,6 +4,7 @@
  * A *storage* is one value's claim on a block; values that are the same elements in the same order share one.
  */
 import type { DType, HostArray } from "../dtype.ts";
+import { simplify } from "../plan/simplify.ts";
 import type { Backend, BackendStats, Graph, Program, ReadRequest, Storage } from "../record/backend.ts";
 import { compile } from "./compile.ts";
 import { type Block, Pool } from "./pool.ts";
@@ -28,7 +29,7 @@ export class CpuBackend implements Backend {
   }
 
   compile(graph: Graph): Program {
-    return compile(graph, this.#pool);
+    return compile(simplify(graph), this.#pool);
   }
 
   execute(
@@ -47,14 +48,14 @@ export class CpuBackend implements Backend {
   }
 
   #run(program: CpuProgram, leaves: readonly CpuStorage[], scalars: readonly number[]): CpuStorage[] {
-    const { steps, arrays, leafSlots, scalarSlots, outputSlots, blocks } = program;
-    for (let i = 0; i < leafSlots.length; i++) {
-      blocks[leafSlots[i]] = leaves[i].block;
-      arrays[leafSlots[i]] = leaves[i].block.data;
+    const { steps, arrays, blocks, outputSlots } = program;
+    for (const { slot, from } of program.leaves) {
+      blocks[slot] = leaves[from].block;
+      arrays[slot] = leaves[from].block.data;
     }
-    for (let i = 0; i < scalarSlots.length; i++) {
-      const array = arrays[scalarSlots[i]];
-      array[0] = array instanceof Uint8Array && scalars[i] !== 0 ? 1 : scalars[i];
+    for (const { slot, from } of program.scalars) {
+      const array = arrays[slot];
+      array[0] = array instanceof Uint8Array && scalars[from] !== 0 ? 1 : scalars[from];
     }
     for (let i = 0; i < steps.length; i++) {
       const { run, slot, home, takes, frees } = steps[i];
@@ -68,7 +69,7 @@ export class CpuBackend implements Backend {
     this.#submits++;
     const storages = new Array<CpuStorage>(outputSlots.length);
     for (let i = 0; i < outputSlots.length; i++) storages[i] = claim(blocks[outputSlots[i]], program.outputBytes[i]);
-    for (let i = 0; i < leafSlots.length; i++) arrays[leafSlots[i]] = NOTHING;
+    for (const { slot } of program.leaves) arrays[slot] = NOTHING;
     blocks.fill(NO_BLOCK);
     return storages;
   }

@@ -12,7 +12,7 @@ import { numel, type Shape, sameShape } from "../shape.ts";
 import { constantOf, evaluate } from "./interpreter.ts";
 import { broadcast, contiguous, isContiguous, type Layout, moved } from "./layout.ts";
 import type { Pool } from "./pool.ts";
-import { type Arrays, type CpuProgram, NOTHING, type Operand, type Run, type Step } from "./program.ts";
+import { type Arrays, type CpuProgram, NOTHING, type Operand, type Run, type Source, type Step } from "./program.ts";
 import { type Instruction, lowerCluster, lowerCopy } from "./steps/cluster.ts";
 import { lowerConvolution } from "./steps/convolution.ts";
 import { copyRow, rowLoop, totalLoop } from "./steps/loops.ts";
@@ -40,8 +40,8 @@ class Compiler {
   readonly #lastRead: number[] = [];
   /** For each step, the slots it could overwrite. */
   readonly #overwritable: number[][] = [];
-  readonly #leafSlots: number[] = [];
-  readonly #scalarSlots: number[] = [];
+  readonly #leaves: Source[] = [];
+  readonly #scalars: Source[] = [];
 
   constructor(graph: Graph, pool: Pool) {
     const { nodes, outputs } = withoutAliases(graph);
@@ -65,8 +65,8 @@ class Compiler {
       steps: this.#steps,
       arrays: this.#arrays,
       blocks: [],
-      leafSlots: this.#leafSlots,
-      scalarSlots: this.#scalarSlots,
+      leaves: this.#leaves,
+      scalars: this.#scalars,
       outputSlots,
       outputBytes: outputs.map((output) => numel(nodes[output].shape) * bytesPerElement(nodes[output].dtype)),
     };
@@ -77,7 +77,7 @@ class Compiler {
     const { primitive, shape, dtype } = node;
     if (primitive === null) {
       const slot = this.#slot(numel(shape));
-      this.#leafSlots[node.slot] = slot;
+      this.#leaves.push({ slot, from: node.slot });
       return { ...contiguous(shape), slot, dtype };
     }
     if (primitive === scalarP || primitive === literalP) return this.#constant(node, primitive);
@@ -111,7 +111,7 @@ class Compiler {
   #constant(node: GraphNode, primitive: Primitive): Operand {
     const slot = this.#slot(1);
     this.#arrays[slot] = hostArray(node.dtype, 1);
-    if (primitive === scalarP) this.#scalarSlots[node.slot] = slot;
+    if (primitive === scalarP) this.#scalars.push({ slot, from: node.slot });
     else this.#arrays[slot][0] = constantOf(node, node.attrs[1]);
     return { ...contiguous([]), slot, dtype: node.dtype };
   }
@@ -158,7 +158,7 @@ class Compiler {
   /** The slot that holds just this value, row-major, in a block that storages can share. */
   #ownSlot(operand: Operand): number {
     const { slot, shape } = operand;
-    const shareable = this.#written[slot] >= 0 || this.#leafSlots.includes(slot);
+    const shareable = this.#written[slot] >= 0 || this.#leaves.some((leaf) => leaf.slot === slot);
     if (shareable && isContiguous(operand) && this.#sizes[slot] === numel(shape)) return slot;
     return this.#copy(operand, shape, contiguous(shape)).slot;
   }

@@ -31,13 +31,19 @@ export interface Step {
   readonly frees: number[];
 }
 
+/** A slot that is filled from outside: with the leaf or scalar of that number. */
+export interface Source {
+  readonly slot: number;
+  readonly from: number;
+}
+
 export interface CpuProgram extends Program {
   readonly steps: readonly Step[];
   readonly arrays: Arrays;
   /** Blocks behind the arrays while the program runs. */
   readonly blocks: Block[];
-  readonly leafSlots: readonly number[];
-  readonly scalarSlots: readonly number[];
+  readonly leaves: readonly Source[];
+  readonly scalars: readonly Source[];
   /** Each output's slot, in order. A slot may occur more than once, and may be a leaf's. */
   readonly outputSlots: readonly number[];
   readonly outputBytes: readonly number[];

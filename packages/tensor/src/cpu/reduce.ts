@@ -6,7 +6,7 @@
 import { type HostArray, isFloat } from "../dtype.ts";
 import { argmaxP, maximumP, maxP, mulP, type Primitive, prodP, sumP } from "../primitives.ts";
 import type { GraphNode } from "../record/backend.ts";
-import { numel } from "../shape.ts";
+import { numel, type Shape } from "../shape.ts";
 import { binaryFormula, type Formula2 } from "./formulas.ts";
 import { broadcast, contiguous, type HostView, type Layout, planWalk, walk } from "./layout.ts";
 
@@ -44,17 +44,15 @@ function reduction(primitive: Primitive, { dtype }: HostView): [identity: number
   }
 }
 
-/** Calls `line` with each operand's offset at the start of every line along an axis. */
-function lines(layouts: readonly Layout[], axis: number, line: (at: number[]) => void): void {
-  const without = ({ shape, strides, offset }: Layout): Layout => ({
-    shape: shape.map((size, i) => (i === axis ? 1 : size)),
-    strides: strides.map((stride, i) => (i === axis ? 0 : stride)),
-    offset,
-  });
-  const flat = layouts.map(without);
-  const plan = planWalk(flat[0].shape, flat);
+/** Calls `line` with where every line along an axis begins, in the output (row-major) and in the input. */
+function lines(shape: Shape, x: Layout, axis: number, line: (o: number, i: number) => void): void {
+  const without = ({ strides, offset }: Layout): Layout => ({ shape: across, strides: strides.with(axis, 0), offset });
+  const across = x.shape.with(axis, 1);
+  const plan = planWalk(across, [without(contiguous(shape)), without(x)]);
+  const { length } = plan;
+  const [step, stepX] = plan.steps;
   walk(plan, (at) => {
-    for (let k = 0; k < plan.length; k++) line(at.map((offset, i) => offset + k * plan.steps[i]));
+    for (let k = 0; k < length; k++) line(at[0] + k * step, at[1] + k * stepX);
   });
 }
 
@@ -62,13 +60,18 @@ function argmax(node: GraphNode, x: HostView, out: HostArray): void {
   const axis = node.attrs[0];
   const { data } = x;
   const stride = x.strides[axis];
-  lines([contiguous(node.shape), x], axis, ([o, i]) => {
+  const end = x.shape[axis] * stride;
+  lines(node.shape, x, axis, (o, i) => {
     let best = 0;
-    for (let k = 1; k < x.shape[axis]; k++) {
-      const [candidate, leader] = [data[i + k * stride], data[i + best * stride]];
-      if (candidate > leader || (Number.isNaN(candidate) && !Number.isNaN(leader))) best = k;
+    let leader = data[i];
+    for (let k = stride; k !== end; k += stride) {
+      const candidate = data[i + k];
+      if (candidate > leader || (Number.isNaN(candidate) && !Number.isNaN(leader))) {
+        best = k;
+        leader = candidate;
+      }
     }
-    out[o] = best;
+    out[o] = best / stride;
   });
 }
 
@@ -77,7 +80,7 @@ export function cumsum(node: GraphNode, [x]: readonly HostView[], out: HostArray
   const axis = node.attrs[0];
   const to = contiguous(node.shape);
   const [stride, strideX] = [to.strides[axis], x.strides[axis]];
-  lines([to, x], axis, ([o, i]) => {
+  lines(node.shape, x, axis, (o, i) => {
     let total = 0;
     for (let k = 0; k < x.shape[axis]; k++) {
       total += x.data[i + k * strideX];
@@ -94,7 +97,7 @@ export function argsort(node: GraphNode, [x]: readonly HostView[], out: HostArra
   const sign = descending ? -1 : 1;
   const size = x.shape[axis];
   const keys = new Float64Array(size);
-  lines([to, x], axis, ([o, i]) => {
+  lines(node.shape, x, axis, (o, i) => {
     for (let k = 0; k < size; k++) keys[k] = x.data[i + k * x.strides[axis]];
     const order = Array.from(keys, (_, k) => k);
     order.sort((p, q) => {

@@ -4,9 +4,9 @@
  */
 import { bind } from "../bind.ts";
 import { isFloat } from "../dtype.ts";
-import { DTypeError } from "../errors.ts";
+import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
 import { andP, eqP, isinfP, isnanP, leP, ltP, neP, notP, orP, whereP, xorP } from "../primitives.ts";
-import { show } from "../shape.ts";
+import { sameShape, show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { binary, cast, literal, meet, type Operand, resultDType, scalar, toTensor } from "./operand.ts";
 
@@ -80,6 +80,7 @@ export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
  * @param max  upper bound, number or tensor; null for none; wins where min > max
  */
 export function clamp(x: Tensor, min?: Operand | null, max?: Operand | null): Tensor {
+  if ((min ?? null) === null && (max ?? null) === null) throw new ArgumentError("clamp: give min, max or both");
   if (min !== undefined && min !== null) {
     const [p, low] = meet("clamp", x, min);
     x = bind(whereP, [bind(ltP, [p, low]), low, p]);
@@ -109,7 +110,8 @@ export function nanToNum(x: Tensor, options: { nan?: number; posinf?: number; ne
 export async function allclose(a: Tensor, b: Tensor, { rtol = 1e-5, atol = 1e-8 } = {}): Promise<boolean> {
   const dtype = resultDType(a, b);
   const [x, y] = await Promise.all([cast(a, dtype).data(), cast(toTensor("allclose", b, a), dtype).data()]);
-  if (x.length !== y.length) throw new DTypeError(`allclose: shapes ${show(a.shape)} and ${show(b.shape)} differ`);
+  if (!sameShape(a.shape, b.shape))
+    throw new ShapeError(`allclose: shapes ${show(a.shape)} and ${show(b.shape)} differ`);
   for (let i = 0; i < x.length; i++) {
     if (x[i] !== y[i] && !(Math.abs(x[i] - y[i]) <= atol + rtol * Math.abs(y[i]))) return false;
   }

@@ -1,5 +1,5 @@
 /**
- * Linear algebra of small square matrices, [..., n, n].
+ * Linear algebra of small square matrices, […, n, n].
  *
  * Everything is elimination, one column at a time, recorded operation by operation: so all orders of derivative
  * exist, at the price of some 20 operations per column. Meant for the matrices of a model (up to a few dozen
@@ -19,12 +19,14 @@ import {
   logP,
   ltP,
   mulP,
+  neP,
   prodP,
   reshapeP,
   sqrtP,
   subP,
   sumP,
   whereP,
+  xorP,
 } from "../primitives.ts";
 import { broadcastShapes, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -112,44 +114,34 @@ function forward(a: Tensor, b: Tensor, unitriangular: boolean): Tensor {
   return cat(solved, -2);
 }
 
-interface Eliminated {
-  /** Upper triangular, but for rounding left below the diagonal. */
-  readonly u: Tensor;
-  /** The right-hand side after the same row operations. */
-  readonly b: Tensor;
-  /** 1 or −1, […, 1, 1]: the parity of the row exchanges. */
-  readonly sign: Tensor;
-}
-
-/** Gaussian elimination with partial pivoting of [A | B]. Pivot choices are constants to the tape. */
-function eliminate(a: Tensor, b: Tensor | null): Eliminated {
-  const n = a.shape[a.rank - 1];
+/**
+ * Gaussian elimination with partial pivoting: what is left of the matrix is upper triangular, but for rounding below
+ * the diagonal. Columns behind the n-th are right-hand sides. The choice of pivots is a constant to the tape.
+ *
+ * @param exchanged  told, for each column, whether rows changed place: bool, […, 1, 1]
+ */
+function eliminate(a: Tensor, exchanged?: (yes: Tensor) => void): Tensor {
+  const { rank, device } = a;
+  const n = a.shape[rank - 2];
   const rows = rowNumbers(a);
-  const [zero, one] = [literalLike(a, 0), literalLike(a, 1)];
-  let work = b === null ? a : cat([a, b], -1);
-  const { rank } = work;
-  let sign = one;
+  let work = a;
   for (let j = 0; j + 1 < n; j++) {
-    const at = literal(a.device, "int32", j);
-    const candidates = bind(whereP, [
-      bind(ltP, [rows, at]),
-      literalLike(a, -1),
-      bindUntracked(absP, [column(work, j)]),
-    ]);
-    const pivotRow = bind(argmaxP, [candidates], [rank - 2]);
+    const at = literal(device, "int32", j);
+    const size = bindUntracked(absP, [column(work, j)]);
+    const pivotRow = bind(argmaxP, [bind(whereP, [bind(ltP, [rows, at]), literalLike(a, -1), size])], [rank - 2]);
     // Rows j and pivotRow change places.
     const order = bind(whereP, [
       bind(eqP, [rows, at]),
       pivotRow,
       bind(whereP, [bind(eqP, [rows, pivotRow]), at, rows]),
     ]);
+    exchanged?.(bind(neP, [pivotRow, at]));
     work = bind(gatherP, [work, expandTo(order, work.shape)], [rank - 2]);
-    sign = bind(mulP, [sign, bind(whereP, [bind(eqP, [pivotRow, at]), one, literalLike(a, -1)])]);
     const factors = bind(divP, [column(work, j), row(column(work, j), j)]);
-    const below = bind(whereP, [bind(ltP, [at, rows]), factors, zero]);
+    const below = bind(whereP, [bind(ltP, [at, rows]), factors, literalLike(a, 0)]);
     work = bind(subP, [work, bind(mulP, [below, row(work, j)])]);
   }
-  return { u: sliceAxis(work, rank - 1, 0, n), b: sliceAxis(work, rank - 1, n, work.shape[rank - 1] - n), sign };
+  return work;
 }
 
 /**
@@ -161,8 +153,10 @@ function eliminate(a: Tensor, b: Tensor | null): Eliminated {
 export function solve(a: Tensor, b: Tensor): Tensor {
   if (b.rank === 1) return reshapeTo(solve(a, reshapeTo(b, [b.shape[0], 1])), [...a.shape.slice(0, -2), b.shape[0]]);
   const [p, q] = paired("solve", a, b);
-  const eliminated = eliminate(p, q);
-  return triangularSolve(eliminated.u, eliminated.b, { upper: true });
+  const work = eliminate(cat([p, q], -1));
+  const n = p.shape[p.rank - 1];
+  const [u, y] = [sliceAxis(work, p.rank - 1, 0, n), sliceAxis(work, p.rank - 1, n, q.shape[p.rank - 1])];
+  return triangularSolve(u, y, { upper: true });
 }
 
 /** The inverse of a matrix. */
@@ -176,30 +170,40 @@ export function inverse(a: Tensor): Tensor {
   return solve(a, identity);
 }
 
+/** 1 or −1 as a dtype's number, for a condition that makes it −1. */
+const signOf = (negative: Tensor, like: Tensor): Tensor =>
+  bind(whereP, [negative, literalLike(like, -1), literalLike(like, 1)]);
+
+/** Pivots of the elimination, […, n], and the sign of the row exchanges, which broadcasts to […, 1]. */
+function pivots(op: string, a: Tensor): { diagonal: Tensor; sign: Tensor } {
+  wantSquare(op, a);
+  let odd: Tensor | null = null;
+  const u = eliminate(a, (yes) => {
+    odd = odd === null ? yes : bind(xorP, [odd, yes]);
+  });
+  const sign = odd === null ? literalLike(a, 1) : signOf(odd, a);
+  return {
+    diagonal: diagonal(u, 0, -2, -1),
+    sign: sign.rank === 0 ? sign : bind(reshapeP, [sign], sign.shape.slice(0, -1)),
+  };
+}
+
 /** The determinant: […] for […, n, n]. */
 export function det(a: Tensor): Tensor {
-  wantSquare("det", a);
-  const { u, sign } = eliminate(a, null);
-  const product = bind(prodP, [diagonal(u, 0, -2, -1)], [a.rank - 2]);
-  return reshapeTo(
-    bind(mulP, [product, reshapeTo(expandTo(sign, [...a.shape.slice(0, -2), 1, 1]), product.shape)]),
-    a.shape.slice(0, -2),
-  );
+  const { diagonal: d, sign } = pivots("det", a);
+  const product = bind(mulP, [bind(prodP, [d], [d.rank - 1]), sign]);
+  return reshapeTo(product, a.shape.slice(0, -2));
 }
 
 /**
  * Sign and logarithm of the absolute value of the determinant.
  *
- * @returns [sign, log |det|]
+ * @returns [sign, log |det|], each […] for […, n, n]
  */
 export function slogdet(a: Tensor): [Tensor, Tensor] {
-  wantSquare("slogdet", a);
-  const { u, sign } = eliminate(a, null);
-  const pivots = diagonal(u, 0, -2, -1);
-  const shape = a.shape.slice(0, -2);
-  const axis = [a.rank - 2];
-  const logs = bind(sumP, [bind(logP, [bind(absP, [pivots])])], axis);
-  const negative = bind(whereP, [bind(ltP, [pivots, literalLike(a, 0)]), literalLike(a, -1), literalLike(a, 1)]);
-  const parity = reshapeTo(expandTo(sign, [...shape, 1, 1]), logs.shape);
-  return [reshapeTo(bind(mulP, [bind(prodP, [negative], axis), parity]), shape), reshapeTo(logs, shape)];
+  const { diagonal: d, sign } = pivots("slogdet", a);
+  const axis = [d.rank - 1];
+  const signs = bind(mulP, [bind(prodP, [signOf(bind(ltP, [d, literalLike(a, 0)]), a)], axis), sign]);
+  const logs = bind(sumP, [bind(logP, [bind(absP, [d])])], axis);
+  return [reshapeTo(signs, a.shape.slice(0, -2)), reshapeTo(logs, a.shape.slice(0, -2))];
 }

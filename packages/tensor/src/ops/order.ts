@@ -8,7 +8,7 @@ import { argmaxP, argsortP, eqP, gatherP, reshapeP, sumP, whereP } from "../prim
 import { normalizeAxis, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { sliceAxis } from "./movement.ts";
-import { literalLike } from "./operand.ts";
+import { literal, literalLike, unchanged } from "./operand.ts";
 import { amax, amin, dropped, type ReduceOptions, reversed } from "./reduce.ts";
 
 /** Place of the first largest along an axis, which stays as size 1. */
@@ -16,7 +16,9 @@ function place(x: Tensor, axis: number): Tensor {
   return bind(argmaxP, [x], [axis]);
 }
 
-/** The element at the place, by a sum over the axis in which all others are 0: its gradient goes to that place. */
+/**
+ * The elements at the places, by a sum over the axis in which all others are 0: the gradient goes to that place only.
+ */
 function pick(x: Tensor, axis: number, at: Tensor): Tensor {
   const { shape } = x;
   const column = shape.map((d, i) => (i === axis ? d : 1));
@@ -24,9 +26,15 @@ function pick(x: Tensor, axis: number, at: Tensor): Tensor {
   return bind(sumP, [bind(whereP, [bind(eqP, [counting, at]), x, literalLike(x, 0)])], [axis]);
 }
 
+/** The first largest along an axis, which disappears: what max-pooling keeps. */
+export function firstLargest(x: Tensor, axis: number): Tensor {
+  return dropped(pick(x, axis, place(x, axis)), [axis], false);
+}
+
+/** @param order  x, or its elements in the opposite order */
 function extreme(op: string, x: Tensor, order: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor] {
-  if (x.rank === 0) return [x.sum(), literalLike(x, 0).to("int32")];
   const axis = normalizeAxis(dim, x.rank, op);
+  if (x.rank === 0) return [unchanged(x), literal(x.device, "int32", 0)];
   if (x.shape[axis] === 0) throw new ShapeError(`${op}: dim ${dim} of ${show(x.shape)} is empty`);
   const at = place(order, axis);
   return [dropped(pick(x, axis, at), [axis], options?.keepdim), dropped(at, [axis], options?.keepdim)];
@@ -78,7 +86,7 @@ export interface SortOptions {
 /** Indices that sort along a dim (the last by default), stable: int32. */
 export function argsort(x: Tensor, dim = -1, { descending = false }: SortOptions = {}): Tensor {
   const axis = normalizeAxis(dim, x.rank, "argsort");
-  if (x.rank === 0) return bind(argmaxP, [bind(reshapeP, [x], [1])], [0]).reshape([]);
+  if (x.rank === 0) return literal(x.device, "int32", 0);
   return bind(argsortP, [x], [axis, descending ? 1 : 0]);
 }
 
@@ -88,7 +96,7 @@ export function argsort(x: Tensor, dim = -1, { descending = false }: SortOptions
  * @returns [values, indices]
  */
 export function sort(x: Tensor, dim = -1, options: SortOptions = {}): [Tensor, Tensor] {
-  if (x.rank === 0) return [x.sum(), argsort(x)];
+  if (x.rank === 0) return [unchanged(x), argsort(x, dim)];
   const order = argsort(x, dim, options);
   return [bind(gatherP, [x, order], [normalizeAxis(dim, x.rank, "sort")]), order];
 }

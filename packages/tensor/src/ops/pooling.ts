@@ -12,7 +12,7 @@ import type { Tensor } from "../tensor.ts";
 import { matmul } from "./contraction.ts";
 import { permuteTo, reshapeTo, transpose } from "./movement.ts";
 import { constantLike, literalLike, wantFloat } from "./operand.ts";
-import { max } from "./order.ts";
+import { firstLargest } from "./order.ts";
 import { padConstant } from "./padding.ts";
 import { spatial, windows } from "./windows.ts";
 
@@ -102,7 +102,7 @@ function maxPool(n: number, x: Tensor, kernelSize: number | readonly number[], o
   return batched(op, n, x, (input) => {
     const { k, o, windows: parts } = pool(op, n, input, kernelSize, options, -Infinity);
     const flat = reshapeTo(parts, [...input.shape.slice(0, 2), numel(k), ...o]);
-    return max(flat, 2)[0];
+    return firstLargest(flat, 2);
   });
 }
 

@@ -111,27 +111,37 @@ export interface VarianceOptions extends ReduceOptions {
   correction?: number;
 }
 
-/**
- * Variance in two passes, so that a large mean costs no digits.
- *
- * @returns [variance, mean]
- */
-export function varMean(x: Tensor, dim?: Dims, { correction = 1, keepdim }: VarianceOptions = {}): [Tensor, Tensor] {
-  wantFloat("var", x);
-  const axes = normalizeAxes(dim, x.rank, "var");
+/** Variance in two passes, so that a large mean costs no digits, and the mean. Reduced dims stay as 1. */
+function moments(x: Tensor, axes: readonly number[], correction: number): { variance: Tensor; average: Tensor } {
   const n = count(x.shape, axes);
   const average = bind(divP, [bind(sumP, [x], axes), constantLike(x, n)]);
   const deviation = bind(subP, [x, average]);
   const squares = bind(sumP, [bind(mulP, [deviation, deviation])], axes);
-  const variance = bind(divP, [squares, constantLike(x, Math.max(0, n - correction))]);
+  return { variance: bind(divP, [squares, constantLike(x, Math.max(0, n - correction))]), average };
+}
+
+/**
+ * Variance. Named `var` on tensors and in the package's exports.
+ *
+ * @throws   DTypeError for integers
+ * @example  x.var(0, { correction: 0 })
+ */
+export function variance(x: Tensor, dim?: Dims, { correction = 1, keepdim }: VarianceOptions = {}): Tensor {
+  wantFloat("var", x);
+  const axes = normalizeAxes(dim, x.rank, "var");
+  return dropped(moments(x, axes, correction).variance, axes, keepdim);
+}
+
+/** [variance, mean]. */
+export function varMean(x: Tensor, dim?: Dims, { correction = 1, keepdim }: VarianceOptions = {}): [Tensor, Tensor] {
+  wantFloat("varMean", x);
+  const axes = normalizeAxes(dim, x.rank, "varMean");
+  const { variance, average } = moments(x, axes, correction);
   return [dropped(variance, axes, keepdim), dropped(average, axes, keepdim)];
 }
 
-/** Variance; see {@link varMean}. Named `var` on tensors. */
-export const variance = (x: Tensor, dim?: Dims, options?: VarianceOptions): Tensor => varMean(x, dim, options)[0];
-
 /** Standard deviation; its gradient is 0 where all elements are equal. */
-export const std = (x: Tensor, dim?: Dims, options?: VarianceOptions): Tensor => safeSqrt(varMean(x, dim, options)[0]);
+export const std = (x: Tensor, dim?: Dims, options?: VarianceOptions): Tensor => safeSqrt(variance(x, dim, options));
 
 /** [standard deviation, mean]. */
 export function stdMean(x: Tensor, dim?: Dims, options?: VarianceOptions): [Tensor, Tensor] {

@@ -26,6 +26,7 @@ export function cumprod(x: Tensor, dim: number): Tensor {
   if (x.rank === 0) return unchanged(x);
   const { rank } = x;
   const n = x.shape[axis];
+  if (n < 2) return unchanged(x);
   const counting = bind(
     reshapeP,
     [iota(x.device, "int32", n)],
@@ -40,5 +41,5 @@ export function cumprod(x: Tensor, dim: number): Tensor {
     const none = bind(ltP, [counting, literal(x.device, "int32", reach)]);
     y = bind(mulP, [y, bind(whereP, [none, one, earlier])]);
   }
-  return y === x ? unchanged(x) : y;
+  return y;
 }

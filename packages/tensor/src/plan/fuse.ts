@@ -383,13 +383,13 @@ class Fusion {
         description = { role: "map", operands: operands.list, output };
       } else if (work.kind === "reduce") {
         const { arg, op, axes } = work;
-        const input = this.#inputBody(arg, operands);
+        const input = this.#inputBody(k, arg, operands);
         const output = this.#outputBody(k, space, stores, operands);
         const type = scalarType(this.work[arg.node].dtype);
         description = { role: "reduce", op, type, axes, ...input, operands: operands.list, output };
       } else {
-        const a = this.#inputBody(work.a, operands);
-        const b = this.#inputBody(work.b, operands);
+        const a = this.#inputBody(k, work.a, operands);
+        const b = this.#inputBody(k, work.b, operands);
         const output = this.#outputBody(k, space, stores, operands);
         const { batch, m, n, k: depth, strides, dtype } = work;
         description = {
@@ -455,8 +455,8 @@ class Fusion {
     return passes.reverse();
   }
 
-  #inputBody(ref: Ref, operands: Operands): { input: Body; value: number } {
-    const writer = new BodyWriter(this.work, this.#kernelOf, -1, -1, operands);
+  #inputBody(k: number, ref: Ref, operands: Operands): { input: Body; value: number } {
+    const writer = new BodyWriter(this.work, this.#kernelOf, k, -1, operands);
     const value = writer.value(ref.node, ref.moves);
     return { input: { space: ref.moves.at(-1)?.shape ?? this.work[ref.node].shape, code: writer.code }, value };
   }
@@ -537,7 +537,7 @@ class Operands {
   }
 }
 
-/** Writes the code of one body: values inside kernel k are computed, others loaded. */
+/** Writes the code of one body of a kernel: values of earlier kernels are loaded, all others computed. */
 class BodyWriter {
   readonly code: Instruction[] = [];
   readonly #known = new Map<string, number>();
@@ -569,7 +569,8 @@ class BodyWriter {
   #write(node: number, work: Work, moves: readonly Move[], chain: Chain): number {
     const type = scalarType(work.dtype);
     const home = this.kernelOf[node];
-    if (work.kind === "leaf" || (home >= 0 && !(home === this.kernel && isIdentity(chain)))) {
+    // What a later kernel came to own was still floating when this one was made: it is computed here as well.
+    if (work.kind === "leaf" || (home >= 0 && home < this.kernel)) {
       return this.#add({ kind: "load", type, operand: this.operands.read(node), chain });
     }
     if (node === this.root) return this.#add({ kind: "result", type });

@@ -7,6 +7,16 @@ export interface AdapterOptions {
   /** Which kind to take; by default hardware if there is some, else software. */
   readonly adapter?: "hardware" | "software" | "null";
   readonly powerPreference?: GPUPowerPreference;
+  /** What plans are made for, where it shall differ from what the adapter offers: for tests and measurements. */
+  readonly tuning?: Partial<Tuning>;
+}
+
+/** Properties of an adapter that plans depend on. */
+export interface Tuning {
+  /** Workgroup memory and barriers are cheap: true for GPUs. */
+  readonly workgroupMemory: boolean;
+  /** Storage buffers a kernel may bind. */
+  readonly maxBuffers: number;
 }
 
 export interface FoundDevice {
@@ -15,6 +25,7 @@ export interface FoundDevice {
   readonly device: GPUDevice;
   readonly description: string;
   readonly isHardware: boolean;
+  readonly tuning: Tuning;
 }
 
 const inNode = (): boolean => typeof process === "object" && process.versions?.node !== undefined;
@@ -81,5 +92,11 @@ export async function findDevice(options: AdapterOptions): Promise<FoundDevice> 
   const device = await adapter.requestDevice({ requiredLimits: limits });
   const { info } = adapter;
   const description = info.description || info.device || `${info.vendor} ${info.architecture}`;
-  return { gpu, device, description, isHardware: !software };
+  // Barriers cost ten times as much on a processor as they gain; a GPU lives by workgroup memory.
+  const tuning = {
+    workgroupMemory: !software,
+    maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
+    ...options.tuning,
+  };
+  return { gpu, device, description, isHardware: !software, tuning };
 }

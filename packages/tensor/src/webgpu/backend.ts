@@ -4,7 +4,7 @@
 import { DTYPES, type DType, type HostArray } from "../dtype.ts";
 import { DeviceError, DTypeError } from "../errors.ts";
 import type { Backend, BackendStats, Graph, Program, ReadRequest, Storage } from "../record/backend.ts";
-import { type AdapterOptions, findDevice, type FoundDevice } from "./adapter.ts";
+import { type AdapterOptions, findDevice, type FoundDevice, type Tuning } from "./adapter.ts";
 import { BufferPool, type GpuStorage } from "./pool.ts";
 import { GpuProgram, Pipelines } from "./program.ts";
 
@@ -12,7 +12,7 @@ export async function createWebGPUBackend(options: AdapterOptions): Promise<WebG
   return new WebGPUBackend(await findDevice(options));
 }
 
-class WebGPUBackend implements Backend {
+export class WebGPUBackend implements Backend {
   readonly kind = "webgpu";
   readonly description: string;
   readonly isHardware: boolean;
@@ -21,6 +21,7 @@ class WebGPUBackend implements Backend {
   readonly #device: GPUDevice;
   readonly #pool: BufferPool;
   readonly #pipelines: Pipelines;
+  readonly #tuning: Tuning;
   readonly #counts = { dispatches: 0, bindGroupsCreated: 0 };
   #submits = 0;
   /** The first error that came after the call that caused it. */
@@ -34,6 +35,7 @@ class WebGPUBackend implements Backend {
     this.#device = found.device;
     this.description = found.description;
     this.isHardware = found.isHardware;
+    this.#tuning = found.tuning;
     const fail = (error: DeviceError) => {
       if (this.#failure === null || this.#unclear) this.#failure = error;
       this.#unclear = false;
@@ -73,9 +75,7 @@ class WebGPUBackend implements Backend {
 
   compile(graph: Graph): Program {
     this.#check();
-    // Barriers cost ten times as much on a processor as they gain; a GPU lives by workgroup memory.
-    const target = { workgroupMemory: this.isHardware };
-    return new GpuProgram(graph, this.#device, this.#pool, this.#pipelines, target);
+    return new GpuProgram(graph, this.#device, this.#pool, this.#pipelines, this.#tuning);
   }
 
   execute(

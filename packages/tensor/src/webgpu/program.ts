@@ -6,7 +6,7 @@
  * whose buffers are all scratch are made once; others are remembered by the buffers they bind, since
  * parameters alternate between two buffers from step to step.
  */
-import { type KernelDescription, type Parameter, printKernel, type Target } from "@loopgrad/kernels";
+import { type KernelDescription, type Parameter, printKernel } from "@loopgrad/kernels";
 import { debugging, printSegment } from "../debug/plan.ts";
 import { bytesPerElement } from "../dtype.ts";
 import { DeviceError } from "../errors.ts";
@@ -16,6 +16,7 @@ import { lower } from "../plan/lower.ts";
 import { simplify } from "../plan/simplify.ts";
 import type { Graph, Program } from "../record/backend.ts";
 import { numel, show } from "../shape.ts";
+import type { Tuning } from "./adapter.ts";
 import type { BufferPool, GpuStorage } from "./pool.ts";
 
 /** Parameter blocks start at multiples of this. */
@@ -139,11 +140,11 @@ export class GpuProgram implements Program {
     readonly device: GPUDevice,
     readonly pool: BufferPool,
     pipelines: Pipelines,
-    target: Target,
+    tuning: Tuning,
   ) {
     const simple = simplify(graph);
     if (debugging("plan")) printSegment("simplified", simple);
-    const { kernels, work, outputs } = fuse(lower(simple), device.limits.maxStorageBuffersPerShaderStage);
+    const { kernels, work, outputs } = fuse(lower(simple), tuning.maxBuffers);
     const places = new Map<number, Place>();
     work.forEach((w, i) => {
       if (w.kind === "leaf") places.set(i, { kind: "leaf", index: w.slot });
@@ -165,7 +166,7 @@ export class GpuProgram implements Program {
     let offset = 0;
     const blocks: { offset: number; parameters: readonly Parameter[] }[] = [];
     for (const { description, operands } of kernels) {
-      const printed = printKernel(description, target);
+      const printed = printKernel(description, tuning);
       if (debugging("plan")) printKernelSource(description, operands, printed.source, printed.workgroups);
       if (printed.workgroups === 0) continue;
       const size = Math.max(16, Math.ceil(printed.parameters.length / 4) * 16);

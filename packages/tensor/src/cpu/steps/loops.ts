@@ -93,8 +93,13 @@ export const copyRow: RowLoop = (n, o, i, s, x, xi, xs) => {
   for (; n > 0; n--, i += s, xi += xs) o[i] = x[xi];
 };
 
+/** Both branches are read before the choice, which then needs no jump. */
 const whereRow: RowLoop = (n, o, i, s, x, xi, xs, y, yi, ys, z, zi, zs) => {
-  for (; n > 0; n--, i += s, xi += xs, yi += ys, zi += zs) o[i] = x[xi] !== 0 ? y[yi] : z[zi];
+  for (; n > 0; n--, i += s, xi += xs, yi += ys, zi += zs) {
+    const a = y[yi];
+    const b = z[zi];
+    o[i] = x[xi] !== 0 ? a : b;
+  }
 };
 
 const UNARY: Readonly<Record<string, RowLoop>> = {

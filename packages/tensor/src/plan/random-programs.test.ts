@@ -1,0 +1,42 @@
+/** Random programs agree to the last bit: the cpu device, and WebGPU planned and fused, with each kind of tuning. */
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { CpuBackend } from "../cpu/backend.ts";
+import { Device } from "../device.ts";
+import type { HostArray } from "../dtype.ts";
+import type { Tuning } from "../webgpu/adapter.ts";
+import { createWebGPUBackend } from "../webgpu/backend.ts";
+import { runProgram } from "./random-programs.ts";
+
+const PROGRAMS = Number(process.env.LOOPGRAD_RANDOM_PROGRAMS ?? 60);
+
+const TUNINGS: Record<string, Partial<Tuning>> = {
+  "of the adapter": {},
+  "for a GPU at the specification's minimum": { workgroupMemory: true, maxBuffers: 8 },
+  "for five buffers a kernel": { maxBuffers: 5 },
+};
+
+/** A zero has no sign here: WGSL lets it get lost. */
+const withoutSign = (values: HostArray): HostArray => values.map((x) => (x === 0 ? 0 : x));
+
+describe.each(Object.entries(TUNINGS))("plans %s", (_, tuning) => {
+  let cpu: Device;
+  let gpu: Device;
+  beforeAll(async () => {
+    cpu = new Device(new CpuBackend());
+    gpu = new Device(await createWebGPUBackend({ tuning }));
+  });
+  afterAll(() => gpu.destroy());
+
+  test("random programs give the same bits as on cpu", async () => {
+    const numbers = fc.array(fc.nat(1_000_000), { minLength: 20, maxLength: 200, size: "max" });
+    await fc.assert(
+      fc.asyncProperty(numbers, async (program) => {
+        const wanted = await runProgram(cpu, program);
+        const got = await runProgram(gpu, program);
+        expect(got.values.map(withoutSign)).toEqual(wanted.values.map(withoutSign));
+      }),
+      { numRuns: PROGRAMS, seed: 20261, endOnFailure: process.env.CI !== undefined },
+    );
+  }, 600_000);
+});
