@@ -59,19 +59,18 @@ function lines(shape: Shape, x: Layout, axis: number, line: (o: number, i: numbe
 function argmax(node: GraphNode, x: HostView, out: HostArray): void {
   const axis = node.attrs[0];
   const { data } = x;
-  const stride = x.strides[axis];
-  const end = x.shape[axis] * stride;
+  const [size, stride] = [x.shape[axis], x.strides[axis]];
   lines(node.shape, x, axis, (o, i) => {
     let best = 0;
     let leader = data[i];
-    for (let k = stride; k !== end; k += stride) {
-      const candidate = data[i + k];
+    for (let k = 1; k < size; k++) {
+      const candidate = data[i + k * stride];
       if (candidate > leader || (Number.isNaN(candidate) && !Number.isNaN(leader))) {
         best = k;
         leader = candidate;
       }
     }
-    out[o] = best / stride;
+    out[o] = best;
   });
 }
 

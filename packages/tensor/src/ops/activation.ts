@@ -141,9 +141,9 @@ export const tanhshrink = (x: Tensor): Tensor => bind(subP, [x, bind(tanhP, [x])
 
 /** x moved towards 0 by lambd (0.5); 0 in between. */
 export function softshrink(x: Tensor, { lambd = 0.5 }: { lambd?: number } = {}): Tensor {
-  const [zero, bound] = [literalLike(x, 0), scalar(x.device, x.dtype, lambd)];
-  const negative = bind(whereP, [bind(ltP, [x, bind(negP, [bound])]), bind(addP, [x, bound]), zero]);
-  return bind(whereP, [bind(ltP, [bound, x]), bind(subP, [x, bound]), negative]);
+  const bound = scalar(x.device, x.dtype, lambd);
+  const moved = bind(whereP, [bind(ltP, [bound, x]), bind(subP, [x, bound]), bind(addP, [x, bound])]);
+  return bind(whereP, [bind(leP, [bind(absP, [x]), bound]), literalLike(x, 0), moved]);
 }
 
 /** x where |x| > lambd (0.5), 0 elsewhere. */

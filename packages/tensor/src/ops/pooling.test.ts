@@ -95,7 +95,7 @@ test("padding never wins, an unbatched input stays so, a divisor can be given", 
 
 test("adaptive pooling averages windows that cover all", async () => {
   const x = tensor([[[1, 2, 3, 4, 5]]]);
-  expect(await read(lg.adaptiveAvgPool1d(x, 2))).toEqual([2, 4]);
+  expect(await read(lg.adaptiveAvgPool1d(x, 2))).toEqual([2, 4].map((v) => expect.closeTo(v, 14)));
   expect(await read(lg.adaptiveAvgPool1d(x, 5))).toEqual([1, 2, 3, 4, 5]);
   expect(await read(lg.adaptiveAvgPool1d(x, 1))).toEqual([3]);
   expect(lg.adaptiveAvgPool2d(randn([1, 2, 4, 6]), [2, null]).shape).toEqual([1, 2, 2, 6]);

@@ -45,6 +45,8 @@ export interface Fused {
 
 /** Repeated operations that are worth a kernel of their own: some 50 µs of arithmetic on two cores. */
 const DEAR = 200_000;
+/** Cost of one element above which work with several readers is not written into each of them. */
+const LONG = 60;
 /** Rough cost of an elementwise operation, in additions. */
 const COSTS: Record<string, number> = {
   alias: 0,
@@ -253,7 +255,9 @@ class Fusion {
 
   /** Is floating work so costly, or so wide, that it had better be computed once? */
   #tooDear(i: number): boolean {
-    return (this.#readers[i] > 1 && this.#cost[i] > OTHER_COST) || this.#loads[i].size > this.maxBuffers - 4;
+    const again = this.#readers[i] - 1;
+    if (again > 0 && (this.#cost[i] > LONG || this.#cost[i] * again * numel(this.work[i].shape) > DEAR)) return true;
+    return this.#loads[i].size > this.maxBuffers - 4;
   }
 
   /** Tries to give elementwise work to the last kernel that makes one of its inputs. */

@@ -6,7 +6,7 @@
  * reductions and deep contractions are cut into partial results and a sum over them, which bounds rounding errors
  * and gives every processor something to do.
  */
-import { applyMoves, type Chain, contiguous, isIdentity, isMasked, type Move, type View } from "@loopgrad/kernels";
+import { applyMoves, type Chain, chainKey, contiguous, isIdentity, isMasked, type Move, type View } from "@loopgrad/kernels";
 import type { DType } from "../dtype.ts";
 import {
   type Attrs,
@@ -95,6 +95,7 @@ class Lowering {
   readonly work: Work[] = [];
   /** For every node of the graph, where its value is found. */
   readonly refs: Ref[] = [];
+  readonly #copies = new Map<string, Ref>();
 
   add(work: Work): Ref {
     this.work.push(work);
@@ -137,9 +138,16 @@ class Lowering {
     return isStored && isIdentity(chainOf(this.work, ref)) ? ref : this.stored(ref);
   }
 
+  /** A stored copy; the same one for the same ref. */
   stored(ref: Ref): Ref {
-    const { dtype } = this.work[ref.node];
-    return this.add({ kind: "map", op: "alias", args: [ref], store: true, shape: this.shapeOf(ref), dtype });
+    const { dtype, shape } = this.work[ref.node];
+    const key = `${ref.node}@${chainKey(applyMoves([contiguous(shape)], ref.moves))}`;
+    let copy = this.#copies.get(key);
+    if (copy === undefined) {
+      copy = this.add({ kind: "map", op: "alias", args: [ref], store: true, shape: this.shapeOf(ref), dtype });
+      this.#copies.set(key, copy);
+    }
+    return copy;
   }
 
   lower(node: GraphNode): Ref {

@@ -228,7 +228,7 @@ for (const primitive of [sumP, maxP, prodP]) {
 }
 
 /** The sum over an axis along which x repeats is a multiplication: second-order graphs are full of these. */
-rewrite(sumP, (b, [x], axes, shape, dtype) => {
+rewrite(sumP, (b, [x], axes, _, dtype) => {
   if (!b.is(x, expandP)) return -1;
   const [inner] = b.nodes[x].inputs;
   const own = b.nodes[inner].shape;
@@ -240,7 +240,7 @@ rewrite(sumP, (b, [x], axes, shape, dtype) => {
   const rest = axes.filter((axis) => !repeated.includes(axis));
   const target = full.map((d, axis) => (repeated.includes(axis) ? 1 : d));
   const sum = b.make(sumP, [b.make(expandP, [inner], target)], rest);
-  return b.make(mulP, [sum, b.literal(count, shape, dtype)]);
+  return b.make(mulP, [sum, b.literal(count, [], dtype)]);
 });
 
 /** A sum of sums is one sum. */

@@ -1,0 +1,64 @@
+/**
+ * A device that computes nothing: it keeps the graph of each flush, for tests of the passes.
+ */
+import { Device } from "../device.ts";
+import type { Backend, Graph, Program, Storage } from "../record/backend.ts";
+import { Tensor } from "../tensor.ts";
+import { hostArray } from "../dtype.ts";
+import { numel } from "../shape.ts";
+
+const NOTHING: Storage = { bytes: 0 };
+
+/** Keeps graphs; every storage is nothing, and reads never resolve. */
+class CapturingBackend implements Backend {
+  readonly kind = "cpu";
+  readonly description = "captures graphs";
+  graph: Graph | null = null;
+
+  checkDType(): void {}
+
+  upload(): Storage {
+    return NOTHING;
+  }
+
+  compile(graph: Graph): Program {
+    this.graph = graph;
+    return { outputs: graph.outputs.length };
+  }
+
+  execute(program: Program | null) {
+    return { outputs: new Array<Storage>(program?.outputs ?? 0).fill(NOTHING), data: null };
+  }
+
+  release(): void {}
+
+  stats() {
+    return {
+      buffers: 0,
+      bytes: 0,
+      peakBytes: 0,
+      usedBytes: 0,
+      peakUsedBytes: 0,
+      buffersCreated: 0,
+      dispatches: 0,
+      submits: 0,
+      pipelinesCreated: 0,
+      bindGroupsCreated: 0,
+    };
+  }
+
+  async synchronize(): Promise<void> {}
+
+  destroy(): void {}
+}
+
+/** The graph that a function records: its inputs are float32 tensors of the given shapes, what it returns is wanted. */
+export function captureGraph(shapes: readonly number[][], fn: (...inputs: Tensor[]) => Tensor | Tensor[]): Graph {
+  const backend = new CapturingBackend();
+  const device = new Device(backend);
+  const inputs = shapes.map((shape) => new Tensor(device.fromHost(hostArray("float32", numel(shape)), shape, "float32")));
+  for (const tensor of [fn(...inputs)].flat()) tensor._live().pins++;
+  device.flush();
+  if (backend.graph === null) throw new Error("nothing was recorded");
+  return backend.graph;
+}
