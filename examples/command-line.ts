@@ -46,23 +46,30 @@ export async function openDevice({ device, adapter }: Pick<InitOptions, "device"
  *          progress.end();
  */
 export class Progress {
-  readonly #started = performance.now();
+  /** The step and time last shown, and the milliseconds per step of late. */
+  #last: { step: number; time: number };
+  #pace = Number.NaN;
   #lastLog = Number.NEGATIVE_INFINITY;
   #written = false;
 
   /** @param total  how many steps there are; `first` of them are already done */
   constructor(
     readonly total: number,
-    readonly first = 0,
-  ) {}
+    first = 0,
+  ) {
+    this.#last = { step: first, time: performance.now() };
+  }
 
   /** Shows that `done` steps are done, with what there is to say about them. */
   show(done: number, message: string): void {
     const now = performance.now();
-    const seconds = (now - this.#started) / 1000;
-    const ms = done > this.first ? ((1000 * seconds) / (done - this.first)).toFixed(1) : "–";
-    const left = done > this.first ? (seconds / (done - this.first)) * (this.total - done) : Number.NaN;
-    const line = `${done}/${this.total}  ${message}  ${ms} ms per meta-step  ${duration(left)} left`;
+    const { step, time } = this.#last;
+    // The first steps compile: they are forgotten quickly.
+    const pace = (now - time) / Math.max(1, done - step);
+    this.#pace = Number.isNaN(this.#pace) ? pace : 0.7 * this.#pace + 0.3 * pace;
+    this.#last = { step: done, time: now };
+    const left = duration((this.#pace * (this.total - done)) / 1000);
+    const line = `${done}/${this.total}  ${message}  ${this.#pace.toFixed(1)} ms per meta-step  ${left} left`;
     if (process.stdout.isTTY) {
       process.stdout.write(`\r\x1b[2K${line.slice(0, (process.stdout.columns ?? 100) - 1)}`);
       this.#written = true;
@@ -81,7 +88,6 @@ export class Progress {
 
 /** "1 min 5 s". */
 function duration(seconds: number): string {
-  if (!Number.isFinite(seconds)) return "–";
   const whole = Math.round(seconds);
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }

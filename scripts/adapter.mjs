@@ -18,16 +18,17 @@ import { runsHere, unpack } from "./unpack.mjs";
  *
  * @param {{ device?: string, adapter?: string }} wanted
  *   device: "cpu" and "auto" need nothing; "webgpu" (the default) needs an adapter.
- *   adapter: "hardware", "software", or "any" (the default): hardware if there is some, else software.
+ *   adapter: "hardware", "software", "null" (Dawn's, which computes nothing and needs no driver), or "any" (the
+ *   default): hardware if there is some, else software.
  *   `LOOPGRAD_ADAPTER` stands in for `adapter` where it isn't given.
  * @returns {Promise<Record<string, string>>}
  * @throws Error with a remedy, if no adapter of the wanted kind can be had
  */
 export async function adapterEnv({ device = "webgpu", adapter = process.env.LOOPGRAD_ADAPTER ?? "any" } = {}) {
-  if (!["any", "hardware", "software"].includes(adapter)) {
-    throw new Error(`adapter: "${adapter}" is given; "hardware", "software" or "any" is wanted`);
+  if (!["any", "hardware", "software", "null"].includes(adapter)) {
+    throw new Error(`adapter: "${adapter}" is given; "hardware", "software", "null" or "any" is wanted`);
   }
-  if (device === "cpu") return {};
+  if (device === "cpu" || adapter === "null") return {};
   const chosen = process.env.VK_DRIVER_FILES || process.env.VK_ICD_FILENAMES;
   if (chosen && adapter !== "software") return {};
   if (adapter !== "software") {

@@ -60,15 +60,26 @@ await main(workload as keyof typeof WORKLOADS);
 async function main(id: keyof typeof WORKLOADS): Promise<void> {
   const { device: name, adapter, steps, iterations, json } = options;
   const device = await init(adapter === undefined ? { device: name } : { device: name, adapter });
-  const about = { workload: id, device: name, adapter: name === "cpu" ? null : (adapter ?? "any"), description: device.description };
+  const about = {
+    workload: id,
+    device: name,
+    adapter: name === "cpu" ? null : (adapter ?? "any"),
+    description: device.description,
+  };
   if (id === "w4") {
     const { early, late } = await longLoop(device, { calls: Math.max(100, iterations) });
-    const result = { ...about, steps: late.step, earlyMs: early.ms, lateMs: late.ms, peakBytes: device.stats().peakBytes };
+    const result = {
+      ...about,
+      steps: late.step,
+      earlyMs: early.ms,
+      lateMs: late.ms,
+      peakBytes: device.stats().peakBytes,
+    };
     console.log(json ? JSON.stringify(result) : text({ ...result, earlyStep: early.step }));
   } else {
     const tasks = options.tasks ?? WORKLOADS[id].tasks;
     const step = sinusoid(device, { steps, tasks });
-    const measured = await measure(device, step, { calls: iterations, warmup: Math.min(5, iterations) });
+    const measured = await measure(device, step, { calls: iterations, warmup: { calls: 5, ms: 500 } });
     const result = { ...about, steps, tasks, ...measured };
     console.log(json ? JSON.stringify(result) : text(result));
   }

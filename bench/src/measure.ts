@@ -1,7 +1,7 @@
 /**
  * Measuring a step: its time, our own CPU time in it, and what it makes the device do.
  *
- * The *cold* first call compiles plans and kernels. *Steady* calls come after `warmup` calls; their median and
+ * The *cold* first call compiles plans and kernels. *Steady* calls come after a warm-up; their median and
  * spread are reported. `cpuMs` is the process's CPU time per steady step, user and system, all threads: on the null
  * adapter that is our own cost and the API's; on a software adapter the kernels run on our CPU and count as well.
  * `syncMs` is the part of a step before its first wait: recording, planning and submitting.
@@ -45,17 +45,18 @@ const COUNTS = [
  * Runs a step again and again.
  *
  * @param calls   timed calls; at least one
- * @param warmup  calls between the first and the timed ones
+ * @param warmup  what comes between the first call and the timed ones: so many calls, and so many milliseconds
  */
 export async function measure(
   device: Device,
   step: Step,
-  { calls, warmup }: { calls: number; warmup: number },
+  { calls, warmup }: { calls: number; warmup: { calls: number; ms: number } },
 ): Promise<Measurement> {
   const firstStarted = performance.now();
   await step();
   const firstMs = performance.now() - firstStarted;
-  for (let i = 0; i < warmup; i++) await step();
+  const warmFrom = performance.now();
+  for (let i = 0; i < warmup.calls || performance.now() - warmFrom < warmup.ms; i++) await step();
 
   const times: number[] = [];
   const syncTimes: number[] = [];

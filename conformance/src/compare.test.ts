@@ -2,7 +2,7 @@
  * The comparison itself: what it lets pass, and what it says.
  */
 import { expect, test } from "@jest/globals";
-import { compare, type Computed } from "./compare.ts";
+import { type Computed, compare } from "./compare.ts";
 import type { GoldenTensor } from "./format.ts";
 
 const limit = { rtol: 1e-3, atol: 1e-9 };

@@ -18,7 +18,9 @@ test("the message names the file, the case and the fault", async () => {
   expect(refused("{")).toContain("file.json: not JSON");
   expect(refused({ format: 2, cases: [] })).toBe("file.json: format is 2, wanted 1");
   expect(refused({ format: 1 })).toContain("cases is absent");
-  expect(refused({ format: 1, suite: "op", cases: [{ name: "a" }] })).toContain('case 0 (a): suite is "op", wanted one of ops');
+  expect(refused({ format: 1, suite: "op", cases: [{ name: "a" }] })).toContain(
+    'case 0 (a): suite is "op", wanted one of ops',
+  );
   expect(refused({ format: 1, suite: "scheduler", cases: [{ name: "a", scheduler: "StepLR" }] })).toContain(
     "case 0 (a): options, base_lr, steps, lrs missing",
   );

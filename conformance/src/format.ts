@@ -197,7 +197,8 @@ export function parseGolden(text: string, file: string): GoldenCase[] {
   const content = parseJson(text, file);
   if (!isRecord(content)) throw new GoldenFileError(`${file}: wanted an object { format, suite, cases }`);
   if (content.format !== 1) throw new GoldenFileError(`${file}: format is ${show(content.format)}, wanted 1`);
-  if (!Array.isArray(content.cases)) throw new GoldenFileError(`${file}: cases is ${show(content.cases)}, wanted a list`);
+  if (!Array.isArray(content.cases))
+    throw new GoldenFileError(`${file}: cases is ${show(content.cases)}, wanted a list`);
   const names = new Set<string>();
   return content.cases.map((entry: unknown, position) => {
     const place = `${file}: case ${position}`;

@@ -19,21 +19,25 @@ const line = ({ name, error, mismatches }: Result): string =>
   `${name}: ${error ?? `${mismatches[0].what} ${mismatches[0].reason}`}`;
 
 describe.each(DEVICES)("on %s", (device) => {
-  test.each(["ops", "third", "nn", "optim", "higher"])("%s.json", async (file) => {
-    const listed = notCovered[device];
-    const isListed = ({ suite, subject }: Result): boolean => listed[suite]?.includes(subject) ?? false;
-    const results = await runFile(here(`../golden/${file}.json`), { device });
+  test.each(["ops", "third", "nn", "optim", "higher"])(
+    "%s.json",
+    async (file) => {
+      const listed = notCovered[device];
+      const isListed = ({ suite, subject }: Result): boolean => listed[suite]?.includes(subject) ?? false;
+      const results = await runFile(here(`../golden/${file}.json`), { device });
 
-    const failed = results.filter(({ passed }) => !passed);
-    expect(failed.filter((result) => !isListed(result)).map(line)).toEqual([]);
+      const failed = results.filter(({ passed }) => !passed);
+      expect(failed.filter((result) => !isListed(result)).map(line)).toEqual([]);
 
-    const failing = new Set(failed.map(({ suite, subject }) => `${suite}: ${subject}`));
-    const covered = results
-      .filter(isListed)
-      .map(({ suite, subject }) => `${suite}: ${subject}`)
-      .filter((subject) => !failing.has(subject));
-    expect(covered).toEqual([]);
-  }, 600_000);
+      const failing = new Set(failed.map(({ suite, subject }) => `${suite}: ${subject}`));
+      const covered = results
+        .filter(isListed)
+        .map(({ suite, subject }) => `${suite}: ${subject}`)
+        .filter((subject) => !failing.has(subject));
+      expect(covered).toEqual([]);
+    },
+    600_000,
+  );
 });
 
 test("what is not covered names subjects of golden cases", async () => {

@@ -36,7 +36,10 @@ async function main(): Promise<number> {
 
 function report({ name, error, mismatches }: Result): void {
   if (error !== null) {
-    console.log(`FAILED ${name}\n  ${error}`);
+    // An error from a GPU may quote a whole kernel.
+    const lines = error.split("\n");
+    const shown = lines.length > 6 ? [...lines.slice(0, 6), "…"] : lines;
+    console.log(`FAILED ${name}\n  ${shown.join("\n  ")}`);
     return;
   }
   const [largest, ...others] = mismatches;

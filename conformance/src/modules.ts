@@ -65,7 +65,8 @@ export function makeModel({ model, tie }: Pick<HigherCase, "model" | "tie">): Se
   for (const entry of model) layers.push("use" in entry ? layers[entry.use] : makeModule(entry.module, entry.args));
   for (const [alias, original] of tie ?? []) {
     const [[from, field], [to, sameField]] = [original.split("."), alias.split(".")];
-    const fields = (layer: string): Record<string, unknown> => layers[Number(layer)] as unknown as Record<string, unknown>;
+    const fields = (layer: string): Record<string, unknown> =>
+      layers[Number(layer)] as unknown as Record<string, unknown>;
     fields(to)[sameField] = fields(from)[field];
   }
   return new Sequential(...(layers as never[]));

@@ -42,12 +42,12 @@ const plain = (value: unknown): unknown =>
   value === "inf" ? Number.POSITIVE_INFINITY : value === "-inf" ? Number.NEGATIVE_INFINITY : value;
 
 /**
- * An export of loopgrad by name: a function, or a class.
+ * An export of loopgrad by name: an operation, a function of `functional`, or a class.
  *
  * @throws NotBuilt if there is none
  */
 export function exported<T>(name: string, kind: string): T {
-  const found = (loopgrad as Record<string, unknown>)[name];
+  const found = (loopgrad as Record<string, unknown>)[name] ?? (loopgrad.functional as Record<string, unknown>)[name];
   if (typeof found !== "function") throw new NotBuilt(`not built: loopgrad has no ${kind} ${name}`);
   return found as T;
 }

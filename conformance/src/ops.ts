@@ -5,8 +5,8 @@
  * The few that do not stand in `SPECIAL`.
  */
 import { type Module, substitute, type Tensor } from "loopgrad";
-import { callArguments, camelCase, exported, options } from "./names.ts";
 import type { Keywords } from "./format.ts";
+import { callArguments, camelCase, exported, options } from "./names.ts";
 
 /** An operation's input: a tensor, a list of them (cat, stack, einsum), or null where it is absent. */
 export type Input = Tensor | Tensor[] | null;
@@ -103,6 +103,7 @@ const SPECIAL: Readonly<Record<string, (inputs: readonly Input[], attrs: Keyword
     call("groupNorm", x, groups, weight, bias, options(rest)),
   einsum: ([operands], { equation }) => call("einsum", equation, operands),
   pow_scalar_base: ([x], { base }) => call("pow", base, x),
+  slogdet: ([x]) => (call("slogdet", x) as Tensor[])[1],
   // Weights are options.
   cross_entropy: ([x, y, weight], attrs) => call("crossEntropy", x, y, withTensors(attrs, { weight })),
   nll_loss: ([x, y, weight], attrs) => call("nllLoss", x, y, withTensors(attrs, { weight })),
@@ -130,10 +131,14 @@ export function applyOp(op: string, inputs: readonly Input[], attrs: Keywords): 
   return Array.isArray(result) ? result : [result];
 }
 
-const call = (name: string, ...args: unknown[]): Result => exported<(...args: unknown[]) => Result>(name, "operation")(...args);
+const call = (name: string, ...args: unknown[]): Result =>
+  exported<(...args: unknown[]) => Result>(name, "operation")(...args);
 
 /** Options with the tensors that are not absent. */
-const withTensors = (attrs: Keywords, tensors: Readonly<Record<string, Input | undefined>>): Record<string, unknown> => ({
+const withTensors = (
+  attrs: Keywords,
+  tensors: Readonly<Record<string, Input | undefined>>,
+): Record<string, unknown> => ({
   ...options(attrs),
   ...present(tensors),
 });
@@ -153,7 +158,10 @@ function batchNorm([x, mean, variance, weight, bias]: readonly Input[], attrs: K
     layer,
     {
       params: present({ weight, bias }),
-      buffers: mean === null ? {} : { ...present({ running_mean: mean, running_var: variance }), num_batches_tracked: layer.buffers()[2] },
+      buffers:
+        mean === null
+          ? {}
+          : { ...present({ running_mean: mean, running_var: variance }), num_batches_tracked: layer.buffers()[2] },
     },
     (module) => module.forward(...([x] as never[])) as Tensor,
   );

@@ -48,13 +48,19 @@ export async function runFile(
   const { filter = "", onResult } = options;
   const all = await readGoldenFile(file);
   const cases = all.filter(({ name }) => name.toLowerCase().includes(filter.toLowerCase()));
-  const place = await placeFor(options.device ?? "cpu");
+  const name = options.device ?? "cpu";
+  let place = await placeFor(name);
   try {
     const results: Result[] = [];
     for (const golden of cases) {
       const result = await runCase(golden, place);
       results.push(result);
       onResult?.(result);
+      if (result.error?.startsWith("DeviceError")) {
+        // A device that failed may fail in all that follows: the next case gets another.
+        place.device.destroy();
+        place = await placeFor(name);
+      }
     }
     return results;
   } finally {
@@ -142,7 +148,11 @@ function tolerance({ field, key, got }: Finding, errors: Float32Error, { float }
   return { rtol: Math.max(1e-4, 10 * own), atol: 1e-6 };
 }
 
-function difference({ what, got, wanted }: Finding, data: Awaited<ReturnType<Tensor["data"]>> | null, limit: Tolerance) {
+function difference(
+  { what, got, wanted }: Finding,
+  data: Awaited<ReturnType<Tensor["data"]>> | null,
+  limit: Tolerance,
+) {
   if (typeof wanted === "number") {
     const value = data !== null ? data[0] : typeof got === "number" ? got : 0;
     return compareNumbers(what, [value], [wanted], limit, []);

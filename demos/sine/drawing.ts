@@ -19,9 +19,9 @@ const across: readonly [number, number] = [MARGIN.left, WIDTH - MARGIN.right];
 const upward: readonly [number, number] = [HEIGHT - MARGIN.bottom, MARGIN.top];
 
 /** Draws a wave, the points on it, and the network's curve before and after adaptation. */
-export function drawWave(svg: SVGElement, curves: Curves, { points }: View): void {
+export function drawWave(group: SVGElement, curves: Curves, { points }: View): void {
   const [x, y] = [linear([-X_MAX, X_MAX], across), linear([-Y_MAX, Y_MAX], upward)];
-  svg.innerHTML = [
+  group.innerHTML = [
     ...[-4, -2, 0, 2, 4].map((tick) => horizontal(y(tick), String(tick))),
     ...[-4, -2, 0, 2, 4].map((tick) => below(x(tick), String(tick))),
     curve("target", curves.x, curves.target, x, y),
@@ -31,17 +31,27 @@ export function drawWave(svg: SVGElement, curves: Curves, { points }: View): voi
   ].join("");
 }
 
-/** Draws the error over the meta-steps, on a logarithmic scale from 0.01 to 10. */
-export function drawLoss(svg: SVGElement, steps: readonly number[], losses: readonly number[]): void {
+/** Errors that the chart of errors reaches from and to, on a logarithmic scale. */
+const LOSS_RANGE = [0.1, 10] as const;
+
+/** Draws the error over the meta-steps: every reading faintly, and a running average of them. */
+export function drawLoss(group: SVGElement, steps: readonly number[], losses: readonly number[]): void {
   const last = Math.max(20, steps[steps.length - 1] ?? 0);
-  const log = (loss: number): number => Math.log10(Math.min(10, Math.max(0.01, loss)));
-  const [x, y] = [linear([0, last], across), linear([-2, 1], upward)];
-  const logs = losses.map(log);
-  svg.innerHTML = [
-    ...[0.01, 0.1, 1, 10].map((tick) => horizontal(y(log(tick)), String(tick))),
+  const [low, high] = LOSS_RANGE;
+  const log = (loss: number): number => Math.log10(Math.min(high, Math.max(low, loss)));
+  const [x, y] = [linear([0, last], across), linear([log(low), log(high)], upward)];
+  group.innerHTML = [
+    ...[0.1, 0.3, 1, 3, 10].map((tick) => horizontal(y(log(tick)), String(tick))),
     ...[0, 0.5, 1].map((share) => below(x(last * share), String(Math.round(last * share)))),
-    curve("after", steps, logs, x, y),
+    curve("readings", steps, losses.map(log), x, y),
+    curve("after", steps, runningAverage(losses).map(log), x, y),
   ].join("");
+}
+
+/** Each new value counts for a tenth, and for more at the start. */
+function runningAverage(values: readonly number[]): number[] {
+  let average = 0;
+  return values.map((value, i) => (average += (value - average) / Math.min(i + 1, 10)));
 }
 
 function curve(kind: string, xs: ArrayLike<number>, ys: ArrayLike<number>, x: Scale, y: Scale): string {
@@ -54,4 +64,4 @@ const horizontal = (y: number, label: string): string =>
   `<text class="tick" x="${across[0] - 6}" y="${y + 4}" text-anchor="end">${label}</text>`;
 
 const below = (x: number, label: string): string =>
-  `<text class="tick" x="${x}" y="${HEIGHT - 8}" text-anchor="middle">${label}</text>`;
+  `<text class="tick" x="${x}" y="${HEIGHT - 8}" text-anchor="${x > across[1] - 20 ? "end" : "middle"}">${label}</text>`;

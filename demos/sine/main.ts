@@ -1,21 +1,24 @@
 /**
  * The page: controls, the loop that trains while it plays, and what is shown when something goes wrong.
  *
- * `?device=cpu` leaves the GPU alone.
+ * `?device=cpu` leaves the GPU alone; `?seed=1` trains on the same waves every time.
  */
-import { type Device, init } from "loopgrad";
+import { type Device, init, manualSeed } from "loopgrad";
 import { drawLoss, drawWave } from "./drawing.ts";
 import { newView, Training } from "./training.ts";
 
 /** Meta-steps between two looks at the network: reading results waits for the GPU. */
 const STEPS_PER_LOOK = 5;
+/** Readings that the chart of errors holds. */
+const MAX_READINGS = 600;
 
 const element = <T extends Element = HTMLElement>(id: string): T => document.getElementById(id) as unknown as T;
 const [play, step, reset, another] = ["play", "step", "reset", "wave-new"].map((id) => element<HTMLButtonElement>(id));
 const steps = element<HTMLSelectElement>("steps");
 
+const query = new URLSearchParams(location.search);
 let training: Training;
-let view = newView();
+let view = newView(Math.random);
 let done = 0;
 let playing = false;
 const chart = { steps: [] as number[], losses: [] as number[] };
@@ -29,6 +32,7 @@ const enqueue = (work: () => Promise<void>): void => {
 enqueue(async () => {
   const device = await openDevice();
   element("device").textContent = `${device.name === "webgpu" ? "WebGPU" : "CPU"} · ${device.description}`;
+  if (query.has("seed")) manualSeed(Number(query.get("seed")));
   training = new Training();
   await look();
   for (const button of [play, step, reset, another]) button.disabled = false;
@@ -51,7 +55,7 @@ reset.addEventListener("click", () => {
   });
 });
 another.addEventListener("click", () => {
-  view = newView();
+  view = newView(Math.random);
   enqueue(look);
 });
 steps.addEventListener("change", () => enqueue(look));
@@ -71,18 +75,24 @@ async function playOn(): Promise<void> {
   enqueue(playOn);
 }
 
-/** Some meta-steps, then a look. Only the last one's error is read. */
+/** Some meta-steps, then a look. */
 async function train(count: number): Promise<void> {
   const started = performance.now();
-  for (let i = 1; i < count; i++) training.metaStep().dispose();
-  using loss = training.metaStep();
-  const error = await loss.item();
+  const error = await training.metaSteps(count);
   const ms = (performance.now() - started) / count;
   done += count;
   chart.steps.push(done);
   chart.losses.push(error);
+  if (chart.steps.length > MAX_READINGS) thinOut();
   element("lossText").textContent = `Meta-step ${done}: error ${error.toFixed(3)}, ${ms.toFixed(1)} ms per meta-step`;
   await look();
+}
+
+/** Makes one reading of each two, so that the chart stays light however long the page plays. */
+function thinOut(): void {
+  const { steps, losses } = chart;
+  chart.steps = steps.filter((_, i) => i % 2 === 1);
+  chart.losses = chart.steps.map((_, i) => (losses[2 * i] + losses[2 * i + 1]) / 2);
 }
 
 /** Adapts to the wave on view and draws both charts. */
@@ -99,7 +109,7 @@ async function look(): Promise<void> {
 
 /** WebGPU, else cpu with a note that says why. */
 async function openDevice(): Promise<Device> {
-  if (new URLSearchParams(location.search).get("device") === "cpu") return init({ device: "cpu" });
+  if (query.get("device") === "cpu") return init({ device: "cpu" });
   try {
     return await init({ device: "webgpu" });
   } catch (error) {

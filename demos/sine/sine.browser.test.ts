@@ -39,13 +39,14 @@ async function reading(page: Page): Promise<{ step: number; error: number }> {
 
 const reached = (page: Page, step: number): Promise<unknown> =>
   page.waitForFunction(
-    (wanted) => Number(/Meta-step (\d+)/.exec(document.getElementById("lossText")?.textContent ?? "")?.[1] ?? 0) >= wanted,
+    (wanted) =>
+      Number(/Meta-step (\d+)/.exec(document.getElementById("lossText")?.textContent ?? "")?.[1] ?? 0) >= wanted,
     step,
     { timeout: 120_000 },
   );
 
 test("it trains on WebGPU: the error falls, and the buttons do what they say", async () => {
-  const page = await open();
+  const page = await open("?seed=1");
   expect(await page.locator("#device").textContent()).toContain("WebGPU");
   expect(await page.locator("#note").isVisible()).toBe(false);
 
@@ -55,17 +56,17 @@ test("it trains on WebGPU: the error falls, and the buttons do what they say", a
 
   await page.locator("#play").click();
   expect(await page.locator("#play").textContent()).toBe("Pause");
-  await reached(page, 400);
+  await reached(page, 1000);
   await page.locator("#play").click();
   expect(await page.locator("#play").textContent()).toBe("Play");
 
   const errors = await page.evaluate(() => {
-    const points = document.querySelector("#loss polyline")?.getAttribute("points") ?? "";
+    const points = document.querySelector("#loss .after")?.getAttribute("points") ?? "";
     return points.split(" ").map((point) => Number(point.split(",")[1]));
   });
-  // Heights on the page: the lower the error, the larger y. Single meta-batches are noisy, so ten are averaged.
+  // Heights on the page: the lower the error, the larger y. Waves differ much, so many readings are averaged.
   const mean = (list: number[]): number => list.reduce((sum, y) => sum + y, 0) / list.length;
-  expect(mean(errors.slice(-20))).toBeGreaterThan(mean(errors.slice(0, 10)));
+  expect(mean(errors.slice(-60))).toBeGreaterThan(mean(errors.slice(0, 60)) + 20);
 
   await page.locator("#steps").selectOption("5");
   await page.locator("#wave-new").click();

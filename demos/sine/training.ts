@@ -6,13 +6,13 @@
  */
 import {
   Adam,
+  functional as F,
   innerLoop,
   Linear,
   linspace,
-  mseLoss,
   noGrad,
-  rand,
   ReLU,
+  rand,
   Sequential,
   SGD,
   scope,
@@ -24,7 +24,7 @@ import {
 const WAVES = 4;
 const SHOTS = 10;
 const INNER_LR = 0.01;
-const META_LR = 0.002;
+const META_LR = 0.003;
 /** Points that a curve is drawn with. */
 const RESOLUTION = 101;
 
@@ -52,11 +52,11 @@ const uniform = (shape: number[], low: number, high: number): Tensor =>
     .mul(high - low)
     .add(low);
 
-/** Draws a wave to look at. */
-export function newView(): View {
-  const amplitude = 1 + 3.5 * Math.random();
-  const phase = Math.PI * Math.random();
-  const x = Float32Array.from({ length: SHOTS }, () => X_MAX * (2 * Math.random() - 1));
+/** Draws a wave to look at, with none of the numbers that training draws. */
+export function newView(random: () => number): View {
+  const amplitude = 1 + 3.5 * random();
+  const phase = Math.PI * random();
+  const x = Float32Array.from({ length: SHOTS }, () => X_MAX * (2 * random() - 1));
   return { amplitude, phase, points: { x, y: x.map((v) => amplitude * Math.sin(v - phase)) } };
 }
 
@@ -66,8 +66,15 @@ export class Training {
   readonly #inner = new SGD(this.#model.parameters(), { lr: INNER_LR });
   readonly #outer = new Adam(this.#model.parameters(), { lr: META_LR });
 
-  /** Records one meta-step and submits it. The result is the mean error after adaptation, to be read and disposed of. */
-  metaStep(): Tensor {
+  /** Records meta-steps and submits each. Resolves to the mean error after adaptation, over all of them. */
+  async metaSteps(count: number): Promise<number> {
+    using _ = scope();
+    const errors = Array.from({ length: count }, () => this.#metaStep());
+    return stack(errors).mean().item();
+  }
+
+  /** The mean error after adaptation, off the tape. */
+  #metaStep(): Tensor {
     return scope(() => {
       this.#outer.zeroGrad();
       const losses: Tensor[] = [];
@@ -79,8 +86,8 @@ export class Training {
         };
         const [support, query] = [batch(), batch()];
         const loss = innerLoop(this.#model, this.#inner, {}, ({ fmodel, diffopt }) => {
-          diffopt.step(mseLoss(fmodel.forward(support.x), support.y));
-          const error = mseLoss(fmodel.forward(query.x), query.y);
+          diffopt.step(F.mseLoss(fmodel.forward(support.x), support.y));
+          const error = F.mseLoss(fmodel.forward(query.x), query.y);
           error.mul(1 / WAVES).backward();
           return error.detach();
         });
@@ -101,9 +108,9 @@ export class Training {
     using loop = innerLoop(this.#model, this.#inner, { mode: "none" });
     const { fmodel, diffopt } = loop;
     const before = fmodel.forward(x).detach();
-    for (let k = 0; k < steps; k++) diffopt.step(mseLoss(fmodel.forward(support.x), support.y));
+    for (let k = 0; k < steps; k++) diffopt.step(F.mseLoss(fmodel.forward(support.x), support.y));
     const after = fmodel.forward(x).detach();
-    const errors = [before, after].map((curve) => mseLoss(curve, target));
+    const errors = [before, after].map((curve) => F.mseLoss(curve, target));
     const [xs, ...curves] = await Promise.all([x, target, before, after, ...errors].map((t) => t.data()));
     const [targets, befores, afters, [errorBefore], [errorAfter]] = curves;
     return { x: xs, target: targets, before: befores, after: afters, errorBefore, errorAfter };

@@ -4,11 +4,11 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  type Adam,
   type DType,
   getRngState,
   type HostArray,
   type Module,
-  type Optimizer,
   type OptimizerStateDict,
   type RngState,
   scope,
@@ -21,7 +21,7 @@ import type { Episodes } from "./episodes.ts";
 /** What a checkpoint is taken from, and put back into. */
 export interface Run {
   readonly model: Module;
-  readonly outer: Optimizer;
+  readonly outer: Adam;
   readonly episodes: Episodes;
   /** Settings that must be the same when the run resumes. */
   readonly settings: Readonly<Record<string, unknown>>;
@@ -45,7 +45,11 @@ export class CheckpointError extends Error {
 const FILE = "checkpoint.json";
 
 /** Writes a checkpoint into a folder, in place of the one there. */
-export async function save(folder: string, iteration: number, { model, outer, episodes, settings }: Run): Promise<void> {
+export async function save(
+  folder: string,
+  iteration: number,
+  { model, outer, episodes, settings }: Run,
+): Promise<void> {
   using _ = scope();
   const saved: Saved = {
     format: 1,

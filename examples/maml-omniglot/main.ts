@@ -7,7 +7,7 @@
  */
 import { Command } from "commander";
 import { Adam, manualSeed, noGrad, SGD, scope, stack, type Tensor } from "loopgrad";
-import { integer, openDevice, positive, Progress, withDeviceOptions } from "../command-line.ts";
+import { integer, openDevice, Progress, positive, withDeviceOptions } from "../command-line.ts";
 import { CheckpointError, resume, save } from "./checkpoint.ts";
 import { DataError, readOmniglot } from "./data.ts";
 import { Episodes } from "./episodes.ts";

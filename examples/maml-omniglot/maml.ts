@@ -4,7 +4,7 @@
 import {
   BatchNorm2d,
   Conv2d,
-  crossEntropy,
+  functional as F,
   Flatten,
   innerLoop,
   Linear,
@@ -55,9 +55,9 @@ export function metaBackward(
 ): Outcome {
   const mode = firstOrder ? "first-order" : "second-order";
   return innerLoop(model, inner, { mode }, ({ fmodel, diffopt }) => {
-    for (let k = 0; k < innerSteps; k++) diffopt.step(crossEntropy(fmodel.forward(support.x), support.y));
+    for (let k = 0; k < innerSteps; k++) diffopt.step(F.crossEntropy(fmodel.forward(support.x), support.y));
     const logits = fmodel.forward(query.x);
-    const loss = crossEntropy(logits, query.y);
+    const loss = F.crossEntropy(logits, query.y);
     loss.backward();
     return { loss: loss.detach(), accuracy: accuracy(logits, query.y) };
   });
@@ -79,10 +79,10 @@ export async function test(
     using _ = scope();
     const { support, query } = episodes.next();
     const logits = innerLoop(model, inner, { mode: "none" }, ({ fmodel, diffopt }) => {
-      for (let k = 0; k < innerSteps; k++) diffopt.step(crossEntropy(fmodel.forward(support.x), support.y));
+      for (let k = 0; k < innerSteps; k++) diffopt.step(F.crossEntropy(fmodel.forward(support.x), support.y));
       return fmodel.forward(query.x).detach();
     });
-    const [loss, right] = await Promise.all([crossEntropy(logits, query.y).item(), accuracy(logits, query.y).item()]);
+    const [loss, right] = await Promise.all([F.crossEntropy(logits, query.y).item(), accuracy(logits, query.y).item()]);
     total.loss += loss / count;
     total.accuracy += right / count;
   }

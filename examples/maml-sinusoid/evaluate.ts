@@ -35,7 +35,7 @@ export async function evaluate(
     const task = sineTask(shots, linspace(X_RANGE.min, X_RANGE.max, 50).reshape([50, 1]));
     const predictions = adapt(model, inner, task, REPORTED[REPORTED.length - 1]);
     const found = await Promise.all(REPORTED.map((k) => predictions[k].sub(task.query.y).square().mean().item()));
-    found.forEach((error, column) => errors[column].push(error));
+    for (const [column, error] of found.entries()) errors[column].push(error);
   }
   return REPORTED.map((steps, column) => score(steps, errors[column], errors[0]));
 }

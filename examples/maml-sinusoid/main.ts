@@ -6,7 +6,7 @@
  */
 import { Command } from "commander";
 import { Adam, manualSeed, noGrad, type Sequential, scope, stack, type Tensor } from "loopgrad";
-import { integer, openDevice, positive, Progress, withDeviceOptions } from "../command-line.ts";
+import { integer, openDevice, Progress, positive, withDeviceOptions } from "../command-line.ts";
 import { evaluate, printTable, REPORTED } from "./evaluate.ts";
 import { innerOptimizer, metaBackward, paperInit, sineNet } from "./maml.ts";
 import { writePicture } from "./picture.ts";
@@ -16,7 +16,7 @@ import { sineTask } from "./tasks.ts";
 const PAPER = { iterations: 70_000, tasks: 25, shots: 10, steps: 1, lr: 0.01, metaLr: 0.001, evalTasks: 600 };
 
 /** A short run that gets most of the way. */
-const SHORT = { iterations: 1_500, tasks: 4, shots: 10, steps: 1, lr: 0.01, metaLr: 0.002, evalTasks: 100 };
+const SHORT = { iterations: 5_000, tasks: 4, shots: 10, steps: 1, lr: 0.01, metaLr: 0.002, evalTasks: 100 };
 
 type Settings = typeof SHORT & {
   device: "auto" | "webgpu" | "cpu";

@@ -4,7 +4,7 @@
  * The *inner loop* adapts a copy of the weights to one task's support set. The *outer loop* improves the initial
  * weights by the gradient of the query loss after adaptation: a gradient through the inner loop's own steps.
  */
-import { innerLoop, Linear, mseLoss, noGrad, ReLU, randn, Sequential, SGD, type Tensor } from "loopgrad";
+import { functional as F, innerLoop, Linear, noGrad, ReLU, randn, Sequential, SGD, type Tensor } from "loopgrad";
 import type { SineTask } from "./tasks.ts";
 
 /** The network of the paper: 1-40-40-1 with ReLU. */
@@ -14,7 +14,9 @@ export const sineNet = (): Sequential =>
 /** The paper's initial weights: normal with σ = 0.01, cut off at 2σ; biases 0. */
 export function paperInit(model: Sequential): void {
   for (const [name, parameter] of model.namedParameters()) {
-    const sample = randn([...parameter.shape]).clamp(-2, 2).mul(0.01);
+    const sample = randn([...parameter.shape])
+      .clamp(-2, 2)
+      .mul(0.01);
     parameter.assign(name.endsWith("weight") ? sample : sample.mul(0));
   }
 }
@@ -42,8 +44,8 @@ export function metaBackward(
 ): Tensor {
   const mode = firstOrder ? "first-order" : "second-order";
   return innerLoop(model, inner, { mode }, ({ fmodel, diffopt }) => {
-    for (let k = 0; k < steps; k++) diffopt.step(mseLoss(fmodel.forward(support.x), support.y));
-    const loss = mseLoss(fmodel.forward(query.x), query.y);
+    for (let k = 0; k < steps; k++) diffopt.step(F.mseLoss(fmodel.forward(support.x), support.y));
+    const loss = F.mseLoss(fmodel.forward(query.x), query.y);
     loss.mul(share).backward();
     return loss.detach();
   });
@@ -59,7 +61,7 @@ export function adapt(model: Sequential, inner: SGD, { support, query }: SineTas
     const predict = (): Tensor => noGrad(() => fmodel.forward(query.x));
     const predictions = [predict()];
     for (let k = 0; k < steps; k++) {
-      diffopt.step(mseLoss(fmodel.forward(support.x), support.y));
+      diffopt.step(F.mseLoss(fmodel.forward(support.x), support.y));
       predictions.push(predict());
     }
     return predictions;

@@ -49,7 +49,9 @@ export async function writePicture(
     const left = PANEL.gap + column * (PANEL.width + PANEL.gap);
     const top = PANEL.top + row * (PANEL.height + PANEL.gap);
     const frame = `<rect width="${PANEL.width}" height="${PANEL.height}" fill="#fff" stroke="#d0d7de"/>`;
-    panels.push(`<svg x="${left}" y="${top}" width="${PANEL.width}" height="${PANEL.height}">${frame}${lines.join("")}${dots.join("")}</svg>`);
+    panels.push(
+      `<svg x="${left}" y="${top}" width="${PANEL.width}" height="${PANEL.height}">${frame}${lines.join("")}${dots.join("")}</svg>`,
+    );
   }
   await mkdir(out, { recursive: true });
   const file = join(out, "maml-sinusoid.svg");
@@ -62,7 +64,10 @@ function svg(panels: readonly string[]): string {
   const height = PANEL.top + 2 * (PANEL.height + PANEL.gap);
   const legend = [
     { stroke: "#2da44e", dashes: "none", text: "the wave" },
-    ...CURVES.map((curve) => ({ ...curve, text: curve.steps === 0 ? "before" : `after ${curve.steps} step${curve.steps > 1 ? "s" : ""}` })),
+    ...CURVES.map((curve) => ({
+      ...curve,
+      text: curve.steps === 0 ? "before" : `after ${curve.steps} step${curve.steps > 1 ? "s" : ""}`,
+    })),
   ].map(({ stroke, dashes, text }, i) => {
     const x = PANEL.gap + i * 180;
     const line = `<line x1="${x}" x2="${x + 32}" y1="30" y2="30" stroke="${stroke}" stroke-width="3" stroke-dasharray="${dashes}"/>`;
@@ -76,7 +81,14 @@ ${[...legend, ...panels].join("\n")}
 `;
 }
 
-function polyline(xs: ArrayLike<number>, ys: ArrayLike<number>, stroke: string, dashes: string, width: number, opacity: number): string {
+function polyline(
+  xs: ArrayLike<number>,
+  ys: ArrayLike<number>,
+  stroke: string,
+  dashes: string,
+  width: number,
+  opacity: number,
+): string {
   const points = Array.from({ length: xs.length }, (_, i) => place(xs[i], ys[i]).join(","));
   return `<polyline points="${points.join(" ")}" fill="none" stroke="${stroke}" stroke-width="${width}" stroke-dasharray="${dashes}" opacity="${opacity}"/>`;
 }

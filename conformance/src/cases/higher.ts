@@ -5,15 +5,12 @@
  * A *hyper-parameter* that is learned is a 0-d leaf, one for each parameter group (two for a pair such as betas).
  */
 import {
-  binaryCrossEntropyWithLogits,
-  crossEntropy,
+  functional as F,
   type GradCallback,
   grad,
   type InnerLoop,
   type InnerLoopOptions,
   innerLoop,
-  mseLoss,
-  type Optimizer,
   type Parameter,
   perParameter,
   type Sequential,
@@ -29,7 +26,11 @@ import { camelCase, options } from "../names.ts";
 import { type Finding, findings, namedFindings, type Place, toLeaf, toTensor } from "./case.ts";
 import { makeOptimizer, setGrads } from "./optimizer.ts";
 
-const LOSSES = { mse_loss: mseLoss, cross_entropy: crossEntropy, bce_with_logits: binaryCrossEntropyWithLogits };
+const LOSSES = {
+  mse_loss: F.mseLoss,
+  cross_entropy: F.crossEntropy,
+  bce_with_logits: F.binaryCrossEntropyWithLogits,
+};
 
 /** What is differentiated beside the parameters. */
 interface Learned {
@@ -52,11 +53,12 @@ export function runHigher(golden: HigherCase, place: Place): Finding[] {
     }
     model.zeroGrad();
     const learned: Learned = {
-      hyper: trainableHyperparameters(optimizer as Optimizer<never>, golden.learn.map(camelCase)),
+      hyper: trainableHyperparameters(optimizer, golden.learn.map(camelCase)),
       paramLr: golden.param_lr?.map((lr) => toLeaf(lr, place)) ?? [],
-      stepLr: golden.step_lr?.map((lr) => tensor(lr, { device: place.device, dtype: place.float, requiresGrad: true })) ?? [],
+      stepLr:
+        golden.step_lr?.map((lr) => tensor(lr, { device: place.device, dtype: place.float, requiresGrad: true })) ?? [],
     };
-    return innerLoop(model, optimizer as Optimizer<never>, loopOptions(golden, learned), (loop) =>
+    return innerLoop(model, optimizer, loopOptions(golden, learned), (loop) =>
       // What the loop made is released when it ends; detached, it lives on.
       unroll(golden, loop, params, learned, place).map((finding) => ({
         ...finding,

@@ -18,7 +18,9 @@ export function runModule(golden: ModuleCase, place: Place): Finding[] {
     module.loadStateDict(Object.fromEntries(Object.entries(golden.state).map(([k, t]) => [k, toTensor(t, place)])));
     module.train(golden.training);
     // Losses have no input gradient for their targets: those are constants.
-    const inputs = golden.inputs.map((t, i) => (golden.input_grads[i] === null ? toTensor(t, place) : toLeaf(t, place)));
+    const inputs = golden.inputs.map((t, i) =>
+      golden.input_grads[i] === null ? toTensor(t, place) : toLeaf(t, place),
+    );
     const forward = module.forward.bind(module) as Forward;
     const outputs = flat(forward(...forwardArguments(golden, inputs, place)));
     const named = module.namedParameters();
@@ -28,7 +30,10 @@ export function runModule(golden: ModuleCase, place: Place): Finding[] {
       inputs: inputs.map((input) => (input.requiresGrad ? grads[leaves.indexOf(input)] : null)),
     });
     const first = byPlace(tapedGrad(contract(golden.cotangents, outputs, place), leaves));
-    const cotangents2 = [...named.map(([name]) => golden.cotangents2_params[name] ?? null), ...golden.cotangents2_inputs];
+    const cotangents2 = [
+      ...named.map(([name]) => golden.cotangents2_params[name] ?? null),
+      ...golden.cotangents2_inputs,
+    ];
     const firstOrder = [...named.map(([name]) => first.params[name]), ...first.inputs];
     const second = byPlace(tapedGrad(contract(cotangents2, firstOrder, place), leaves));
     return [
@@ -45,7 +50,11 @@ export function runModule(golden: ModuleCase, place: Place): Finding[] {
 }
 
 /** Inputs as the module's forward takes them, then its options. */
-function forwardArguments({ module, inputs: golden, forward_args }: ModuleCase, inputs: Tensor[], place: Place): unknown[] {
+function forwardArguments(
+  { module, inputs: golden, forward_args }: ModuleCase,
+  inputs: Tensor[],
+  place: Place,
+): unknown[] {
   const { self_attention: self, ...keywords } = forward_args;
   const options = forwardOptions(keywords, place);
   const rest = Object.keys(options).length > 0 ? [options] : [];

@@ -26,7 +26,14 @@ export function runProgram(golden: ProgramCase, place: Place): Finding[] {
   const inputs = golden.inputs.map((input) => toLeaf(input, place));
   const values = new Map(inputs.map((input, i) => [`x${i}`, input]));
   for (const { op, in: names, attrs, out } of golden.program) {
-    values.set(out, applyOp(op, names.map((name) => operand(name, values, place)), attrs)[0]);
+    values.set(
+      out,
+      applyOp(
+        op,
+        names.map((name) => operand(name, values, place)),
+        attrs,
+      )[0],
+    );
   }
   const outputs = golden.outputs_of.map((name) => known(name, values));
   const cotangents = [golden.cotangents, golden.cotangents2, golden.cotangents3];
@@ -75,4 +82,5 @@ function derivatives(
   });
 }
 
-const isList = (input: GoldenTensor | readonly GoldenTensor[]): input is readonly GoldenTensor[] => Array.isArray(input);
+const isList = (input: GoldenTensor | readonly GoldenTensor[]): input is readonly GoldenTensor[] =>
+  Array.isArray(input);

@@ -34,11 +34,7 @@ export function runOptimizer(golden: OptimizerCase, place: Place): Finding[] {
 }
 
 /** Gives each parameter its gradient; null for those that have none. */
-export function setGrads(
-  params: readonly Parameter[],
-  grads: readonly (GoldenTensor | null)[],
-  place: Place,
-): void {
+export function setGrads(params: readonly Parameter[], grads: readonly (GoldenTensor | null)[], place: Place): void {
   params.forEach((param, i) => {
     const grad = grads[i];
     param.grad = grad === null ? null : toTensor(grad, place);
@@ -60,7 +56,15 @@ export function runScheduler(golden: SchedulerCase, { device, float }: Place): F
     seen.push({ lr: group.lr, momentum: group.momentum });
   }
   return [
-    ...findings("lrs", seen.map(({ lr }) => lr), golden.lrs),
-    ...findings("momentums", seen.map(({ momentum }) => momentum), golden.momentums ?? []),
+    ...findings(
+      "lrs",
+      seen.map(({ lr }) => lr),
+      golden.lrs,
+    ),
+    ...findings(
+      "momentums",
+      seen.map(({ momentum }) => momentum),
+      golden.momentums ?? [],
+    ),
   ];
 }

@@ -119,14 +119,14 @@ function accumulate(tensor: Tensor, g: Tensor, createGraph: boolean): void {
     tensor.grad = g._share();
     return;
   }
-  const inside = scope();
-  const sum = within(createGraph, () => add(old, g));
-  if (sum._link === null && old._link === null) old._rebind(sum._value);
-  else {
-    tensor.grad = sum._share();
-    old._release();
-  }
-  inside.end();
+  scope(() => {
+    const sum = within(createGraph, () => add(old, g));
+    if (sum._link === null && old._link === null) old._rebind(sum._value);
+    else {
+      tensor.grad = sum._share();
+      old._release();
+    }
+  });
 }
 
 function checkOptions(name: string, options: object, known: readonly string[]): void {

@@ -3,8 +3,21 @@
  *
  * Importing the package puts the tape behind every operation, and its methods on Tensor.
  */
+export {
+  type FunctionalOptions,
+  hessian,
+  hvp,
+  jacobian,
+  jvp,
+  type Like,
+  type TensorFunction,
+  type Tensors,
+  vjp,
+} from "./functional.ts";
 export { type BackwardOptions, type GradOptions, grad } from "./grad.ts";
+export { type Checked, type GradcheckOptions, gradcheck, gradgradcheck } from "./gradcheck.ts";
 export { image } from "./methods.ts";
 export { enableGrad, GradMode, isGradEnabled, noGrad } from "./mode.ts";
 export type { Hook } from "./tape.ts";
+/** @internal For tests of a walk's extent. */
 export { walkCounts } from "./walk.ts";

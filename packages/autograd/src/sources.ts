@@ -1,8 +1,8 @@
 /**
  * Sources: from which leaves a place on the tape can be reached.
  *
- * A *source* is a leaf, or an image (see `image`): a place at which gradients are asked for. It goes by its
- * sequence number. Every node carries the set of all sources it was computed from, so that a walk knows without
+ * A *source* is a leaf, or an image (see `image`): a place at which gradients are asked for. It goes by a
+ * number. Every node carries the set of all sources it was computed from, so that a walk knows without
  * looking which parts of a graph cannot lead to what was asked for. In an unrolled training loop this is what keeps
  * a step's cost flat: a parameter that the loss doesn't use is looked for nowhere.
  *

@@ -22,6 +22,7 @@ export type Hook = (grad: Tensor) => Tensor | null | undefined;
 const NO_PARENTS: readonly (Node | null)[] = [];
 
 let sequence = 0;
+let sourceCount = 0;
 
 /** A place on the tape. */
 export class Node implements TapeLink {
@@ -32,8 +33,8 @@ export class Node implements TapeLink {
   hooks: Hook[] | null = null;
   /** The handle that wants the gradient of `backward()` in its `grad`; set for leaves and by `retainGrad()`. */
   owner: Tensor | null = null;
-  /** Whether gradients are asked for here; see sources.ts. */
-  isSource = false;
+  /** Its number among the sources, the places at which gradients are asked for (see sources.ts); 0 for none. */
+  source = 0;
 
   /** @internal The walk that last came by, and the node's number in it. */
   walk = 0;
@@ -76,9 +77,9 @@ export class Node implements TapeLink {
 
   /** Makes this a place at which gradients are asked for. */
   markSource(): void {
-    if (this.isSource) return;
-    this.isSource = true;
-    const own = sourcesOf(this.seq);
+    if (this.source !== 0) return;
+    this.source = ++sourceCount;
+    const own = sourcesOf(this.source);
     this.sources = this.sources === null ? own : this.sources.union(own);
   }
 

@@ -32,7 +32,7 @@ describe("a step of an unrolled loop costs the same however many came before", (
       const loss = sum(tanh(mul(mul(fast[0], fast[0]), still)));
       let gs: (Tensor | null)[] = [];
       const cost = counted(() => {
-        gs = grad(loss, [...fast, still], { createGraph: true, allowUnused: true });
+        gs = grad(loss, fast, { createGraph: true, allowUnused: true });
       });
       costs.push(cost.join());
       fast = fast.map((p, i) => (gs[i] === null ? p : sub(p, mul(rate, gs[i] as Tensor))));

@@ -2,14 +2,14 @@
  * The walk: from results back to where gradients were asked for.
  *
  * It has two passes over the tape, neither of them recursive. The first finds the nodes that stand between the results
- * and the *wanted* nodes. The second visits these in descending order of their numbers, so that a node is
- * reached only when everything computed from it has given its share: it adds up the shares (the node's
- * *cotangent*), shows the sum to hooks, and lets the primitive's rule turn it into shares for the node's parents.
+ * and the *wanted* nodes. The second visits these from the youngest to the oldest, so that a node is reached only when
+ * everything computed from it has given its share. The shares add up to the node's *cotangent*; hooks see it,
+ * and the primitive's rule turns it into shares for the node's parents.
  *
  * Where to look: a node is worth visiting only if a wanted one can lie behind it. For wanted sources its source set
- * says so. For wanted nodes in the middle of a graph (fast weights: the results of an earlier step) their number
- * does: nothing older than the oldest of them is looked at. So the cost of a gradient depends on the part of the
- * graph between results and wanted nodes, not on the length of the history before them.
+ * says so. For wanted nodes in the middle of a graph (fast weights: the results of an earlier step) their age does:
+ * nothing older than the oldest of them is looked at. So the cost of a gradient depends on the part of the graph
+ * between results and wanted nodes, not on the length of the history before them.
  *
  * What a rule makes on its way is released when the rule ends, a cotangent when its node was visited. Hooks run in
  * the caller's scope.
@@ -24,6 +24,7 @@ import {
   type Shape,
   sameShape,
   scope,
+  show,
   sumP,
   Tensor,
   type Value,
@@ -91,8 +92,8 @@ class Aim {
   constructor(wanted: readonly Node[]) {
     this.#wanted = new Set(wanted);
     const nodes = [...this.#wanted];
-    this.#sources = nodes.filter((node) => node.isSource).map((node) => node.seq);
-    const inner = nodes.filter((node) => !node.isSource);
+    this.#sources = nodes.filter((node) => node.source !== 0).map((node) => node.source);
+    const inner = nodes.filter((node) => node.source === 0);
     this.#floor = inner.reduce((least, node) => Math.min(least, node.seq), Number.POSITIVE_INFINITY);
     this.#inner = new Set(inner.map((node) => node.sources as Sources));
   }
@@ -105,7 +106,7 @@ class Aim {
   liesBehind(node: Node): boolean {
     const sources = node.sources as Sources;
     if (sources.askedBy !== this.#id) this.#ask(sources);
-    const itself = node.isSource && this.#wanted.has(node) ? 1 : 0;
+    const itself = node.source !== 0 && this.#wanted.has(node) ? 1 : 0;
     return sources.wanted > itself || (sources.coversInner && node.seq > this.#floor);
   }
 
@@ -179,11 +180,11 @@ function unwind(route: Route, seeds: readonly Seed[], { createGraph, retainGraph
   const captured = new Map<number, Tensor>();
   const cotangents = new Cotangents(nodes.length);
   try {
-    const inside = scope();
-    seeds.forEach(({ node, cotangent }, i) => {
-      if (starts[i] >= 0) cotangents.add(starts[i], cotangent ?? ones(node.shape, node));
-    });
-    inside.end();
+    scope(() =>
+      seeds.forEach(({ node, cotangent }, i) => {
+        if (starts[i] >= 0) cotangents.add(starts[i], cotangent ?? ones(node.shape, node));
+      }),
+    );
     for (let i = nodes.length - 1; i >= 0; i--) {
       const node = nodes[i];
       const parents = edges[i];
@@ -193,11 +194,14 @@ function unwind(route: Route, seeds: readonly Seed[], { createGraph, retainGraph
       if (capture.has(i)) captured.set(i, handleOf(g, createGraph));
       if (parents.length > 0) {
         const inside = scope();
-        applyRule(node, g, parents, createGraph, cotangents);
-        inside.end();
+        try {
+          applyRule(node, g, parents, createGraph, cotangents);
+        } finally {
+          inside.end();
+        }
         if (!retainGraph) node.free();
       }
-      g._release();
+      letGo(g);
     }
   } finally {
     cotangents.release();
@@ -205,7 +209,19 @@ function unwind(route: Route, seeds: readonly Seed[], { createGraph, retainGraph
   return captured;
 }
 
-/** The sums so far, by position. The walk holds them by handles of its own, outside every scope. */
+/** A handle of the walk's own, outside every scope. Pinned: a flush on the way stores it, and not how it came about. */
+function hold(tensor: Tensor): Tensor {
+  const handle = tensor._share();
+  handle._value.pins++;
+  return handle;
+}
+
+function letGo(handle: Tensor): void {
+  handle.device.unpinned(handle._value);
+  handle._release();
+}
+
+/** The sums so far, by position. The walk holds them; whoever adds to one has a scope open. */
 class Cotangents {
   readonly #sums: (Tensor | null)[];
 
@@ -215,14 +231,8 @@ class Cotangents {
 
   add(place: number, share: Tensor): void {
     const sum = this.#sums[place];
-    if (sum === null) {
-      this.#sums[place] = share._share();
-      return;
-    }
-    const inside = scope();
-    this.#sums[place] = add(sum, share)._share();
-    inside.end();
-    sum._release();
+    this.#sums[place] = hold(sum === null ? share : add(sum, share));
+    if (sum !== null) letGo(sum);
   }
 
   /** Hands over the sum at a position. */
@@ -233,7 +243,7 @@ class Cotangents {
   }
 
   release(): void {
-    for (const sum of this.#sums) sum?._release();
+    for (const sum of this.#sums) if (sum !== null) letGo(sum);
   }
 }
 
@@ -294,7 +304,11 @@ function sumTo(g: Tensor, shape: Shape): Tensor {
   const axes: number[] = [];
   for (let i = 0; i < from.length; i++) if (i < extra || (shape[i - extra] === 1 && from[i] !== 1)) axes.push(i);
   const sum = axes.length > 0 ? bind(sumP, [g], axes) : g;
-  return extra > 0 ? bind(reshapeP, [sum], shape) : sum;
+  const result = extra > 0 ? bind(reshapeP, [sum], shape) : sum;
+  if (!sameShape(result.shape, shape)) {
+    throw new GradError(`internal: a rule gave a cotangent of shape ${show(from)} for an input of ${show(shape)}`);
+  }
+  return result;
 }
 
 /** Shows a gradient to the hooks, as a handle in the caller's scope. Takes over `g`, and hands over what it returns. */
@@ -308,8 +322,8 @@ function runHooks(node: Node, hooks: readonly Hook[], g: Tensor, createGraph: bo
         `a hook returned ${replaced} for the gradient of ${node}: shape and dtype must stay; return nothing to keep it`,
       );
     }
-    grad._release();
-    grad = replaced._share();
+    letGo(grad);
+    grad = hold(replaced);
   }
   return grad;
 }

@@ -11,9 +11,10 @@
  * - `"none"`: nothing. Each step's weights are leaves of their own.
  */
 import { grad, noGrad } from "@loopgrad/autograd";
+import { checkFits } from "@loopgrad/nn";
 import { Optimizer, type ParamGroup, type State, type Updated } from "@loopgrad/optim";
 import { ArgumentError, currentScope, keep, ReleasedError, sameShape, scope, show, Tensor } from "@loopgrad/tensor";
-import type { FunctionalModule } from "./functional-module.ts";
+import { type FunctionalModule, pin, unpin } from "./functional-module.ts";
 import { type Override, type Resolved, resolve } from "./override.ts";
 
 /** How much of a step is recorded. */
@@ -54,7 +55,8 @@ export interface StepOptions {
   allowUnused?: boolean;
 }
 
-type AnyOptimizer = Optimizer<object>;
+/** An optimizer of any kind. */
+export type AnyOptimizer = Optimizer<object>;
 type Group = ParamGroup<object> & Record<string, unknown>;
 
 /**
@@ -67,15 +69,19 @@ type Group = ParamGroup<object> & Record<string, unknown>;
  * @example       const diffopt = differentiable(opt, model.parameters(), { fmodel });
  */
 export function differentiable(
-  opt: Optimizer<never> | object,
+  opt: object,
   params: readonly Tensor[],
   options: DifferentiableOptions = {},
 ): DifferentiableOptimizer {
-  for (let cls = opt.constructor; typeof cls === "function" && cls.prototype !== undefined; cls = Object.getPrototypeOf(cls)) {
+  for (
+    let cls = opt.constructor;
+    typeof cls === "function" && cls.prototype !== undefined;
+    cls = Object.getPrototypeOf(cls)
+  ) {
     const make = registered.get(cls);
-    if (make !== undefined) return make(opt, params, options);
+    if (make !== undefined) return make(opt as never, params, options);
   }
-  if (opt instanceof Optimizer) return new DifferentiableOptimizer(opt as unknown as AnyOptimizer, params, options);
+  if (opt instanceof Optimizer) return new DifferentiableOptimizer(opt as AnyOptimizer, params, options);
   throw new ArgumentError(
     `differentiable: ${opt.constructor.name} has no update rule: make it a subclass of Optimizer, or registerDifferentiable`,
   );
@@ -124,7 +130,9 @@ export class DifferentiableOptimizer {
       group.params.map((param, i) => {
         const at = place.get(param);
         if (at !== undefined) return at;
-        throw new ArgumentError(`differentiable: parameter ${i} of the optimizer's group ${g} is not among those given`);
+        throw new ArgumentError(
+          `differentiable: parameter ${i} of the optimizer's group ${g} is not among those given`,
+        );
       }),
     );
     this.mode = mode;
@@ -144,10 +152,8 @@ export class DifferentiableOptimizer {
 
   /** State back to the optimizer's present one. */
   reset(): void {
-    for (const state of this.#states) release(state);
-    this.#states = this.#handles.map((param) => mapTensors(this.#opt.stateOf(param), (t) => keep(t.detach())));
-    for (const param of this.#latest ?? []) param.dispose();
-    this.#latest = null;
+    this.#release();
+    this.#states = this.#handles.map((param) => mapTensors(this.#opt.stateOf(param), constant));
   }
 
   /**
@@ -208,7 +214,9 @@ export class DifferentiableOptimizer {
     }
     replaced.forEach((g, i) => {
       if (g !== null && !sameShape(g.shape, params[i].shape)) {
-        throw new ArgumentError(`gradCallback: gradient ${i} is ${show(g.shape)}, the parameter ${show(params[i].shape)}`);
+        throw new ArgumentError(
+          `gradCallback: gradient ${i} is ${show(g.shape)}, the parameter ${show(params[i].shape)}`,
+        );
       }
     });
     return replaced;
@@ -243,6 +251,7 @@ export class DifferentiableOptimizer {
     const fresh = params.map((param, i) => {
       const updated = next[i];
       if (updated === null) return param._share();
+      checkFits("step: the new parameter", param, updated.param);
       this.#setState(i, updated.state);
       // A rule may return a tensor that someone else holds, such as the parameter itself.
       const value = updated.param === param ? param._share() : keep(updated.param);
@@ -253,16 +262,17 @@ export class DifferentiableOptimizer {
       if (untracked) this.#fmodel._detachBuffers();
       return;
     }
-    for (const param of this.#latest ?? []) param.dispose();
+    for (const param of fresh) pin(param);
+    for (const param of this.#latest ?? []) drop(param);
     this.#latest = fresh;
   }
 
   #setState(i: number, state: State): void {
     const before = this.#states[i];
     const kept = new Set(Object.values(before));
-    this.#states[i] = mapTensors(state, (tensor) => (kept.has(tensor) ? tensor : tensor._share()));
+    this.#states[i] = mapTensors(state, (tensor) => (kept.has(tensor) ? tensor : held(tensor._share())));
     const after = new Set(Object.values(this.#states[i]));
-    for (const value of kept) if (value instanceof Tensor && !after.has(value)) value.dispose();
+    for (const value of kept) if (value instanceof Tensor && !after.has(value)) drop(value);
   }
 
   /** What the rule remembers of a parameter, by its position. */
@@ -274,8 +284,8 @@ export class DifferentiableOptimizer {
   detach(): void {
     for (let i = 0; i < this.#states.length; i++) {
       const before = this.#states[i];
-      this.#states[i] = mapTensors(before, (tensor) => keep(tensor.detach()));
-      release(before);
+      this.#states[i] = mapTensors(before, constant);
+      dropAll(before);
     }
   }
 
@@ -287,7 +297,7 @@ export class DifferentiableOptimizer {
       throw new ArgumentError(`commitTo: groups of [${sizes(target)}] parameters, wanted [${sizes(this.#indices)}]`);
     }
     this.#indices.forEach((indices, g) => {
-      indices.forEach((index, i) => opt.setState(target[g][i], this.#states[index]));
+      for (const [i, index] of indices.entries()) opt.setState(target[g][i], this.#states[index]);
     });
   }
 
@@ -295,8 +305,12 @@ export class DifferentiableOptimizer {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const state of this.#states) release(state);
-    for (const param of this.#latest ?? []) param.dispose();
+    this.#release();
+  }
+
+  #release(): void {
+    for (const state of this.#states) dropAll(state);
+    for (const param of this.#latest ?? []) drop(param);
     this.#states = [];
     this.#latest = null;
   }
@@ -318,6 +332,20 @@ function inScope(tensor: Tensor): Tensor {
 const mapTensors = (state: State, fn: (tensor: Tensor) => Tensor): State =>
   Object.fromEntries(Object.entries(state).map(([name, value]) => [name, value instanceof Tensor ? fn(value) : value]));
 
-function release(state: State): void {
-  for (const value of Object.values(state)) if (value instanceof Tensor) value.dispose();
+/** What the optimizer holds from step to step is stored at a flush: else the next one would compute it again. */
+function held(tensor: Tensor): Tensor {
+  pin(tensor);
+  return tensor;
+}
+
+/** The tensor's value off the tape, held. */
+const constant = (tensor: Tensor): Tensor => held(keep(tensor.detach()));
+
+function drop(tensor: Tensor): void {
+  unpin(tensor);
+  tensor.dispose();
+}
+
+function dropAll(state: State): void {
+  for (const value of Object.values(state)) if (value instanceof Tensor) drop(value);
 }

@@ -10,7 +10,7 @@
  *
  * A functional module holds its tensors by handles outside every scope, and gives them back when it is disposed of.
  */
-import { image } from "@loopgrad/autograd";
+import { enableGrad, image } from "@loopgrad/autograd";
 import { type Buffer, checkFits, type Module, type Parameter, Slot, withStandIns } from "@loopgrad/nn";
 import { ArgumentError, keep, LoopgradError, ReleasedError, Tensor } from "@loopgrad/tensor";
 
@@ -55,6 +55,7 @@ export class FunctionalModule<M extends Module = Module> {
   #history: (readonly Tensor[] | null)[] = [];
   /** What the slots stand for: the latest weights, then the buffers. */
   #standIns: Tensor[] = [];
+  readonly #yielded = new Set<Tensor>();
   #disposed = false;
 
   constructor(
@@ -82,11 +83,23 @@ export class FunctionalModule<M extends Module = Module> {
 
   #start(): void {
     const connected = this.#initial === "connected";
-    const first = this.#parameters.map((p) =>
-      keep(connected && p.requiresGrad ? image(p) : p.detach().requiresGrad_(p.requiresGrad)),
+    const first = enableGrad(() =>
+      this.#parameters.map((p) =>
+        keep(connected && p.requiresGrad ? image(p) : p.detach().requiresGrad_(p.requiresGrad)),
+      ),
     );
     this.#history = [first];
-    this.#standIns = [...first, ...this.#bufferSlots.map((buffer) => keep(buffer.detach()))];
+    this.#stand([...first, ...this.#bufferSlots.map((buffer) => keep(buffer.detach()))]);
+  }
+
+  /** Lets tensors stand in for the slots, from a place on. A flush stores what stands in, so that no step is computed twice. */
+  #stand(tensors: readonly Tensor[], first = 0): void {
+    for (const [i, tensor] of tensors.entries()) {
+      const before = this.#standIns[first + i];
+      pin(tensor);
+      if (before !== undefined) unpin(before);
+      this.#standIns[first + i] = tensor;
+    }
   }
 
   // ---- running ---------------------------------------------------------------------------------------------------
@@ -119,7 +132,7 @@ export class FunctionalModule<M extends Module = Module> {
   #setBuffer(place: number, tensor: Tensor): void {
     const before = this.#standIns[place];
     if (tensor === before) return;
-    this.#standIns[place] = tensor._share();
+    this.#stand([tensor._share()], place);
     before.dispose();
   }
 
@@ -150,8 +163,8 @@ export class FunctionalModule<M extends Module = Module> {
   }
 
   /**
-   * The weights at a time, in the order of `names`. They belong to the functional module: `keep` does not make them
-   * outlive it; `detach()` gives a tensor that does.
+   * The weights at a time, in the order of `names`. They belong to the functional module and are released with it;
+   * `detach()` gives tensors that outlive it.
    *
    * @param options.time  0: initial; −1 (default): latest
    * @throws              RangeError for a time that has not been, or was not kept
@@ -165,7 +178,9 @@ export class FunctionalModule<M extends Module = Module> {
     }
     const params = this.#history[at];
     if (params === null) {
-      throw new RangeError(`parameters: the weights at time ${at} were not kept: make the model with { history: true }`);
+      throw new RangeError(
+        `parameters: the weights at time ${at} were not kept: make the model with { history: true }`,
+      );
     }
     return [...params];
   }
@@ -199,12 +214,12 @@ export class FunctionalModule<M extends Module = Module> {
   /** @internal Adds a time, taking over the handles. */
   _advance(params: readonly Tensor[]): void {
     const latest = this.time;
+    this.#stand(params);
     if (!this.#keepsHistory && latest > 0) {
       for (const param of this.#history[latest] ?? []) param.dispose();
       this.#history[latest] = null;
     }
     this.#history.push(params);
-    for (let i = 0; i < params.length; i++) this.#standIns[i] = params[i];
   }
 
   #complete(what: string, params: readonly Tensor[] | Readonly<Record<string, Tensor>>): Tensor[] {
@@ -240,9 +255,9 @@ export class FunctionalModule<M extends Module = Module> {
     this.#alive();
     const old = this.#history[this.time] as readonly Tensor[];
     const fresh = old.map((param) => keep(param.detach().requiresGrad_(param.requiresGrad)));
+    this.#stand(fresh);
     for (const param of old) param.dispose();
     this.#history[this.time] = fresh;
-    for (let i = 0; i < fresh.length; i++) this.#standIns[i] = fresh[i];
     this._detachBuffers();
   }
 
@@ -251,7 +266,7 @@ export class FunctionalModule<M extends Module = Module> {
     for (let i = this.names.length; i < this.#standIns.length; i++) {
       const before = this.#standIns[i];
       if (!before.requiresGrad) continue;
-      this.#standIns[i] = keep(before.detach());
+      this.#stand([keep(before.detach())], i);
       before.dispose();
     }
   }
@@ -268,10 +283,19 @@ export class FunctionalModule<M extends Module = Module> {
     this.#alive();
     const slots = [...module.parameters(), ...module.buffers()];
     if (slots.length !== this.#standIns.length) {
-      throw new ArgumentError(`commitTo: the module has ${slots.length} parameters and buffers, wanted ${this.#standIns.length}`);
+      throw new ArgumentError(
+        `commitTo: the module has ${slots.length} parameters and buffers, wanted ${this.#standIns.length}`,
+      );
     }
-    slots.forEach((slot, i) => checkFits("commitTo", slot, this.#standIns[i]));
-    slots.forEach((slot, i) => slot.assign(this.#standIns[i]));
+    for (const [i, slot] of slots.entries()) checkFits("commitTo", slot, this.#standIns[i]);
+    for (const [i, slot] of slots.entries()) slot.assign(this.#standIns[i]);
+  }
+
+  /** @internal Lets go of a tensor of its own: whoever asks holds it from now on. False if it is not its own. */
+  _yield(tensor: Tensor): boolean {
+    const own = this.#standIns.includes(tensor) || this.#history.some((params) => params?.includes(tensor));
+    if (own) this.#yielded.add(tensor);
+    return own;
   }
 
   /** Gives everything back that no graph still needs. */
@@ -286,8 +310,9 @@ export class FunctionalModule<M extends Module = Module> {
   }
 
   #release(): void {
-    for (const params of this.#history) for (const param of params ?? []) param.dispose();
-    for (const buffer of this.#standIns.slice(this.names.length)) buffer.dispose();
+    for (const tensor of this.#standIns) unpin(tensor);
+    const held = [...this.#history.flatMap((params) => params ?? []), ...this.#standIns.slice(this.names.length)];
+    for (const tensor of held) if (!this.#yielded.has(tensor)) tensor.dispose();
     this.#history = [];
     this.#standIns = [];
   }
@@ -302,6 +327,14 @@ export interface FunctionalView<M extends Module> {
   forward(...args: Args<M>): Output<M>;
   call<T>(fn: (module: M) => T): T;
 }
+
+/** Has a flush store the tensor's value. */
+export function pin(tensor: Tensor): void {
+  tensor._live().pins++;
+}
+
+/** Takes a pin off. */
+export const unpin = (tensor: Tensor): void => tensor.device.unpinned(tensor._value);
 
 /** Watches the fields of a module's tree that hold plain tensors: constants that must stay what they are. */
 class PlainTensors {

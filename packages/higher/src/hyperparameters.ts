@@ -1,8 +1,9 @@
 /**
  * Learning hyperparameters: from an optimizer's options to leaves of the tape, and back.
  */
-import type { Optimizer, Scalar } from "@loopgrad/optim";
+import type { Scalar } from "@loopgrad/optim";
 import { ArgumentError, full, Tensor } from "@loopgrad/tensor";
+import type { AnyOptimizer } from "./differentiable.ts";
 
 /** For each hyperparameter one leaf per group, or a tuple of leaves. Usable as an `override`. */
 export type Trainable = Record<string, Tensor[] | Tensor[][]>;
@@ -18,7 +19,7 @@ type Group = Record<string, unknown> & { params: Tensor[] };
  * const learned = trainableHyperparameters(opt, ["lr"]);
  * using loop = innerLoop(model, opt, { override: learned });
  */
-export function trainableHyperparameters(opt: Optimizer<never>, names?: readonly string[]): Trainable {
+export function trainableHyperparameters(opt: AnyOptimizer, names?: readonly string[]): Trainable {
   const { defaults, counts } = opt;
   const real = Object.entries(defaults as Record<string, unknown>)
     .filter(([name, value]) => isReal(value) && !counts.includes(name))
@@ -35,7 +36,10 @@ export function trainableHyperparameters(opt: Optimizer<never>, names?: readonly
 }
 
 const leaf = (value: Scalar, like: Tensor): Tensor =>
-  (value instanceof Tensor ? value.detach() : full([], value, { dtype: like.dtype, device: like.device })).requiresGrad_(true);
+  (value instanceof Tensor
+    ? value.detach()
+    : full([], value, { dtype: like.dtype, device: like.device })
+  ).requiresGrad_(true);
 
 const leaves = (value: Scalar | readonly Scalar[], like: Tensor): Tensor | Tensor[] =>
   Array.isArray(value) ? value.map((one) => leaf(one, like)) : leaf(value as Scalar, like);
@@ -46,7 +50,10 @@ const leaves = (value: Scalar | readonly Scalar[], like: Tensor): Tensor | Tenso
  *
  * @param values  as from `trainableHyperparameters`: one per group, or one for all
  */
-export async function applyHyperparameters(opt: Optimizer<never>, values: Readonly<Record<string, readonly unknown[]>>): Promise<void> {
+export async function applyHyperparameters(
+  opt: AnyOptimizer,
+  values: Readonly<Record<string, readonly unknown[]>>,
+): Promise<void> {
   const groups = opt.paramGroups as unknown as Group[];
   const read = await Promise.all(
     Object.entries(values).map(async ([name, perGroup]) => {
@@ -74,4 +81,6 @@ async function plain(value: unknown): Promise<unknown> {
 
 /** Whether a value is a hyperparameter that can be learned: a number, a tensor, or several of them. */
 const isReal = (value: unknown): boolean =>
-  typeof value === "number" || value instanceof Tensor || (Array.isArray(value) && value.length > 0 && value.every(isReal));
+  typeof value === "number" ||
+  value instanceof Tensor ||
+  (Array.isArray(value) && value.length > 0 && value.every(isReal));

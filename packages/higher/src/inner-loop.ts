@@ -3,11 +3,12 @@
  */
 import type { Module } from "@loopgrad/nn";
 import type { Optimizer, Params } from "@loopgrad/optim";
-import { ArgumentError, type Scope, scope, Tensor } from "@loopgrad/tensor";
+import { ArgumentError, type Scope, scope, Tensor, visitTensors } from "@loopgrad/tensor";
 import {
-  differentiable,
+  type AnyOptimizer,
   type DifferentiableOptimizer,
   type DifferentiableOptions,
+  differentiable,
   type GradCallback,
   type Mode,
 } from "./differentiable.ts";
@@ -38,7 +39,7 @@ export class InnerLoop<M extends Module = Module> {
   readonly #scope: Scope;
 
   /** @internal */
-  constructor(model: M, opt: Optimizer<never>, options: InnerLoopOptions) {
+  constructor(model: M, opt: AnyOptimizer, options: InnerLoopOptions) {
     const { initial, mode = "second-order", override, gradCallback, history = mode !== "none", ...rest } = options;
     const unknown = Object.keys(rest);
     if (unknown.length > 0) throw new ArgumentError(`innerLoop: unknown option ${unknown.join(", ")}`);
@@ -67,6 +68,17 @@ export class InnerLoop<M extends Module = Module> {
 
   /** Releases everything made since the loop began that no graph still needs, except what `keep` marked. */
   dispose(): void {
+    this._end(new Set());
+  }
+
+  /** @internal Disposes of the loop, but hands some tensors over to the scope around it. */
+  _end(returned: ReadonlySet<Tensor>): void {
+    const { parent } = this.#scope;
+    for (const tensor of returned) {
+      if (tensor._scope !== this.#scope && !this.fmodel._yield(tensor)) continue;
+      tensor._scope = parent;
+      parent?.handles.push(tensor);
+    }
     this.diffopt.dispose();
     this.fmodel.dispose();
     this.#scope.end();
@@ -93,29 +105,32 @@ export class InnerLoop<M extends Module = Module> {
  *   mseLoss(fmodel.forward(task.queryX), task.queryY).backward(); // fills model's .grad
  * }
  */
-export function innerLoop<M extends Module>(model: M, opt: Optimizer<never>, options?: InnerLoopOptions): InnerLoop<M>;
+export function innerLoop<M extends Module>(model: M, opt: AnyOptimizer, options?: InnerLoopOptions): InnerLoop<M>;
 export function innerLoop<M extends Module, T>(
   model: M,
-  opt: Optimizer<never>,
+  opt: AnyOptimizer,
   options: InnerLoopOptions,
   fn: (loop: InnerLoop<M>) => T,
 ): T;
 export function innerLoop<M extends Module, T>(
   model: M,
-  opt: Optimizer<never>,
+  opt: AnyOptimizer,
   options: InnerLoopOptions = {},
   fn?: (loop: InnerLoop<M>) => T,
 ): T | InnerLoop<M> {
-  if (fn === undefined) return new InnerLoop(model, opt, options);
-  return scope(() => {
-    const loop = new InnerLoop(model, opt, options);
-    try {
-      // A scope of the callback's own hands its result up to the loop's, and this one further up.
-      return scope(() => fn(loop));
-    } finally {
-      loop.dispose();
+  const loop = new InnerLoop(model, opt, options);
+  if (fn === undefined) return loop;
+  const returned = new Set<Tensor>();
+  try {
+    const result = fn(loop);
+    if (result instanceof Promise) {
+      throw new TypeError("innerLoop(…, fn): fn is async; use `using loop = innerLoop(…)` inside it instead");
     }
-  });
+    visitTensors(result, (tensor) => returned.add(tensor));
+    return result;
+  } finally {
+    loop._end(returned);
+  }
 }
 
 /** Where {@link createDifferentiable} finds its parameters. */
@@ -146,7 +161,8 @@ export function createDifferentiable<H extends object>(
     const handles = fmodel.module.parameters();
     const named = (name: string): Tensor => {
       const i = fmodel.names.indexOf(name);
-      if (i < 0) throw new ArgumentError(`createDifferentiable: unknown parameter ${name}: wanted ${fmodel.names.join(", ")}`);
+      if (i < 0)
+        throw new ArgumentError(`createDifferentiable: unknown parameter ${name}: wanted ${fmodel.names.join(", ")}`);
       return handles[i];
     };
     const params = groups?.map((group) => ({ ...group, params: group.params.map(named) }));

@@ -4,7 +4,7 @@
  * A value may be one for all parameters; an array with one per group; or `perParameter([...])`, with one per
  * parameter, such as elementwise learning rates. A hyperparameter that is a pair (betas) wants pairs in these places.
  */
-import { type Hyperparameter, type Scalar } from "@loopgrad/optim";
+import type { Hyperparameter, Scalar } from "@loopgrad/optim";
 import { ArgumentError, Tensor } from "@loopgrad/tensor";
 
 /** One value for each parameter, in their order. */
@@ -43,9 +43,12 @@ export function resolve(
 ): Resolved {
   const readers = Object.entries(override).map(([name, value]) => {
     if (!(name in hyper)) {
-      throw new ArgumentError(`override: unknown hyperparameter ${name}: wanted one of ${Object.keys(hyper).join(", ")}`);
+      throw new ArgumentError(
+        `override: unknown hyperparameter ${name}: wanted one of ${Object.keys(hyper).join(", ")}`,
+      );
     }
-    if (typeof hyper[name] === "boolean") throw new ArgumentError(`override: ${name} is a flag: give it to the optimizer`);
+    if (typeof hyper[name] === "boolean")
+      throw new ArgumentError(`override: ${name} is a flag: give it to the optimizer`);
     return [name, reader(name, value, hyper[name], groups, params)] as const;
   });
   return { for: (group, param) => Object.fromEntries(readers.map(([name, read]) => [name, read(group, param)])) };

@@ -9,13 +9,13 @@ import { ArgumentError, LoopgradError, type Tensor } from "@loopgrad/tensor";
 import type { Module } from "./module.ts";
 import { checkFits, type Slot } from "./slot.ts";
 
-/** Tensors by name (as in `namedParameters`, `namedBuffers`), or in that order. */
-export type Tensors = Readonly<Record<string, Tensor>> | readonly Tensor[];
+/** GivenTensors by name (as in `namedParameters`, `namedBuffers`), or in that order. */
+export type GivenTensors = Readonly<Record<string, Tensor>> | readonly Tensor[];
 
 /** What the module's slots stand for; its own values where left out. */
 export interface FunctionalState {
-  params?: Tensors;
-  buffers?: Tensors;
+  params?: GivenTensors;
+  buffers?: GivenTensors;
 }
 
 /**
@@ -66,7 +66,11 @@ export function substitute<M extends Module, T>(
 }
 
 /** The given tensors in the order of the module's slots. */
-function inOrder(what: "params" | "buffers", named: readonly (readonly [string, Slot])[], given: Tensors): Tensor[] {
+function inOrder(
+  what: "params" | "buffers",
+  named: readonly (readonly [string, Slot])[],
+  given: GivenTensors,
+): Tensor[] {
   if (Array.isArray(given)) {
     if (given.length !== named.length) {
       throw new ArgumentError(`functionalCall: ${given.length} ${what} were given, the module has ${named.length}`);

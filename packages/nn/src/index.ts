@@ -3,15 +3,24 @@
  */
 export { type Layer, ModuleList, Sequential } from "./containers.ts";
 export * as functional from "./functional/index.ts";
-export { type FunctionalState, functionalCall, substitute, type Tensors, withStandIns } from "./functional-call.ts";
+export {
+  type FunctionalState,
+  functionalCall,
+  type GivenTensors,
+  substitute,
+  withStandIns,
+} from "./functional-call.ts";
 export * as init from "./init.ts";
 export * from "./layers/activations.ts";
-export { Conv1d, Conv2d, Conv3d, type ConvOptions, type Extent } from "./layers/conv.ts";
+export * from "./layers/attention.ts";
+export * from "./layers/conv.ts";
 export { Embedding, type EmbeddingOptions } from "./layers/embedding.ts";
 export { Bilinear, Linear, type LinearOptions } from "./layers/linear.ts";
 export * from "./layers/losses.ts";
 export * from "./layers/norms.ts";
 export * from "./layers/pooling.ts";
+export * from "./layers/recurrent.ts";
+export * from "./layers/resize.ts";
 export * from "./layers/shape.ts";
 export { type Member, Module, type StateDict, snakeCase } from "./module.ts";
 export type { PlacementOptions } from "./options.ts";

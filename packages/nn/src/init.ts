@@ -5,14 +5,28 @@
  * the reverse: for a weight [out, in, …kernel], in × kernel size and out × kernel size. The *gain* makes up for how
  * much a nonlinearity shrinks a signal. Random numbers come from the device-independent generator: `manualSeed`.
  */
-import { ArgumentError, full, numel, rand, randn, type Shape, ShapeError, scope, show, type Tensor } from "@loopgrad/tensor";
+import {
+  ArgumentError,
+  full,
+  numel,
+  rand,
+  randn,
+  type Shape,
+  ShapeError,
+  scope,
+  show,
+  type Tensor,
+} from "@loopgrad/tensor";
 import type { Slot } from "./slot.ts";
 
 export type Nonlinearity = "linear" | "conv" | "sigmoid" | "tanh" | "relu" | "leakyRelu" | "selu";
 
 type FanMode = "fanIn" | "fanOut";
 
-function set<S extends Slot>(slot: S, make: (like: { device: S["device"]; dtype: S["dtype"] }, shape: Shape) => Tensor): S {
+function set<S extends Slot>(
+  slot: S,
+  make: (like: { device: S["device"]; dtype: S["dtype"] }, shape: Shape) => Tensor,
+): S {
   scope(() => {
     slot.assign(make({ device: slot.device, dtype: slot.dtype }, slot.shape).detach());
   });
@@ -20,7 +34,8 @@ function set<S extends Slot>(slot: S, make: (like: { device: S["device"]; dtype:
 }
 
 /** One number everywhere. @see torch.nn.init.constant_ */
-export const constant = <S extends Slot>(slot: S, value: number): S => set(slot, (like, shape) => full(shape, value, like));
+export const constant = <S extends Slot>(slot: S, value: number): S =>
+  set(slot, (like, shape) => full(shape, value, like));
 
 export const zeros = <S extends Slot>(slot: S): S => constant(slot, 0);
 
@@ -28,7 +43,11 @@ export const ones = <S extends Slot>(slot: S): S => constant(slot, 1);
 
 /** U[low, high). @see torch.nn.init.uniform_ */
 export const uniform = <S extends Slot>(slot: S, low = 0, high = 1): S =>
-  set(slot, (like, shape) => rand(shape, like).mul(high - low).add(low));
+  set(slot, (like, shape) =>
+    rand(shape, like)
+      .mul(high - low)
+      .add(low),
+  );
 
 /** N(mean, std²). @see torch.nn.init.normal_ */
 export const normal = <S extends Slot>(slot: S, mean = 0, std = 1): S =>
@@ -40,7 +59,12 @@ export const normal = <S extends Slot>(slot: S, mean = 0, std = 1): S =>
  * @param options.low, options.high  absolute bounds; default −2 and 2, as in torch
  * @see                              torch.nn.init.trunc_normal_
  */
-export function truncNormal<S extends Slot>(slot: S, mean = 0, std = 1, options: { low?: number; high?: number } = {}): S {
+export function truncNormal<S extends Slot>(
+  slot: S,
+  mean = 0,
+  std = 1,
+  options: { low?: number; high?: number } = {},
+): S {
   const { low = -2, high = 2 } = options;
   if (!(low < high)) throw new ArgumentError(`truncNormal: bounds ${low} and ${high}: wanted low < high`);
   // Redrawing on the device would need a read; eight draws leave one in 10⁵ outside, and those are clamped.
@@ -49,7 +73,10 @@ export function truncNormal<S extends Slot>(slot: S, mean = 0, std = 1, options:
     let x = randn(shape, like).mul(std).add(mean);
     for (let draw = 1; draw < DRAWS; draw++) {
       const inside = x.ge(low).logicalAnd(x.le(high));
-      x = inside.to(like.dtype).mul(x).add(inside.logicalNot().to(like.dtype).mul(randn(shape, like).mul(std).add(mean)));
+      x = inside
+        .to(like.dtype)
+        .mul(x)
+        .add(inside.logicalNot().to(like.dtype).mul(randn(shape, like).mul(std).add(mean)));
     }
     return x.clamp(low, high);
   });
@@ -58,7 +85,11 @@ export function truncNormal<S extends Slot>(slot: S, mean = 0, std = 1, options:
 /** The identity matrix for a slot of rank 2. @see torch.nn.init.eye_ */
 export function eye<S extends Slot>(slot: S): S {
   if (slot.rank !== 2) throw new ShapeError(`eye: ${show(slot.shape)}: wanted a matrix`);
-  return set(slot, (like, shape) => full(shape, 1, like).tril().sub(full(shape, 1, like).tril(-1)));
+  return set(slot, (like, shape) =>
+    full(shape, 1, like)
+      .tril()
+      .sub(full(shape, 1, like).tril(-1)),
+  );
 }
 
 /** Gain of a nonlinearity. `slope` is leakyRelu's negative slope. @see torch.nn.init.calculate_gain */

@@ -227,7 +227,9 @@ export class Module {
 
   /** The tree in torch's layout. */
   toString(): string {
-    const lines = this.namedChildren().map(([name, child]) => `(${name}): ${child.toString().replaceAll("\n", "\n  ")}`);
+    const lines = this.namedChildren().map(
+      ([name, child]) => `(${name}): ${child.toString().replaceAll("\n", "\n  ")}`,
+    );
     const own = this.extraRepr();
     if (lines.length === 0) return `${this.constructor.name}(${own})`;
     if (own !== "") lines.unshift(own);
@@ -242,7 +244,8 @@ function* membersOf(name: string, value: unknown, path: object[]): Generator<[st
     yield [name, value as Member];
     return;
   }
-  const isCollection = Array.isArray(value) || value instanceof Map || Object.getPrototypeOf(value) === Object.prototype;
+  const isCollection =
+    Array.isArray(value) || value instanceof Map || Object.getPrototypeOf(value) === Object.prototype;
   if (!isCollection || path.includes(value)) return;
   const inner = [...path, value];
   const items = value instanceof Map ? value : Object.entries(value);

@@ -36,7 +36,8 @@ export function placement(who: string, options: PlacementOptions): { device: Dev
 /** Throws unless the sizes are integers >= 1. */
 export function checkSizes(who: string, sizes: Readonly<Record<string, number>>): void {
   for (const [name, size] of Object.entries(sizes)) {
-    if (!Number.isInteger(size) || size < 1) throw new ArgumentError(`${who}: ${name} is ${size}, wanted an integer >= 1`);
+    if (!Number.isInteger(size) || size < 1)
+      throw new ArgumentError(`${who}: ${name} is ${size}, wanted an integer >= 1`);
   }
 }
 

@@ -10,7 +10,16 @@
  * rebinds the stand-in, and the module is left as it was.
  */
 import "@loopgrad/autograd";
-import { DeviceError, DTypeError, LoopgradError, ShapeError, sameShape, show, Tensor, type Value } from "@loopgrad/tensor";
+import {
+  DeviceError,
+  DTypeError,
+  LoopgradError,
+  ShapeError,
+  sameShape,
+  show,
+  Tensor,
+  type Value,
+} from "@loopgrad/tensor";
 
 /** A handle outside every scope whose value is stored at each flush, and can be replaced. */
 export class Slot extends Tensor {
@@ -79,7 +88,9 @@ export class Parameter extends Slot {
 
   override assign(tensor: Tensor): void {
     if (this._standIn !== null) {
-      throw new LoopgradError("assign: a parameter cannot be assigned during a functional call; assign it before or after");
+      throw new LoopgradError(
+        "assign: a parameter cannot be assigned during a functional call; assign it before or after",
+      );
     }
     super.assign(tensor);
   }

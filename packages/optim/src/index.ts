@@ -23,3 +23,4 @@ export { RMSprop, type RMSpropHyper } from "./rules/rmsprop.ts";
 export { Rprop, type RpropHyper } from "./rules/rprop.ts";
 export { SGD, type SGDHyper } from "./rules/sgd.ts";
 export * from "./scalar.ts";
+export * from "./schedules.ts";

@@ -99,10 +99,16 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
   /** Adds parameters with hyperparameters of their own. */
   addParamGroup(group: { params: Iterable<Tensor> } & Partial<H>): void {
     const { params: given, ...options } = group;
+    if (typeof given?.[Symbol.iterator] !== "function") {
+      throw new ArgumentError(
+        `${this.constructor.name}: wanted parameters, or groups { params: [...] }, got ${String(group)}`,
+      );
+    }
     const params = [...given];
     const taken = new Set(this.paramGroups.flatMap((other) => other.params));
     for (const [i, param] of params.entries()) {
-      if (!(param instanceof Tensor)) throw new ArgumentError(`${this.constructor.name}: parameter ${i} is not a tensor`);
+      if (!(param instanceof Tensor))
+        throw new ArgumentError(`${this.constructor.name}: parameter ${i} is not a tensor`);
       if (taken.has(param)) throw new ArgumentError(`${this.constructor.name}: parameter ${i} appears twice`);
       taken.add(param);
     }
@@ -173,7 +179,8 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
         after[name] = slot;
       }
     }
-    for (const [name, slot] of Object.entries(before)) if (slot instanceof Buffer && after[name] !== slot) slot.dispose();
+    for (const [name, slot] of Object.entries(before))
+      if (slot instanceof Buffer && after[name] !== slot) slot.dispose();
     if (Object.keys(after).length > 0) this.#state.set(param, after);
     else this.#state.delete(param);
   }

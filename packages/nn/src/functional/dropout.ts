@@ -9,7 +9,9 @@ function dropped(op: string, x: Tensor, p: number, maskShape: Shape): Tensor {
   if (!(p >= 0 && p <= 1)) throw new ArgumentError(`${op}: p is ${p}, wanted a probability in [0, 1]`);
   if (p === 0) return x;
   const mask = noGrad(() => {
-    const kept = rand([...maskShape], { device: x.device, dtype: x.dtype }).ge(p).to(x.dtype);
+    const kept = rand([...maskShape], { device: x.device, dtype: x.dtype })
+      .ge(p)
+      .to(x.dtype);
     return p === 1 ? kept : kept.mul(1 / (1 - p));
   });
   return x.mul(mask);

@@ -45,7 +45,9 @@ function reduce(op: string, loss: Tensor, reduction: Reduction = "mean"): Tensor
 
 function checkSame(op: string, input: Tensor, target: Tensor): void {
   if (!sameShape(input.shape, target.shape)) {
-    throw new ShapeError(`${op}: input ${show(input.shape)} and target ${show(target.shape)} differ; reshape one of them`);
+    throw new ShapeError(
+      `${op}: input ${show(input.shape)} and target ${show(target.shape)} differ; reshape one of them`,
+    );
   }
 }
 
@@ -70,7 +72,11 @@ export function l1Loss(input: Tensor, target: Tensor, options: ReductionOptions 
 }
 
 /** d²/2β for d = |x − y| < β, d − β/2 beyond. `beta` defaults to 1. @see torch.nn.functional.smooth_l1_loss */
-export function smoothL1Loss(input: Tensor, target: Tensor, options: ReductionOptions & { beta?: number } = {}): Tensor {
+export function smoothL1Loss(
+  input: Tensor,
+  target: Tensor,
+  options: ReductionOptions & { beta?: number } = {},
+): Tensor {
   checkSame("smoothL1Loss", input, target);
   const { beta = 1 } = options;
   if (beta < 0) throw new ArgumentError(`smoothL1Loss: beta is ${beta}, wanted >= 0`);
@@ -193,7 +199,9 @@ export function crossEntropy(
   }
   const logP = input.logSoftmax(classAxis(input));
   const settings = { ...options, labelSmoothing };
-  return isFloat(target.dtype) ? probabilityLoss(logP, target, settings) : classLoss("crossEntropy", logP, target, settings);
+  return isFloat(target.dtype)
+    ? probabilityLoss(logP, target, settings)
+    : classLoss("crossEntropy", logP, target, settings);
 }
 
 type Settings = ClassOptions & { labelSmoothing: number };
@@ -239,7 +247,8 @@ function probabilityLoss(logP: Tensor, target: Tensor, settings: Settings): Tens
   const { weight, ignoreIndex, labelSmoothing, reduction = "mean" } = settings;
   const op = "crossEntropy";
   checkSame(op, logP, target);
-  if (ignoreIndex !== undefined) throw new ArgumentError(`${op}: ignoreIndex needs class indices, the target is probabilities`);
+  if (ignoreIndex !== undefined)
+    throw new ArgumentError(`${op}: ignoreIndex needs class indices, the target is probabilities`);
   const axis = classAxis(logP);
   const classes = logP.shape[axis];
   checkWeight(op, weight, classes);
@@ -250,8 +259,15 @@ function probabilityLoss(logP: Tensor, target: Tensor, settings: Settings): Tens
   return reduce(op, terms.sum(axis).neg(), reduction);
 }
 
-function checkIndices(op: string, input: Tensor, target: Tensor, classes: number, ignoreIndex: number | undefined): void {
-  if (target.dtype !== "int32") throw new DTypeError(`${op}: the target is ${target.dtype}, wanted int32 class indices`);
+function checkIndices(
+  op: string,
+  input: Tensor,
+  target: Tensor,
+  classes: number,
+  ignoreIndex: number | undefined,
+): void {
+  if (target.dtype !== "int32")
+    throw new DTypeError(`${op}: the target is ${target.dtype}, wanted int32 class indices`);
   const wanted: Shape = input.rank === 1 ? [] : [input.shape[0], ...input.shape.slice(2)];
   if (input.rank === 0 || !sameShape(target.shape, wanted)) {
     throw new ShapeError(`${op}: input ${show(input.shape)} wants target ${show(wanted)}, got ${show(target.shape)}`);
@@ -260,7 +276,9 @@ function checkIndices(op: string, input: Tensor, target: Tensor, classes: number
   if (host === null) return;
   for (const index of host) {
     if ((index < 0 || index >= classes) && index !== ignoreIndex) {
-      throw new ArgumentError(`${op}: class index ${index} is outside [0, ${classes}); { ignoreIndex: ${index} } skips it`);
+      throw new ArgumentError(
+        `${op}: class index ${index} is outside [0, ${classes}); { ignoreIndex: ${index} } skips it`,
+      );
     }
   }
 }

@@ -45,7 +45,8 @@ export function batchNormTraining(
   bias: Tensor | null,
   options: { eps?: number } = {},
 ): Statistics & { output: Tensor } {
-  if (x.size === x.shape[1]) throw new ArgumentError(`batchNorm: ${show(x.shape)} has one value per channel, wanted more`);
+  if (x.size === x.shape[1])
+    throw new ArgumentError(`batchNorm: ${show(x.shape)} has one value per channel, wanted more`);
   const { output, mean, variance } = normalizeOver(x, batchAxes(x), options.eps ?? 1e-5);
   return { output: affine(output, weight, bias), mean, variance };
 }
@@ -99,7 +100,11 @@ export function rmsNorm(
   options: { eps?: number } = {},
 ): Tensor {
   const axes = lastAxes("rmsNorm", x, normalizedShape);
-  const scale = x.square().mean(axes, { keepdim: true }).add(options.eps ?? 2 ** -23).rsqrt();
+  const scale = x
+    .square()
+    .mean(axes, { keepdim: true })
+    .add(options.eps ?? 2 ** -23)
+    .rsqrt();
   return weight === null ? x.mul(scale) : x.mul(scale).mul(weight);
 }
 
@@ -125,7 +130,8 @@ export function groupNorm(
   options: { eps?: number } = {},
 ): Tensor {
   const [batch, channels] = x.shape;
-  if (x.rank < 2 || channels % groups !== 0) throw new ShapeError(`groupNorm: ${show(x.shape)} in ${groups} groups of channels`);
+  if (x.rank < 2 || channels % groups !== 0)
+    throw new ShapeError(`groupNorm: ${show(x.shape)} in ${groups} groups of channels`);
   const grouped = x.reshape([batch, groups, numel(x.shape) / (batch * groups)]);
   const { output } = normalizeOver(grouped, [2], options.eps ?? 1e-5);
   return affine(output.reshape([...x.shape]), weight, bias);

@@ -184,13 +184,17 @@ export class Threshold extends Module {
 }
 
 /** a σ(b), with a and b the halves of x along a dimension (default the last). @see torch.nn.GLU */
-export class GLU extends Configured<{ dim: number }> {
-  constructor(options: { dim?: number } = {}) {
-    super("GLU", { dim: -1 }, options);
+export class GLU extends Module {
+  constructor(readonly dim = -1) {
+    super();
   }
 
   override forward(x: Tensor): Tensor {
-    return ops.glu(x, this.options.dim);
+    return ops.glu(x, this.dim);
+  }
+
+  override extraRepr(): string {
+    return `dim=${this.dim}`;
   }
 }
 
@@ -206,6 +210,13 @@ export class Softmax extends Module {
 
   override extraRepr(): string {
     return `dim=${this.dim}`;
+  }
+}
+
+/** Softmax over the channels of [N, C, H, W]. @see torch.nn.Softmax2d */
+export class Softmax2d extends Softmax {
+  constructor() {
+    super(-3);
   }
 }
 
@@ -230,7 +241,11 @@ export class PReLU extends Module {
 
   constructor(options: PlacementOptions & { numParameters?: number; init?: number } = {}) {
     super();
-    const { numParameters, init, ...rest } = withDefaults("PReLU", { numParameters: 1, init: 0.25, ...PLACEMENT }, options);
+    const { numParameters, init, ...rest } = withDefaults(
+      "PReLU",
+      { numParameters: 1, init: 0.25, ...PLACEMENT },
+      options,
+    );
     if (!(numParameters >= 1)) throw new ArgumentError(`PReLU: numParameters is ${numParameters}, wanted >= 1`);
     this.weight = constantParameter([numParameters], init, placement("PReLU", rest));
   }

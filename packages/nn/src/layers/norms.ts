@@ -6,7 +6,7 @@
  * They are updated off the tape.
  */
 import { noGrad } from "@loopgrad/autograd";
-import { type Shape, ShapeError, show, type Tensor } from "@loopgrad/tensor";
+import { ArgumentError, type Shape, ShapeError, show, type Tensor } from "@loopgrad/tensor";
 import {
   batchAxes,
   batchNorm,
@@ -17,9 +17,9 @@ import {
   rmsNorm,
   type Statistics,
 } from "../functional/norms.ts";
+import { constant } from "../init.ts";
 import { Module, snakeCase } from "../module.ts";
 import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
-import { constant } from "../init.ts";
 import type { Buffer, Parameter } from "../slot.ts";
 import { constantBuffer, constantParameter } from "./slots.ts";
 
@@ -71,15 +71,22 @@ abstract class RunningNorm extends Module {
     return snakeCase(field);
   }
 
+  /** Whether `numBatchesTracked` counts: in torch instance norm has it, and leaves it alone. */
+  protected get countsBatches(): boolean {
+    return true;
+  }
+
   /** Moves the running statistics towards a batch's; `count` is how many values each variance was taken over. */
   protected track({ mean, variance }: Statistics, count: number): void {
     const { runningMean, runningVar, numBatchesTracked, momentum } = this;
     if (runningMean === null || runningVar === null || numBatchesTracked === null) return;
     using _ = noGrad();
-    const batches = numBatchesTracked.add(1);
-    numBatchesTracked.assign(batches);
-    const share = momentum ?? batches.to(runningMean.dtype).reciprocal();
-    const unbiased = variance.detach().reshape([this.numFeatures]).mul(count / (count - 1));
+    if (this.countsBatches) numBatchesTracked.assign(numBatchesTracked.add(1));
+    const share = momentum ?? numBatchesTracked.to(runningMean.dtype).reciprocal();
+    const unbiased = variance
+      .detach()
+      .reshape([this.numFeatures])
+      .mul(count / (count - 1));
     move(runningMean, mean.detach().reshape([this.numFeatures]), share);
     move(runningVar, unbiased, share);
   }
@@ -112,14 +119,20 @@ abstract class BatchNorm extends RunningNorm {
     const { weight, bias, runningMean, runningVar, eps } = this;
     if (!this.training && runningMean !== null) return batchNorm(x, runningMean, runningVar, weight, bias, { eps });
     const { output, mean, variance } = batchNormTraining(x, weight, bias, { eps });
-    if (this.training) this.track({ mean, variance }, batchAxes(x).reduce((n, axis) => n * x.shape[axis], 1));
+    if (this.training)
+      this.track(
+        { mean, variance },
+        batchAxes(x).reduce((n, axis) => n * x.shape[axis], 1),
+      );
     return output;
   }
 }
 
 function checkChannels(who: string, x: Tensor, channels: number, ranks: readonly number[]): void {
   if (!ranks.includes(x.rank) || x.shape[1] !== channels) {
-    throw new ShapeError(`${who}: got ${show(x.shape)}, wanted rank ${ranks.join(" or ")} with ${channels} channels on axis 1`);
+    throw new ShapeError(
+      `${who}: got ${show(x.shape)}, wanted rank ${ranks.join(" or ")} with ${channels} channels on axis 1`,
+    );
   }
 }
 
@@ -156,6 +169,11 @@ export class BatchNorm3d extends BatchNorm {
 abstract class InstanceNorm extends RunningNorm {
   constructor(numFeatures: number, options: RunningNormOptions = {}) {
     super(numFeatures, options, { affine: false, trackRunningStats: false });
+    if (this.momentum === null) throw new ArgumentError("InstanceNorm: momentum is null, wanted a number");
+  }
+
+  protected override get countsBatches(): boolean {
+    return false;
   }
 
   protected abstract readonly ranks: readonly number[];

@@ -9,7 +9,14 @@ type Where = Required<PlacementOptions>;
 
 /** A parameter drawn from U(−bound, bound). */
 export const uniformParameter = (shape: Shape, bound: number, where: Where): Parameter =>
-  scope(() => new Parameter(rand([...shape], where).mul(2 * bound).sub(bound)));
+  scope(
+    () =>
+      new Parameter(
+        rand([...shape], where)
+          .mul(2 * bound)
+          .sub(bound),
+      ),
+  );
 
 /** A parameter with one number everywhere. */
 export const constantParameter = (shape: Shape, value: number, where: Where): Parameter =>

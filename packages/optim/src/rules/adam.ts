@@ -10,7 +10,17 @@
  */
 import type { Tensor } from "@loopgrad/tensor";
 import { checkRange, Optimizer, type Params, type State, type Updated } from "../optimizer.ts";
-import { isPresent, movingAverage, oneMinus, over, penalized, power, type Scalar, squareRoot, times } from "../scalar.ts";
+import {
+  isPresent,
+  movingAverage,
+  oneMinus,
+  over,
+  penalized,
+  power,
+  type Scalar,
+  squareRoot,
+  times,
+} from "../scalar.ts";
 
 /** Hyperparameters of {@link Adam} and {@link AdamW}. */
 export interface AdamHyper {
@@ -28,7 +38,14 @@ export interface AdamHyper {
   maximize: boolean;
 }
 
-const DEFAULTS: AdamHyper = { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, amsgrad: false, maximize: false };
+const DEFAULTS: AdamHyper = {
+  lr: 1e-3,
+  betas: [0.9, 0.999],
+  eps: 1e-8,
+  weightDecay: 0,
+  amsgrad: false,
+  maximize: false,
+};
 
 /** Throws unless the betas are a pair in [0, 1). */
 export function checkBetas(who: string, betas: readonly Scalar[]): void {

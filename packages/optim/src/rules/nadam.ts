@@ -57,7 +57,10 @@ export class NAdam extends Optimizer<NAdamHyper> {
     const muProduct = times(state.muProduct ?? 1, mu);
     const expAvg = movingAverage(state.expAvg as Tensor | undefined, g, betas[0]);
     const expAvgSq = movingAverage(state.expAvgSq as Tensor | undefined, g.square(), betas[1]);
-    const denominator = expAvgSq.mul(over(1, oneMinus(power(betas[1], step)))).safeSqrt().add(eps);
+    const denominator = expAvgSq
+      .mul(over(1, oneMinus(power(betas[1], step))))
+      .safeSqrt()
+      .add(eps);
     const fresh = g.mul(times(lr, over(oneMinus(mu), oneMinus(muProduct))));
     const kept = expAvg.mul(times(lr, over(muNext, oneMinus(times(muProduct, muNext)))));
     return { param: p.sub(fresh.add(kept).div(denominator)), state: { step, muProduct, expAvg, expAvgSq } };

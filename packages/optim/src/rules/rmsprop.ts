@@ -45,7 +45,8 @@ export class RMSprop extends Optimizer<RMSpropHyper> {
   }
 
   protected override validate(hyper: RMSpropHyper): void {
-    for (const name of ["lr", "alpha", "eps", "weightDecay", "momentum"] as const) checkRange("RMSprop", name, hyper[name]);
+    for (const name of ["lr", "alpha", "eps", "weightDecay", "momentum"] as const)
+      checkRange("RMSprop", name, hyper[name]);
   }
 
   override update(param: Tensor, grad: Tensor, state: State, hyper: RMSpropHyper): Updated {

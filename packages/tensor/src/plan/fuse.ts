@@ -46,7 +46,9 @@ export interface Fused {
 /** Repeated operations that are worth a kernel of their own: some 50 µs of arithmetic on two cores. */
 const DEAR = 200_000;
 /** Cost of one element above which work with several readers is not written into each of them. */
-const LONG = 60;
+const LONG = 40;
+/** Cost above which code is not made longer still. */
+const LONGEST = 120;
 /** Rough cost of an elementwise operation, in additions. */
 const COSTS: Record<string, number> = {
   alias: 0,
@@ -123,6 +125,8 @@ class Fusion {
   readonly #kernelOf: number[] = [];
   readonly #readers: number[] = [];
   readonly #wanted = new Set<number>();
+  /** What some kernel loads. */
+  readonly #loaded = new Set<number>();
   /** Of floating work: operations to compute one element, and the stored values it reads. */
   readonly #cost: number[] = [];
   readonly #loads: ReadonlySet<number>[] = [];
@@ -179,10 +183,10 @@ class Fusion {
       case "reduce": {
         const { arg } = work;
         const again = numel(arg.moves.at(-1)?.shape ?? []) - numel(this.work[arg.node].shape);
-        if (this.#cost[arg.node] * again > DEAR || this.#loadsOf(arg.node).size > this.maxBuffers - 3) {
+        if (this.#cost[arg.node] * again > DEAR || this.#currentLoads(arg.node).size > this.maxBuffers - 3) {
           this.#ensureOwned(arg.node);
         }
-        this.#begin(i, this.#loadsOf(arg.node));
+        this.#begin(i, this.#currentLoads(arg.node));
         return;
       }
       case "contract": {
@@ -190,13 +194,12 @@ class Fusion {
         const depth = numel(batch) * numel(k);
         this.#contractSide(work.a, depth * numel(m) * Math.ceil(numel(n) / 4));
         this.#contractSide(work.b, depth * numel(n) * Math.ceil(numel(m) / 4));
-        let loads = union(this.#loadsOf(work.a.node), this.#loadsOf(work.b.node));
+        const loads = union(this.#currentLoads(work.a.node), this.#currentLoads(work.b.node));
         if (loads.size > this.maxBuffers - 3) {
           this.#ensureOwned(work.a.node);
           this.#ensureOwned(work.b.node);
-          loads = union(this.#loadsOf(work.a.node), this.#loadsOf(work.b.node));
         }
-        this.#begin(i, loads);
+        this.#begin(i, union(this.#currentLoads(work.a.node), this.#currentLoads(work.b.node)));
         return;
       }
       case "scan":
@@ -256,19 +259,26 @@ class Fusion {
   /** Is floating work so costly, or so wide, that it had better be computed once? */
   #tooDear(i: number): boolean {
     const again = this.#readers[i] - 1;
+    if (this.#cost[i] > LONGEST) return true;
     if (again > 0 && (this.#cost[i] > LONG || this.#cost[i] * again * numel(this.work[i].shape) > DEAR)) return true;
     return this.#loads[i].size > this.maxBuffers - 4;
   }
 
   /** Tries to give elementwise work to the last kernel that makes one of its inputs. */
   #joins(i: number): boolean {
+    if (![...this.#loads[i]].some((base) => this.#kernelOf[base] >= 0)) return false;
+    const loads = this.#currentLoads(i);
+    return this.#own(i, this.#lastKernel(loads), loads);
+  }
+
+  #lastKernel(loads: ReadonlySet<number>): number {
     let last = -1;
-    for (const base of this.#loads[i]) last = Math.max(last, this.#kernelOf[base]);
-    return last >= 0 && this.#own(i, last);
+    for (const base of loads) last = Math.max(last, this.#kernelOf[base]);
+    return last;
   }
 
   /** Gives elementwise work to a kernel, if it reads that kernel's own values element by element and fits. */
-  #own(i: number, k: number): boolean {
+  #own(i: number, k: number, itsLoads: ReadonlySet<number>): boolean {
     const draft = this.#drafts[k];
     const work = this.work[i];
     if (numel(work.shape) !== numel(draft.space)) return false;
@@ -276,13 +286,13 @@ class Fusion {
     let aligned = true;
     this.#walk(i, [], (base, moves) => {
       if (this.#kernelOf[base] !== k) return;
-      aligned = aligned && moves !== null && isIdentity(applyMoves([contiguous(this.work[base].shape)], moves));
+      aligned = aligned && isIdentity(applyMoves([contiguous(this.work[base].shape)], moves));
     });
     if (!aligned) return false;
-    const loads = union(draft.loads, new Set([...this.#loads[i]].filter((base) => this.#kernelOf[base] !== k)));
+    const loads = union(draft.loads, new Set([...itsLoads].filter((base) => this.#kernelOf[base] !== k)));
     const stores = [...draft.owned, draft.root, i].filter((j) => j >= 0 && this.#mayBeStored(j, k)).length;
     if (loads.size + stores > this.maxBuffers) return false;
-    for (const base of loads) draft.loads.add(base);
+    this.#load(draft, loads);
     draft.owned.push(i);
     this.#settle(i, k);
     return true;
@@ -290,7 +300,7 @@ class Fusion {
 
   /** Could another kernel come to read this value of kernel k? Not if all its readers are there already. */
   #mayBeStored(i: number, k: number): boolean {
-    if (this.#wanted.has(i)) return true;
+    if (this.#wanted.has(i) || this.#loaded.has(i)) return true;
     let inside = 0;
     for (const j of this.#drafts[k].owned) {
       for (const ref of refsOf(this.work[j])) if (ref.node === i) inside++;
@@ -304,8 +314,18 @@ class Fusion {
     this.#loads[i] = NOTHING;
   }
 
+  /** Notes what a kernel loads. */
+  #load(draft: Draft, loads: ReadonlySet<number>): void {
+    for (const base of loads) {
+      draft.loads.add(base);
+      this.#loaded.add(base);
+    }
+  }
+
   #begin(root: number, loads: ReadonlySet<number>): void {
-    this.#drafts.push({ root, space: this.work[root].shape, owned: [], loads: new Set(loads) });
+    const draft: Draft = { root, space: this.work[root].shape, owned: [], loads: new Set() };
+    this.#load(draft, loads);
+    this.#drafts.push(draft);
     this.#settle(root, this.#drafts.length - 1);
   }
 
@@ -315,12 +335,19 @@ class Fusion {
     if (work.kind === "leaf" || this.#kernelOf[i] >= 0) return;
     if (isConstant(work)) throw new Error("internal: a constant has no storage");
     if (this.#wanted.has(i) && this.#joinsSibling(i)) return;
+    let loads = this.#currentLoads(i);
+    if (loads.size > this.maxBuffers - 1) {
+      // What it reads got kernels of its own in the meantime, and is too much for one: the inputs are stored first.
+      for (const { node } of refsOf(work)) if (this.#currentLoads(node).size > 1) this.#ensureOwned(node);
+      loads = this.#currentLoads(i);
+    }
     const k = this.#drafts.length;
-    const draft: Draft = { root: -1, space: work.shape, owned: [], loads: new Set(this.#loads[i]) };
+    const draft: Draft = { root: -1, space: work.shape, owned: [], loads: new Set() };
+    this.#load(draft, loads);
     this.#drafts.push(draft);
     const along: number[] = [];
     this.#walk(i, [], (base, moves) => {
-      if (base === i || moves === null || !isElementwise(this.work[base]) || this.#kernelOf[base] >= 0) return;
+      if (base === i || !isElementwise(this.work[base]) || this.#kernelOf[base] >= 0) return;
       if (!this.#wanted.has(base) && this.#readers[base] < 2) return;
       const shape = this.work[base].shape;
       if (numel(shape) === numel(work.shape) && isIdentity(applyMoves([contiguous(shape)], moves))) along.push(base);
@@ -334,27 +361,48 @@ class Fusion {
 
   /** A wanted value that reads only what is stored may share a kernel of its size with another one that does. */
   #joinsSibling(i: number): boolean {
-    let last = -1;
-    for (const base of this.#loads[i]) last = Math.max(last, this.#kernelOf[base]);
-    for (let k = this.#drafts.length - 1; k > last && k > this.#drafts.length - 9; k--) {
-      if (this.#drafts[k].root < 0 && this.#own(i, k)) return true;
+    const loads = this.#currentLoads(i);
+    const last = this.#lastKernel(loads);
+    for (let k = this.#drafts.length - 1; k >= Math.max(last, this.#drafts.length - 8, 0); k--) {
+      if (this.#drafts[k].root < 0 && this.#own(i, k, loads)) return true;
     }
     return false;
   }
 
-  /** Stored values that computing a node anew would read; itself, if it is stored. */
+  #isStored(i: number): boolean {
+    return this.work[i].kind === "leaf" || this.#kernelOf[i] >= 0;
+  }
+
+  /** Stored values that computing a node anew would read, as of when it was placed; itself, if it is stored. */
   #loadsOf(i: number): ReadonlySet<number> {
-    return this.work[i].kind === "leaf" || this.#kernelOf[i] >= 0 ? new Set([i]) : this.#loads[i];
+    return this.#isStored(i) ? new Set([i]) : this.#loads[i];
+  }
+
+  /** The same as of now: what floated when the node was placed may have got a kernel since. */
+  #currentLoads(i: number): ReadonlySet<number> {
+    if (this.#isStored(i)) return new Set([i]);
+    const loads = new Set<number>();
+    const seen = new Set<number>([i]);
+    const stack = [i];
+    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+      for (const ref of refsOf(this.work[node])) {
+        if (seen.has(ref.node)) continue;
+        seen.add(ref.node);
+        if (this.#isStored(ref.node)) loads.add(ref.node);
+        else stack.push(ref.node);
+      }
+    }
+    return loads;
   }
 
   /**
    * Visits all that computing a node reads, through what floats: every value with the moves between it and the
-   * node; null for values that are read at computed positions.
+   * node; `ANYWHERE` for values that are read at computed positions.
    */
   #walk(i: number, moves: readonly Move[], visit: (base: number, moves: readonly Move[]) => void): void {
     const seen = new Set<string>();
     const go = (node: number, path: readonly Move[]) => {
-      const key = `${node}|${path.map((move) => `${move.name}${move.attrs}>${move.shape}`).join("|")}`;
+      const key = `${node}@${chainKey(applyMoves([contiguous(this.work[node].shape)], path))}`;
       if (seen.has(key)) return;
       seen.add(key);
       visit(node, path);
@@ -460,13 +508,13 @@ class Fusion {
   }
 
   #inputBody(k: number, ref: Ref, operands: Operands): { input: Body; value: number } {
-    const writer = new BodyWriter(this.work, this.#kernelOf, k, -1, operands);
+    const writer = new BodyWriter(this.work, this.#drafts[k].loads, -1, operands);
     const value = writer.value(ref.node, ref.moves);
     return { input: { space: ref.moves.at(-1)?.shape ?? this.work[ref.node].shape, code: writer.code }, value };
   }
 
   #outputBody(k: number, space: Shape, stores: readonly number[], operands: Operands) {
-    const writer = new BodyWriter(this.work, this.#kernelOf, k, this.#drafts[k].root, operands);
+    const writer = new BodyWriter(this.work, this.#drafts[k].loads, this.#drafts[k].root, operands);
     const values = stores.map((i) => {
       const { shape } = this.work[i];
       return writer.value(i, sameShape(shape, space) ? [] : [{ name: "reshape", attrs: space, shape: space }]);
@@ -541,15 +589,17 @@ class Operands {
   }
 }
 
-/** Writes the code of one body of a kernel: values of earlier kernels are loaded, all others computed. */
+/**
+ * Writes the code of one body of a kernel. What was stored when the kernel was drafted is loaded; all else is computed,
+ * even if some kernel came to own it afterwards: the draft has room for these loads and no others.
+ */
 class BodyWriter {
   readonly code: Instruction[] = [];
   readonly #known = new Map<string, number>();
 
   constructor(
     readonly work: readonly Work[],
-    readonly kernelOf: readonly number[],
-    readonly kernel: number,
+    readonly loads: ReadonlySet<number>,
     readonly root: number,
     readonly operands: Operands,
   ) {}
@@ -572,11 +622,7 @@ class BodyWriter {
 
   #write(node: number, work: Work, moves: readonly Move[], chain: Chain): number {
     const type = scalarType(work.dtype);
-    const home = this.kernelOf[node];
-    // What a later kernel came to own was still floating when this one was made: it is computed here as well.
-    if (work.kind === "leaf" || (home >= 0 && home < this.kernel)) {
-      return this.#add({ kind: "load", type, operand: this.operands.read(node), chain });
-    }
+    if (this.loads.has(node)) return this.#add({ kind: "load", type, operand: this.operands.read(node), chain });
     if (node === this.root) return this.#add({ kind: "result", type });
     const computed = this.#compute(work, type, moves, chain);
     const padded = work.kind !== "iota" && isMasked(chain);

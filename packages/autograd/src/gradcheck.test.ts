@@ -1,0 +1,42 @@
+/** gradcheck accepts what is right, and says where something is wrong. */
+import { beforeAll, expect, test } from "@jest/globals";
+import { add, init, matmul, mul, softmax, sum, type Tensor, tanh, tensor } from "@loopgrad/tensor";
+import { gradcheck, gradgradcheck } from "./index.ts";
+
+beforeAll(async () => {
+  await init({ device: "cpu", dtype: "float64" });
+});
+
+const leaf = (data: number[], ...shape: number[]): Tensor => tensor(data, { shape, requiresGrad: true });
+
+test("accepts composed functions of several inputs and outputs", async () => {
+  const [x, w, b] = [leaf([0.1, -0.4, 0.7, 0.2], 2, 2), leaf([0.3, 0.5, -0.2, 0.9], 2, 2), leaf([0.1, -0.3], 2)];
+  const layer = (...[x, w, b]: Tensor[]): Tensor[] => {
+    const h = tanh(add(matmul(x, w), b));
+    return [h, sum(softmax(h, 1), 0)];
+  };
+  expect(await gradcheck(layer, [x, w, b])).toBe(true);
+  expect(await gradgradcheck(layer, [x, w, b])).toBe(true);
+});
+
+test("names output, input and element where derivatives differ", async () => {
+  // d(x · detach(x)) misses half.
+  const half = (x: Tensor): Tensor => mul(x, x.detach());
+  await expect(gradcheck(half, [leaf([1, 2], 1, 2)])).rejects.toThrow(
+    /output 0 \[0, 0\] by input 0 \[0, 0\]: numeric 2\.?\d*|1\.99\d*, analytic 1/,
+  );
+  // Right at first order only.
+  const first = (x: Tensor): Tensor => add(mul(x, x.detach()), mul(mul(x, x), 0.5).sub(mul(mul(x, x), 0.5).detach()));
+  await expect(gradgradcheck(first, [leaf([3], 1)])).rejects.toThrow(/gradcheck: output 0/);
+});
+
+test("a function off the tape has gradient 0", async () => {
+  await expect(gradcheck((x) => x.detach(), [leaf([1], 1)])).rejects.toThrow(/analytic 0/);
+  expect(await gradcheck((x) => [mul(x, 2), tensor([1])], [leaf([1], 1)])).toBe(true);
+});
+
+test("refuses float32, and inputs without gradients", async () => {
+  const x = tensor([1], { dtype: "float32", requiresGrad: true });
+  await expect(gradcheck(tanh, [x])).rejects.toThrow(/input 0 is float32.*need float64/);
+  await expect(gradcheck(tanh, [tensor([1])])).rejects.toThrow(/no input requires a gradient/);
+});

@@ -1,0 +1,138 @@
+/** What the tape notes, saves and lets go of. */
+import { beforeAll, describe, expect, test } from "@jest/globals";
+import {
+  add,
+  currentScope,
+  exp,
+  init,
+  mul,
+  type Primitive,
+  scope,
+  sinP,
+  sum,
+  type Tensor,
+  tensor,
+  where,
+} from "@loopgrad/tensor";
+import { grad, image, noGrad } from "./index.ts";
+import { RULES } from "./rules/index.ts";
+import { type Sources, sourcesOf } from "./sources.ts";
+import { nodeOf } from "./tape.ts";
+
+beforeAll(async () => {
+  await init({ device: "cpu", dtype: "float64" });
+});
+
+const leaf = (...data: number[]): Tensor => tensor(data, { requiresGrad: true });
+/** Which operands a tensor's node saved: inputs, the output last. */
+const saved = (x: Tensor): boolean[] | null => nodeOf(x)?.saved?.map((value) => value !== null) ?? null;
+
+describe("a node", () => {
+  test("saves only what the derivatives in demand read", () => {
+    const [x, c] = [leaf(1), tensor([2])];
+    expect(saved(mul(x, c))).toEqual([false, true, false]);
+    expect(saved(mul(x, x))).toEqual([true, true, false]);
+    expect(saved(exp(x))).toEqual([false, true]);
+    expect(saved(add(x, c))).toBeNull();
+    expect(saved(where(x.gt(0), x, c))).toEqual([true, false, false, false]);
+  });
+
+  test("lives while a handle or a child needs it, and no longer", () => {
+    const x = leaf(1);
+    const node = nodeOf(x);
+    const y = scope(() => exp(exp(x)));
+    expect(node?.refs).toBe(2);
+    const parent = nodeOf(y)?.parents[0];
+    expect(parent?.refs).toBe(1);
+    expect(parent?.saved).not.toBeNull();
+    y.dispose();
+    expect(node?.refs).toBe(1);
+    expect(parent?.refs).toBe(0);
+    expect(parent?.saved).toBeNull();
+  });
+
+  test("is not held by its own saved output", () => {
+    const x = leaf(1);
+    const y = exp(x);
+    const node = nodeOf(y);
+    expect(node?.refs).toBe(1);
+    grad(y, [x], { createGraph: true });
+    y.dispose();
+    expect(node?.saved === null).toBe(false); // the gradient reads y, at y's place on the tape
+  });
+
+  test("does not come about under noGrad or from constants", () => {
+    const x = leaf(1);
+    expect(nodeOf(noGrad(() => exp(x)))).toBeNull();
+    expect(nodeOf(exp(tensor([1])))).toBeNull();
+  });
+});
+
+test("a slot's stand-in is what goes on the tape", async () => {
+  const slot = leaf(1);
+  const other = leaf(5);
+  slot._standIn = other;
+  const y = mul(slot, slot);
+  const [g] = grad(y, [slot]);
+  slot._standIn = null;
+  expect(Array.from(await (g as Tensor).data())).toEqual([10]);
+  expect(() => grad(mul(other, other), [slot])).toThrow(/not used/);
+});
+
+test("a leaf that was rebound keeps its place; the graph keeps the old value", async () => {
+  const w = leaf(2);
+  const y = mul(w, w);
+  const next = tensor([100]);
+  w._rebind(next._value);
+  y.backward();
+  expect(Array.from(await (w.grad as Tensor).data())).toEqual([4]);
+  mul(w, w).backward();
+  expect(Array.from(await (w.grad as Tensor).data())).toEqual([204]);
+});
+
+test("a primitive without a rule is an error when a gradient is asked through it", () => {
+  const rule = RULES[sinP.code];
+  const x = leaf(1);
+  try {
+    delete RULES[sinP.code];
+    expect(() => grad(x.sin(), [x])).toThrow(/sin has no derivative rule/);
+    expect(currentScope()).toBeNull();
+  } finally {
+    RULES[(sinP as Primitive).code] = rule;
+  }
+});
+
+describe("sources", () => {
+  const ids = (set: Sources): number[] => Array.from(set.ids);
+
+  test("are interned: equal sets are one", () => {
+    const [a, b, c] = [sourcesOf(1_000_001), sourcesOf(1_000_002), sourcesOf(1_000_003)];
+    const ab = a.union(b);
+    expect(ids(ab)).toEqual([1_000_001, 1_000_002]);
+    expect(b.union(a)).toBe(ab);
+    expect(ab.union(a)).toBe(ab);
+    expect(a.union(c).union(b)).toBe(ab.union(c));
+    expect(sourcesOf(1_000_001)).toBe(a);
+  });
+
+  test("know what they include", () => {
+    const [a, b, c] = [sourcesOf(1), sourcesOf(2), sourcesOf(3)];
+    const ac = a.union(c);
+    expect([ac.has(1), ac.has(2), ac.has(3), ac.has(4)]).toEqual([true, false, true, false]);
+    expect([ac.includes(a), ac.includes(b), a.includes(ac), ac.union(b).includes(ac)]).toEqual([
+      true,
+      false,
+      false,
+      true,
+    ]);
+  });
+
+  test("of a result are the leaves and images that it was computed from", () => {
+    const [x, w] = [leaf(1), leaf(2)];
+    const fast = image(w);
+    const of = (t: Tensor): number[] => ids(nodeOf(t)?.sources as Sources);
+    const numbers = [x, w, fast].map((t) => nodeOf(t)?.source as number);
+    expect(of(sum(mul(x, exp(fast))))).toEqual(numbers);
+    expect(of(exp(w))).toEqual([numbers[1]]);
+  });
+});

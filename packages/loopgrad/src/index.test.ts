@@ -1,0 +1,70 @@
+/** What the one import for users holds. */
+import { expect, test } from "@jest/globals";
+import * as autograd from "@loopgrad/autograd";
+import * as higherPackage from "@loopgrad/higher";
+import * as nnPackage from "@loopgrad/nn";
+import * as optimPackage from "@loopgrad/optim";
+import * as tensor from "@loopgrad/tensor";
+import * as loopgrad from "./index.ts";
+
+/** Of @loopgrad/tensor: what devices, transforms and layers are built from, not what programs use. */
+const BUILDING_BLOCKS = new Set([
+  ...["PRIMITIVES", "DTYPES", "asLeaf", "bind", "bindConstant", "bindUntracked", "broadcastShapes", "bytesPerElement"],
+  ...[
+    "checkShape",
+    "contiguousStrides",
+    "convAttrs",
+    "convGeometry",
+    "convOutput",
+    "currentScope",
+    "dtypeAttr",
+    "dtypeCode",
+  ],
+  ...[
+    "firstLargest",
+    "hostArray",
+    "iota",
+    "literal",
+    "literalLike",
+    "normalizeAxes",
+    "normalizeAxis",
+    "numel",
+    "onBind",
+  ],
+  ...[
+    "promote",
+    "resolveShape",
+    "resultDType",
+    "sameShape",
+    "scalar",
+    "setLeafHook",
+    "show",
+    "untracked",
+    "visitTensors",
+  ],
+  ...["wrap"],
+]);
+
+const isPrimitive = (name: string): boolean => /[a-z0-9]P$/.test(name);
+
+test("every operation is there, and no building block", () => {
+  const missing = Object.keys(tensor).filter(
+    (name) => !(name in loopgrad) && !BUILDING_BLOCKS.has(name) && !isPrimitive(name),
+  );
+  expect(missing).toEqual([]);
+  expect(Object.keys(loopgrad).filter((name) => BUILDING_BLOCKS.has(name) || isPrimitive(name))).toEqual([]);
+});
+
+test("the other packages are there under their names, and as namespaces", () => {
+  for (const from of [autograd, nnPackage, optimPackage, higherPackage]) {
+    for (const name of Object.keys(from)) if (name !== "init") expect(Object.keys(loopgrad)).toContain(name);
+  }
+  expect(loopgrad.nn).toBe(nnPackage);
+  expect(loopgrad.optim).toBe(optimPackage);
+  expect(loopgrad.higher).toBe(higherPackage);
+});
+
+test("init makes a device; initialisation is nn.init", () => {
+  expect(loopgrad.init).toBe(tensor.init);
+  expect(typeof loopgrad.nn.init.kaimingUniform).toBe("function");
+});

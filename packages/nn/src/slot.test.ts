@@ -1,0 +1,91 @@
+/** Slots: rebinding a value, and what keeps the old one. */
+import { beforeAll, describe, expect, test } from "@jest/globals";
+import {
+  type Device,
+  DTypeError,
+  init,
+  ReleasedError,
+  ShapeError,
+  scope,
+  type Tensor,
+  tensor,
+  zeros,
+} from "@loopgrad/tensor";
+import { Buffer, Parameter } from "./index.ts";
+
+let device: Device;
+beforeAll(async () => {
+  device = await init({ device: "cpu", dtype: "float64" });
+});
+
+const read = async (x: Tensor | null): Promise<number[]> => Array.from(await (x as Tensor).data());
+
+describe("a parameter", () => {
+  test("requires a gradient, and keeps doing so after assign", async () => {
+    const p = new Parameter(tensor([1, 2]));
+    p.assign(tensor([3, 4]));
+    expect(p.requiresGrad).toBe(true);
+    p.square().sum().backward();
+    expect(await read(p.grad)).toEqual([6, 8]);
+    expect(new Parameter(tensor([1]), { requiresGrad: false }).requiresGrad).toBe(false);
+  });
+
+  test("outlives the scope it was made and assigned in", async () => {
+    const p = scope(() => new Parameter(tensor([1])));
+    {
+      using _ = scope();
+      p.assign(p.mul(5).detach());
+    }
+    expect(await read(p)).toEqual([5]);
+  });
+
+  test("a graph recorded before an assign means the old value", async () => {
+    const p = new Parameter(tensor([3]));
+    const y = p.mul(p);
+    p.assign(tensor([100]));
+    expect(await read(y)).toEqual([9]);
+    y.sum().backward();
+    expect(await read(p.grad)).toEqual([6]);
+  });
+
+  test("assign is off the tape", async () => {
+    const p = new Parameter(tensor([2]));
+    p.assign(p.mul(p));
+    expect(p.isLeaf).toBe(true);
+    p.mul(3).sum().backward();
+    expect(await read(p.grad)).toEqual([3]);
+  });
+
+  test("assign checks shape and dtype", () => {
+    const p = new Parameter(zeros([2]));
+    expect(() => p.assign(zeros([3]))).toThrow(ShapeError);
+    expect(() => p.assign(zeros([2], { dtype: "float32" }))).toThrow(DTypeError);
+  });
+
+  test("assigning a thousand times holds one value, and disposing none", async () => {
+    device.flush();
+    const before = device.stats().usedBytes;
+    const p = scope(() => new Parameter(zeros([1000])));
+    device.flush();
+    const one = device.stats().usedBytes - before;
+    expect(one).toBeGreaterThanOrEqual(8000);
+    for (let i = 0; i < 1000; i++) {
+      using _ = scope();
+      p.assign(p.detach().add(1));
+      if (i % 10 === 0) device.flush();
+    }
+    expect((await read(p))[0]).toBe(1000);
+    expect(device.stats().usedBytes - before).toBe(one);
+    p.dispose();
+    expect(device.stats().usedBytes).toBe(before);
+    expect(() => p.add(1)).toThrow(ReleasedError);
+    expect(() => p.assign(zeros([1000]))).toThrow(ReleasedError);
+  });
+});
+
+test("a buffer is no leaf, and is assigned like a parameter", async () => {
+  const b = new Buffer(tensor([1]));
+  expect(b.requiresGrad).toBe(false);
+  b.assign(tensor([2]));
+  expect(await read(b)).toEqual([2]);
+});

@@ -1,0 +1,442 @@
+/**
+ * Schedules: hyperparameters as functions of the step count.
+ *
+ * A schedule is *pure*: `at(step, base)` gives the rate of a step from the rate that the group began with. The object
+ * around it only counts: `step()` adds one and writes the rates into the groups of an optimizer, ordinary or
+ * differentiable. (Of torch's schedules some are defined by recursion; these are their closed forms.)
+ */
+import { ArgumentError } from "@loopgrad/tensor";
+
+/** What a schedule works on: anything with groups that have a learning rate. */
+export interface Scheduled {
+  readonly paramGroups: readonly object[];
+}
+
+type Group = { lr: unknown; momentum?: unknown; betas?: unknown };
+
+/** Options over their defaults; an unknown one is an error. */
+function withDefaults<T extends object>(who: string, defaults: T, options: Partial<T>): T {
+  for (const name of Object.keys(options)) {
+    if (!(name in defaults)) {
+      throw new ArgumentError(`${who}: unknown option ${name}: wanted one of ${Object.keys(defaults).join(", ")}`);
+    }
+  }
+  return { ...defaults, ...options };
+}
+
+/** The options that must be given. */
+function need(who: string, options: object, names: readonly string[]): void {
+  for (const name of names) {
+    if ((options as Record<string, unknown>)[name] === undefined) throw new ArgumentError(`${who}: ${name} is needed`);
+  }
+}
+
+/**
+ * Base class of schedules. A subclass gives `at`.
+ *
+ * @see      torch.optim.lr_scheduler.LRScheduler
+ * @example
+ * const schedule = new CosineAnnealingLR(opt, { tMax: 100 });
+ * for (let epoch = 0; epoch < 100; epoch++) { train(); schedule.step(); }
+ */
+export abstract class LRScheduler {
+  /** Rates of the groups when the schedule began. */
+  readonly baseLrs: readonly number[];
+  protected readonly groups: readonly Group[];
+  #step = 0;
+
+  /** A subclass calls `begin()` when its options are in place. */
+  constructor(readonly optimizer: Scheduled) {
+    this.groups = optimizer.paramGroups as readonly Group[];
+    this.baseLrs = this.groups.map(({ lr }, i) => {
+      if (typeof lr === "number") return lr;
+      throw new ArgumentError(
+        `${this.constructor.name}: the rate of group ${i} is a tensor: schedule a number, or override it`,
+      );
+    });
+  }
+
+  /** The rate at a step, of a group that began with `base`. */
+  abstract at(step: number, base: number): number;
+
+  protected begin(): void {
+    this.write(0);
+  }
+
+  /** Writes the rates of a step into the groups. */
+  protected write(step: number): void {
+    for (const [i, group] of this.groups.entries()) group.lr = this.at(step, this.baseLrs[i]);
+  }
+
+  /** Goes on to the next step's rates. Call it after `optimizer.step()`. */
+  step(): void {
+    this.#step++;
+    this.write(this.#step);
+  }
+
+  /** Steps taken. */
+  get lastEpoch(): number {
+    return this.#step;
+  }
+
+  /** The rates of the groups now. */
+  getLastLr(): number[] {
+    return this.groups.map(({ lr }) => lr as number);
+  }
+
+  stateDict(): { lastEpoch: number } {
+    return { lastEpoch: this.#step };
+  }
+
+  loadStateDict({ lastEpoch }: { lastEpoch: number }): void {
+    this.#step = lastEpoch;
+    this.write(lastEpoch);
+  }
+}
+
+/** base · fn(step). @see torch.optim.lr_scheduler.LambdaLR */
+export class LambdaLR extends LRScheduler {
+  readonly #factor: (step: number) => number;
+
+  constructor(optimizer: Scheduled, factor: (step: number) => number) {
+    super(optimizer);
+    this.#factor = factor;
+    this.begin();
+  }
+
+  override at(step: number, base: number): number {
+    return base * this.#factor(step);
+  }
+}
+
+/** A schedule with options. */
+abstract class Optioned<O extends object> extends LRScheduler {
+  readonly options: Readonly<O>;
+
+  constructor(who: string, optimizer: Scheduled, defaults: O, options: Partial<O>, needed: readonly string[] = []) {
+    super(optimizer);
+    need(who, options, needed);
+    this.options = withDefaults(who, defaults, options);
+    this.begin();
+  }
+}
+
+/** Times gamma (default 0.1) every `stepSize` steps. @see torch.optim.lr_scheduler.StepLR */
+export class StepLR extends Optioned<{ stepSize: number; gamma: number }> {
+  constructor(optimizer: Scheduled, options: { stepSize: number; gamma?: number }) {
+    super("StepLR", optimizer, { stepSize: 0, gamma: 0.1 }, options, ["stepSize"]);
+  }
+
+  override at(step: number, base: number): number {
+    return base * this.options.gamma ** Math.floor(step / this.options.stepSize);
+  }
+}
+
+/** Times gamma (default 0.1) at each milestone. @see torch.optim.lr_scheduler.MultiStepLR */
+export class MultiStepLR extends Optioned<{ milestones: readonly number[]; gamma: number }> {
+  constructor(optimizer: Scheduled, options: { milestones: readonly number[]; gamma?: number }) {
+    super("MultiStepLR", optimizer, { milestones: [], gamma: 0.1 }, options, ["milestones"]);
+  }
+
+  override at(step: number, base: number): number {
+    const { milestones, gamma } = this.options;
+    return base * gamma ** milestones.filter((milestone) => milestone <= step).length;
+  }
+}
+
+/** Times gamma every step. @see torch.optim.lr_scheduler.ExponentialLR */
+export class ExponentialLR extends Optioned<{ gamma: number }> {
+  constructor(optimizer: Scheduled, options: { gamma: number }) {
+    super("ExponentialLR", optimizer, { gamma: 1 }, options, ["gamma"]);
+  }
+
+  override at(step: number, base: number): number {
+    return base * this.options.gamma ** step;
+  }
+}
+
+/** Times `factor` (default 1/3) for the first `totalIters` (default 5) steps. @see torch.optim.lr_scheduler.ConstantLR */
+export class ConstantLR extends Optioned<{ factor: number; totalIters: number }> {
+  constructor(optimizer: Scheduled, options: { factor?: number; totalIters?: number } = {}) {
+    super("ConstantLR", optimizer, { factor: 1 / 3, totalIters: 5 }, options);
+  }
+
+  override at(step: number, base: number): number {
+    return step < this.options.totalIters ? base * this.options.factor : base;
+  }
+}
+
+/** From startFactor (default 1/3) to endFactor (1) in totalIters (5) equal steps. @see torch.optim.lr_scheduler.LinearLR */
+export class LinearLR extends Optioned<{ startFactor: number; endFactor: number; totalIters: number }> {
+  constructor(optimizer: Scheduled, options: { startFactor?: number; endFactor?: number; totalIters?: number } = {}) {
+    super("LinearLR", optimizer, { startFactor: 1 / 3, endFactor: 1, totalIters: 5 }, options);
+  }
+
+  override at(step: number, base: number): number {
+    const { startFactor, endFactor, totalIters } = this.options;
+    return base * (startFactor + (endFactor - startFactor) * Math.min(step / totalIters, 1));
+  }
+}
+
+/** base · (1 − step/totalIters)^power down to 0. @see torch.optim.lr_scheduler.PolynomialLR */
+export class PolynomialLR extends Optioned<{ totalIters: number; power: number }> {
+  constructor(optimizer: Scheduled, options: { totalIters?: number; power?: number } = {}) {
+    super("PolynomialLR", optimizer, { totalIters: 5, power: 1 }, options);
+  }
+
+  override at(step: number, base: number): number {
+    return base * (1 - Math.min(step / this.options.totalIters, 1)) ** this.options.power;
+  }
+}
+
+/** From `high` to `low` along half a cosine, for a fraction of it in [0, 1]. */
+const cosine = (high: number, low: number, fraction: number): number =>
+  low + ((high - low) * (1 + Math.cos(Math.PI * fraction))) / 2;
+
+/** Along a cosine from base to etaMin (default 0) in tMax steps, and back. @see torch.optim.lr_scheduler.CosineAnnealingLR */
+export class CosineAnnealingLR extends Optioned<{ tMax: number; etaMin: number }> {
+  constructor(optimizer: Scheduled, options: { tMax: number; etaMin?: number }) {
+    super("CosineAnnealingLR", optimizer, { tMax: 0, etaMin: 0 }, options, ["tMax"]);
+  }
+
+  override at(step: number, base: number): number {
+    return cosine(base, this.options.etaMin, step / this.options.tMax);
+  }
+}
+
+/**
+ * Along a cosine from base to etaMin in t0 steps, then from the start in t0 · tMult steps, and so on.
+ *
+ * @see torch.optim.lr_scheduler.CosineAnnealingWarmRestarts
+ */
+export class CosineAnnealingWarmRestarts extends Optioned<{ t0: number; tMult: number; etaMin: number }> {
+  constructor(optimizer: Scheduled, options: { t0: number; tMult?: number; etaMin?: number }) {
+    super("CosineAnnealingWarmRestarts", optimizer, { t0: 0, tMult: 1, etaMin: 0 }, options, ["t0"]);
+  }
+
+  override at(step: number, base: number): number {
+    const { t0, tMult, etaMin } = this.options;
+    let [length, at] = [t0, step];
+    while (at >= length) {
+      at -= length;
+      length *= tMult;
+    }
+    return cosine(base, etaMin, at / length);
+  }
+}
+
+/** Options of {@link OneCycleLR}. */
+export interface OneCycleOptions {
+  /** The peak. */
+  maxLr: number;
+  /** Steps of the cycle; or `epochs` and `stepsPerEpoch`. */
+  totalSteps?: number;
+  epochs?: number;
+  stepsPerEpoch?: number;
+  /** Share of the rise. Default 0.3. */
+  pctStart?: number;
+  /** Default "cos". */
+  annealStrategy?: "cos" | "linear";
+  /** Move momentum (or beta1) against the rate. Default true. */
+  cycleMomentum?: boolean;
+  /** Default 0.85. */
+  baseMomentum?: number;
+  /** Default 0.95. */
+  maxMomentum?: number;
+  /** The first rate is maxLr / divFactor. Default 25. */
+  divFactor?: number;
+  /** The last is the first / finalDivFactor. Default 1e4. */
+  finalDivFactor?: number;
+  /** Fall to the first rate as fast as it rose, then to the last. Default false. */
+  threePhase?: boolean;
+}
+
+const ONE_CYCLE = {
+  maxLr: 0,
+  totalSteps: undefined as number | undefined,
+  epochs: undefined as number | undefined,
+  stepsPerEpoch: undefined as number | undefined,
+  pctStart: 0.3,
+  annealStrategy: "cos" as "cos" | "linear",
+  cycleMomentum: true,
+  baseMomentum: 0.85,
+  maxMomentum: 0.95,
+  divFactor: 25,
+  finalDivFactor: 1e4,
+  threePhase: false,
+};
+
+/** Up to a peak and down again, momentum the other way. @see torch.optim.lr_scheduler.OneCycleLR */
+export class OneCycleLR extends Optioned<typeof ONE_CYCLE> {
+  constructor(optimizer: Scheduled, options: OneCycleOptions) {
+    super("OneCycleLR", optimizer, ONE_CYCLE, options, ["maxLr"]);
+  }
+
+  /** Steps of the cycle. */
+  get totalSteps(): number {
+    const { totalSteps, epochs, stepsPerEpoch } = this.options;
+    if (totalSteps !== undefined) return totalSteps;
+    if (epochs === undefined || stepsPerEpoch === undefined) {
+      throw new ArgumentError("OneCycleLR: totalSteps is needed, or epochs and stepsPerEpoch");
+    }
+    return epochs * stepsPerEpoch;
+  }
+
+  override at(step: number): number {
+    const { maxLr, divFactor, finalDivFactor, threePhase } = this.options;
+    const first = maxLr / divFactor;
+    const last = first / finalDivFactor;
+    return along(this, step, threePhase ? [first, maxLr, first, last] : [first, maxLr, last]);
+  }
+
+  /** The momentum at a step. */
+  momentumAt(step: number): number {
+    const { baseMomentum: low, maxMomentum: high, threePhase } = this.options;
+    return along(this, step, threePhase ? [high, low, high, high] : [high, low, high]);
+  }
+
+  protected override write(step: number): void {
+    super.write(step);
+    if (!this.options.cycleMomentum) return;
+    const momentum = this.momentumAt(step);
+    for (const group of this.groups) {
+      if (Array.isArray(group.betas)) group.betas = [momentum, group.betas[1]];
+      else if ("momentum" in group) group.momentum = momentum;
+      else throw new ArgumentError("OneCycleLR: the optimizer has no momentum to cycle; pass { cycleMomentum: false }");
+    }
+  }
+}
+
+/** The value at a step, from those at the ends of the cycle's phases. */
+function along({ options, totalSteps }: OneCycleLR, step: number, values: readonly number[]): number {
+  const { pctStart, threePhase, annealStrategy } = options;
+  if (step >= totalSteps)
+    throw new ArgumentError(`OneCycleLR: step ${step} is beyond the cycle of ${totalSteps} steps`);
+  const rise = pctStart * totalSteps;
+  const ends = threePhase ? [0, rise - 1, 2 * rise - 2, totalSteps - 1] : [0, rise - 1, totalSteps - 1];
+  let phase = 1;
+  while (phase < ends.length - 1 && step > ends[phase]) phase++;
+  const fraction = (step - ends[phase - 1]) / (ends[phase] - ends[phase - 1]);
+  const [from, to] = [values[phase - 1], values[phase]];
+  return annealStrategy === "cos" ? cosine(from, to, fraction) : from + (to - from) * fraction;
+}
+
+/**
+ * Schedules one after the other: each counts from its milestone.
+ *
+ * @see torch.optim.lr_scheduler.SequentialLR
+ */
+export class SequentialLR extends Optioned<{ schedulers: readonly LRScheduler[]; milestones: readonly number[] }> {
+  constructor(optimizer: Scheduled, options: { schedulers: readonly LRScheduler[]; milestones: readonly number[] }) {
+    const { schedulers, milestones } = options;
+    if (schedulers.length !== milestones.length + 1) {
+      throw new ArgumentError(
+        `SequentialLR: ${schedulers.length} schedules and ${milestones.length} milestones: wanted one less`,
+      );
+    }
+    // Each schedule has begun on these groups: the rates they began with are the first one's.
+    (optimizer.paramGroups as Group[]).forEach((group, i) => {
+      group.lr = schedulers[0].baseLrs[i];
+    });
+    super("SequentialLR", optimizer, { schedulers: [], milestones: [] }, options, ["schedulers", "milestones"]);
+  }
+
+  override at(step: number, base: number): number {
+    const { schedulers, milestones } = this.options;
+    const i = milestones.filter((milestone) => milestone <= step).length;
+    return schedulers[i].at(i === 0 ? step : step - milestones[i - 1], base);
+  }
+}
+
+/** Options of {@link ReduceLROnPlateau}. */
+export interface PlateauOptions {
+  /** Whether the metric should fall or rise. Default "min". */
+  mode?: "min" | "max";
+  /** Default 0.1. */
+  factor?: number;
+  /** Steps without improvement that are let pass. Default 10. */
+  patience?: number;
+  /** How much better is better. Default 1e-4. */
+  threshold?: number;
+  /** Relative to the best, or absolute. Default "rel". */
+  thresholdMode?: "rel" | "abs";
+  /** Steps after a reduction in which none are counted. Default 0. */
+  cooldown?: number;
+  /** Default 0. */
+  minLr?: number;
+  /** Smaller changes are not made. Default 1e-8. */
+  eps?: number;
+}
+
+const PLATEAU: Required<PlateauOptions> = {
+  mode: "min",
+  factor: 0.1,
+  patience: 10,
+  threshold: 1e-4,
+  thresholdMode: "rel",
+  cooldown: 0,
+  minLr: 0,
+  eps: 1e-8,
+};
+
+/** Times `factor` when a metric has not got better for a while. @see torch.optim.lr_scheduler.ReduceLROnPlateau */
+export class ReduceLROnPlateau {
+  readonly options: Readonly<Required<PlateauOptions>>;
+  readonly #groups: readonly Group[];
+  #best: number;
+  #bad = 0;
+  #cooling = 0;
+
+  constructor(optimizer: Scheduled, options: PlateauOptions = {}) {
+    this.options = withDefaults("ReduceLROnPlateau", PLATEAU, options);
+    if (!(this.options.factor < 1))
+      throw new ArgumentError(`ReduceLROnPlateau: factor is ${this.options.factor}, wanted < 1`);
+    this.#groups = optimizer.paramGroups as readonly Group[];
+    this.#best = this.options.mode === "min" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+  }
+
+  /** Takes a new value of the metric. */
+  step(metric: number): void {
+    const { patience, cooldown, factor, minLr, eps } = this.options;
+    if (this.#isBetter(metric)) {
+      this.#best = metric;
+      this.#bad = 0;
+    } else this.#bad++;
+    if (this.#cooling > 0) {
+      this.#cooling--;
+      this.#bad = 0;
+    }
+    if (this.#bad <= patience) return;
+    this.#cooling = cooldown;
+    this.#bad = 0;
+    for (const group of this.#groups) {
+      const lr = group.lr as number;
+      const reduced = Math.max(lr * factor, minLr);
+      if (lr - reduced > eps) group.lr = reduced;
+    }
+  }
+
+  #isBetter(metric: number): boolean {
+    const { mode, threshold, thresholdMode } = this.options;
+    const sign = mode === "min" ? -1 : 1;
+    const best = this.#best;
+    if (!Number.isFinite(best)) return sign * metric > sign * best;
+    const wanted = thresholdMode === "rel" ? best * (1 + sign * threshold) : best + sign * threshold;
+    return sign * metric > sign * wanted;
+  }
+
+  /** The rates of the groups now. */
+  getLastLr(): number[] {
+    return this.#groups.map(({ lr }) => lr as number);
+  }
+
+  stateDict(): { best: number; numBadEpochs: number; cooldownCounter: number } {
+    return { best: this.#best, numBadEpochs: this.#bad, cooldownCounter: this.#cooling };
+  }
+
+  loadStateDict(state: { best: number; numBadEpochs: number; cooldownCounter: number }): void {
+    this.#best = state.best;
+    this.#bad = state.numBadEpochs;
+    this.#cooling = state.cooldownCounter;
+  }
+}
