@@ -26,7 +26,13 @@ export type Instruction =
   /** What the loop of the role computed for this output element. */
   | { readonly kind: "result"; readonly type: ScalarType }
   /** A primitive of the elementwise kinds, by its name. `from` is the type of its first argument. */
-  | { readonly kind: "op"; readonly type: ScalarType; readonly op: string; readonly from: ScalarType; readonly args: readonly number[] }
+  | {
+      readonly kind: "op";
+      readonly type: ScalarType;
+      readonly op: string;
+      readonly from: ScalarType;
+      readonly args: readonly number[];
+    }
   /** The argument where the chain is valid, zero elsewhere: padding of a computed value. */
   | { readonly kind: "mask"; readonly type: ScalarType; readonly arg: number; readonly chain: Chain }
   /** Element (chain's number) + index · stride of an operand; zero where the index is outside [0, size). */
@@ -131,13 +137,7 @@ export interface ScatterKernel {
   readonly axis: number;
 }
 
-export type KernelDescription =
-  | MapKernel
-  | ReduceKernel
-  | ContractKernel
-  | ScanKernel
-  | SortKernel
-  | ScatterKernel;
+export type KernelDescription = MapKernel | ReduceKernel | ContractKernel | ScanKernel | SortKernel | ScatterKernel;
 
 /** A 32-bit word of a kernel's parameter block: a number known at planning, or a scalar given at replay. */
 export type Parameter = { readonly value: number } | { readonly slot: number; readonly type: ScalarType };

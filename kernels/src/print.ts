@@ -6,7 +6,7 @@
  * strides are 0 or 1, which dimensions are padded, how many there are.
  */
 import type { Body, Instruction, Parameter, ScalarType } from "./description.ts";
-import { contiguous, coalesce, type View } from "./view.ts";
+import { coalesce, contiguous, type View } from "./view.ts";
 
 /** WGSL type of a buffer's elements. */
 export const storageType = (type: ScalarType): string => (type === "bool" ? "u32" : type);

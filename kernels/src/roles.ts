@@ -14,17 +14,7 @@ import type {
   SortKernel,
   Target,
 } from "./description.ts";
-import {
-  address,
-  type Axis,
-  BodyPrinter,
-  loaded,
-  outerViews,
-  Parameters,
-  sizeOf,
-  stored,
-  takeApart,
-} from "./print.ts";
+import { type Axis, address, BodyPrinter, loaded, outerViews, Parameters, sizeOf, stored, takeApart } from "./print.ts";
 import { declarations, fill } from "./skeleton.ts";
 import { coalesce, contiguous, type View } from "./view.ts";
 import contractSkeleton from "./wgsl/contract.wgsl";
@@ -112,7 +102,13 @@ function printReduce(kernel: ReduceKernel): PrintedKernel {
   const size = product(input.space.slice(0, outer));
   const sizeText = params.number(size);
   const groups = coalesce(input.space, outerViews(input), [outer]);
-  const apart = takeApart("o", input.space, groups.filter((g) => g[0] < outer), "i", params);
+  const apart = takeApart(
+    "o",
+    input.space,
+    groups.filter((g) => g[0] < outer),
+    "i",
+    params,
+  );
   const reduced = groups.filter((g) => g[0] >= outer);
   const walk = loops(input.space, reduced, "r", params);
   const body = new BodyPrinter("u", params);
@@ -200,7 +196,12 @@ function contractGroups(kernel: ContractKernel) {
 }
 
 /** Where a group's indices lie in the output. */
-const place = (shape: readonly number[], strides: readonly number[]): View => ({ shape, strides, offset: 0, valid: null });
+const place = (shape: readonly number[], strides: readonly number[]): View => ({
+  shape,
+  strides,
+  offset: 0,
+  valid: null,
+});
 
 /** Dimension numbers moved up by `by`: from a group's own numbering to the operand's. */
 const shifted = (axes: readonly Axis[], by: number): Axis[] =>
@@ -418,7 +419,13 @@ function printScatter(kernel: ScatterKernel): PrintedKernel {
   const { shape, indexShape, axis } = kernel;
   const size = product(shape);
   const sizeText = params.number(size);
-  const apart = takeApart("o", shape, shape.map((_, d) => [d]), "c", params);
+  const apart = takeApart(
+    "o",
+    shape,
+    shape.map((_, d) => [d]),
+    "c",
+    params,
+  );
   const inside: string[] = [];
   shape.forEach((d, i) => {
     if (i !== axis && indexShape[i] < d) inside.push(`${apart.axes[i].coordinate} < ${params.number(indexShape[i])}`);

@@ -32,11 +32,18 @@ function indented(text: string): string {
     }
     return code === "" ? "" : "  ".repeat(at) + code;
   });
-  return `${lines.join("\n").replace(/\n{3,}/g, "\n\n").trimEnd()}\n`;
+  return `${lines
+    .join("\n")
+    .replace(/\n{3,}/g, "\n\n")
+    .trimEnd()}\n`;
 }
 
 /** The declarations of a kernel: parameter block, operands, and the library functions in use. */
-export function declarations(operands: readonly Operand[], params: Parameters, functions: ReadonlySet<string>): string[] {
+export function declarations(
+  operands: readonly Operand[],
+  params: Parameters,
+  functions: ReadonlySet<string>,
+): string[] {
   const lines = [params.declaration()];
   operands.forEach(({ type, access }, i) => {
     const mode = access === "read" ? "read" : "read_write";

@@ -212,7 +212,11 @@ export const chainKey = (chain: Chain): string =>
  * and neither dimension is padded. Returns groups of dimension numbers; dimensions of size 1 are left out.
  * `barriers` are dimension numbers that must not be merged with the one before.
  */
-export function coalesce(space: readonly number[], views: readonly View[], barriers: readonly number[] = []): number[][] {
+export function coalesce(
+  space: readonly number[],
+  views: readonly View[],
+  barriers: readonly number[] = [],
+): number[][] {
   const groups: number[][] = [];
   let previous = -1;
   for (let d = 0; d < space.length; d++) {

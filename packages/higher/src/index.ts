@@ -1,6 +1,7 @@
 /**
  * @loopgrad/higher: gradients through training loops.
  */
+export * from "./create-differentiable.ts";
 export * from "./differentiable.ts";
 export * from "./flatten.ts";
 export {

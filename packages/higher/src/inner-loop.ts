@@ -2,12 +2,10 @@
  * Inner loops: a functional module and a differentiable optimizer that train together, inside an outer computation.
  */
 import type { Module } from "@loopgrad/nn";
-import type { Optimizer, Params } from "@loopgrad/optim";
-import { ArgumentError, type Scope, scope, Tensor, visitTensors } from "@loopgrad/tensor";
+import { ArgumentError, type Scope, scope, type Tensor, visitTensors } from "@loopgrad/tensor";
 import {
   type AnyOptimizer,
   type DifferentiableOptimizer,
-  type DifferentiableOptions,
   differentiable,
   type GradCallback,
   type Mode,
@@ -94,7 +92,8 @@ export class InnerLoop<M extends Module = Module> {
  * state. Model and optimizer stay as they are, until `fmodel.commitTo(model)` and `diffopt.commitTo(opt)`.
  *
  * The loop is a scope: when it ends, what was made in it is released, except what the graph of an outer loss needs.
- * In a long unroll give each step a scope of its own; fast weights and state outlive it.
+ * In a long unroll give each step a scope of its own; fast weights and state outlive it. Scopes nest: loops of async
+ * functions that run at the same time would end each other's, so run them one after the other.
  *
  * @param fn  runs the loop, and disposes of it at the end; tensors that it returns live on
  * @example
@@ -131,44 +130,4 @@ export function innerLoop<M extends Module, T>(
   } finally {
     loop._end(returned);
   }
-}
-
-/** Where {@link createDifferentiable} finds its parameters. */
-export type Target<H> =
-  | { params: Params<H> }
-  | { fmodel: FunctionalModule; groups?: readonly ({ params: readonly string[] } & Partial<H>)[] };
-
-/**
- * A differentiable optimizer with no ordinary one behind it: for plain tensors, or for a functional module.
- *
- * @param cls      a class of optimizers
- * @param options  its options
- * @param target   `params`: tensors, or groups of them; or `fmodel`, with groups by parameter names
- * @example
- * // Deep energy models: the prediction itself is optimized.
- * const diffopt = createDifferentiable(SGD, { lr: 0.1 }, { params: [y] });
- * for (let k = 0; k < 5; k++) [y] = diffopt.step(energy.forward(x, y).sum(), { params: [y] });
- */
-export function createDifferentiable<H extends object>(
-  cls: new (params: Params<H>, options: Partial<H>) => Optimizer<H>,
-  options: Partial<H>,
-  target: Target<H> & Pick<DifferentiableOptions, "mode" | "override" | "gradCallback">,
-): DifferentiableOptimizer {
-  const { mode, override, gradCallback } = target;
-  const settings = { mode, override, gradCallback };
-  if ("fmodel" in target) {
-    const { fmodel, groups } = target;
-    const handles = fmodel.module.parameters();
-    const named = (name: string): Tensor => {
-      const i = fmodel.names.indexOf(name);
-      if (i < 0)
-        throw new ArgumentError(`createDifferentiable: unknown parameter ${name}: wanted ${fmodel.names.join(", ")}`);
-      return handles[i];
-    };
-    const params = groups?.map((group) => ({ ...group, params: group.params.map(named) }));
-    return differentiable(new cls((params ?? handles) as Params<H>, options), handles, { ...settings, fmodel });
-  }
-  const items = [...target.params];
-  const handles = items.flatMap((item) => (item instanceof Tensor ? [item] : [...item.params]));
-  return differentiable(new cls(items as Params<H>, options), handles, settings);
 }

@@ -12,6 +12,7 @@ export {
   type State,
   type Updated,
 } from "./optimizer.ts";
+export * from "./plateau.ts";
 export { Adadelta, type AdadeltaHyper } from "./rules/adadelta.ts";
 export { Adagrad, type AdagradHyper } from "./rules/adagrad.ts";
 export { Adam, type AdamHyper, AdamW } from "./rules/adam.ts";
@@ -23,4 +24,19 @@ export { RMSprop, type RMSpropHyper } from "./rules/rmsprop.ts";
 export { Rprop, type RpropHyper } from "./rules/rprop.ts";
 export { SGD, type SGDHyper } from "./rules/sgd.ts";
 export * from "./scalar.ts";
-export * from "./schedules.ts";
+export {
+  ConstantLR,
+  CosineAnnealingLR,
+  CosineAnnealingWarmRestarts,
+  ExponentialLR,
+  LambdaLR,
+  LinearLR,
+  LRScheduler,
+  MultiStepLR,
+  OneCycleLR,
+  type OneCycleOptions,
+  PolynomialLR,
+  type Scheduled,
+  SequentialLR,
+  StepLR,
+} from "./schedules.ts";

@@ -12,10 +12,11 @@ export interface Scheduled {
   readonly paramGroups: readonly object[];
 }
 
-type Group = { lr: unknown; momentum?: unknown; betas?: unknown };
+/** @internal A group, as schedules see it. */
+export type Group = { lr: unknown; momentum?: unknown; betas?: unknown };
 
-/** Options over their defaults; an unknown one is an error. */
-function withDefaults<T extends object>(who: string, defaults: T, options: Partial<T>): T {
+/** @internal Options over their defaults; an unknown one is an error. */
+export function withDefaults<T extends object>(who: string, defaults: T, options: Partial<T>): T {
   for (const name of Object.keys(options)) {
     if (!(name in defaults)) {
       throw new ArgumentError(`${who}: unknown option ${name}: wanted one of ${Object.keys(defaults).join(", ")}`);
@@ -345,98 +346,5 @@ export class SequentialLR extends Optioned<{ schedulers: readonly LRScheduler[];
     const { schedulers, milestones } = this.options;
     const i = milestones.filter((milestone) => milestone <= step).length;
     return schedulers[i].at(i === 0 ? step : step - milestones[i - 1], base);
-  }
-}
-
-/** Options of {@link ReduceLROnPlateau}. */
-export interface PlateauOptions {
-  /** Whether the metric should fall or rise. Default "min". */
-  mode?: "min" | "max";
-  /** Default 0.1. */
-  factor?: number;
-  /** Steps without improvement that are let pass. Default 10. */
-  patience?: number;
-  /** How much better is better. Default 1e-4. */
-  threshold?: number;
-  /** Relative to the best, or absolute. Default "rel". */
-  thresholdMode?: "rel" | "abs";
-  /** Steps after a reduction in which none are counted. Default 0. */
-  cooldown?: number;
-  /** Default 0. */
-  minLr?: number;
-  /** Smaller changes are not made. Default 1e-8. */
-  eps?: number;
-}
-
-const PLATEAU: Required<PlateauOptions> = {
-  mode: "min",
-  factor: 0.1,
-  patience: 10,
-  threshold: 1e-4,
-  thresholdMode: "rel",
-  cooldown: 0,
-  minLr: 0,
-  eps: 1e-8,
-};
-
-/** Times `factor` when a metric has not got better for a while. @see torch.optim.lr_scheduler.ReduceLROnPlateau */
-export class ReduceLROnPlateau {
-  readonly options: Readonly<Required<PlateauOptions>>;
-  readonly #groups: readonly Group[];
-  #best: number;
-  #bad = 0;
-  #cooling = 0;
-
-  constructor(optimizer: Scheduled, options: PlateauOptions = {}) {
-    this.options = withDefaults("ReduceLROnPlateau", PLATEAU, options);
-    if (!(this.options.factor < 1))
-      throw new ArgumentError(`ReduceLROnPlateau: factor is ${this.options.factor}, wanted < 1`);
-    this.#groups = optimizer.paramGroups as readonly Group[];
-    this.#best = this.options.mode === "min" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
-  }
-
-  /** Takes a new value of the metric. */
-  step(metric: number): void {
-    const { patience, cooldown, factor, minLr, eps } = this.options;
-    if (this.#isBetter(metric)) {
-      this.#best = metric;
-      this.#bad = 0;
-    } else this.#bad++;
-    if (this.#cooling > 0) {
-      this.#cooling--;
-      this.#bad = 0;
-    }
-    if (this.#bad <= patience) return;
-    this.#cooling = cooldown;
-    this.#bad = 0;
-    for (const group of this.#groups) {
-      const lr = group.lr as number;
-      const reduced = Math.max(lr * factor, minLr);
-      if (lr - reduced > eps) group.lr = reduced;
-    }
-  }
-
-  #isBetter(metric: number): boolean {
-    const { mode, threshold, thresholdMode } = this.options;
-    const sign = mode === "min" ? -1 : 1;
-    const best = this.#best;
-    if (!Number.isFinite(best)) return sign * metric > sign * best;
-    const wanted = thresholdMode === "rel" ? best * (1 + sign * threshold) : best + sign * threshold;
-    return sign * metric > sign * wanted;
-  }
-
-  /** The rates of the groups now. */
-  getLastLr(): number[] {
-    return this.#groups.map(({ lr }) => lr as number);
-  }
-
-  stateDict(): { best: number; numBadEpochs: number; cooldownCounter: number } {
-    return { best: this.#best, numBadEpochs: this.#bad, cooldownCounter: this.#cooling };
-  }
-
-  loadStateDict(state: { best: number; numBadEpochs: number; cooldownCounter: number }): void {
-    this.#best = state.best;
-    this.#bad = state.numBadEpochs;
-    this.#cooling = state.cooldownCounter;
   }
 }

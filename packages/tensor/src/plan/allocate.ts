@@ -5,7 +5,7 @@
  * and gives it back after the last kernel that reads it. A kernel's inputs are given back after its outputs took
  * their slots: WebGPU forbids binding one buffer for reading and for writing in one dispatch.
  */
-import type { FusedKernel } from "./fuse.ts";
+import type { FusedKernel } from "./fuse/build.ts";
 
 /** Where a value of a plan is found. */
 export type Place =

@@ -2,10 +2,10 @@
  * A device that computes nothing: it keeps the graph of each flush, for tests of the passes.
  */
 import { Device } from "../device.ts";
-import type { Backend, Graph, Program, Storage } from "../record/backend.ts";
-import { Tensor } from "../tensor.ts";
 import { hostArray } from "../dtype.ts";
+import type { Backend, Graph, Program, Storage } from "../record/backend.ts";
 import { numel } from "../shape.ts";
+import { Tensor } from "../tensor.ts";
 
 const NOTHING: Storage = { bytes: 0 };
 
@@ -56,7 +56,9 @@ class CapturingBackend implements Backend {
 export function captureGraph(shapes: readonly number[][], fn: (...inputs: Tensor[]) => Tensor | Tensor[]): Graph {
   const backend = new CapturingBackend();
   const device = new Device(backend);
-  const inputs = shapes.map((shape) => new Tensor(device.fromHost(hostArray("float32", numel(shape)), shape, "float32")));
+  const inputs = shapes.map(
+    (shape) => new Tensor(device.fromHost(hostArray("float32", numel(shape)), shape, "float32")),
+  );
   for (const tensor of [fn(...inputs)].flat()) tensor._live().pins++;
   device.flush();
   if (backend.graph === null) throw new Error("nothing was recorded");

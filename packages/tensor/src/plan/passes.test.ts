@@ -1,12 +1,12 @@
 /** What each pass makes of small graphs: nodes left after simplifying, kernels after fusing. */
 import { describe, expect, test } from "@jest/globals";
 import { formatNode } from "../debug/plan.ts";
-import type { Tensor } from "../tensor.ts";
 import * as ops from "../index.ts";
+import type { Tensor } from "../tensor.ts";
 import { allocate, type Place, sizeClass } from "./allocate.ts";
 import { captureGraph } from "./capture-graph.ts";
-import { fuse, type FusedKernel } from "./fuse.ts";
-import { lower } from "./lower.ts";
+import { type FusedKernel, fuse } from "./fuse/fuse.ts";
+import { lower } from "./lower/lower.ts";
 import { simplify } from "./simplify.ts";
 
 type Program = (...inputs: Tensor[]) => Tensor | Tensor[];
@@ -51,7 +51,9 @@ describe("simplify", () => {
   });
 
   test("a permutation and its inverse cancel", () => {
-    expect(simplified([[2, 3, 4]], (x) => x.permute([2, 0, 1]).permute([1, 2, 0]).neg())).toEqual(["neg(%0) float32 [2, 3, 4]"]);
+    expect(simplified([[2, 3, 4]], (x) => x.permute([2, 0, 1]).permute([1, 2, 0]).neg())).toEqual([
+      "neg(%0) float32 [2, 3, 4]",
+    ]);
   });
 
   test("equal expressions are computed once, and dead ones not at all", () => {
@@ -69,7 +71,15 @@ describe("fuse", () => {
   });
 
   test("elementwise work before a reduction is part of its loads, work after it of its stores", () => {
-    expect(roles([[8, 5], [8, 5]], (x, y) => x.sub(y).square().mean(1).sqrt())).toEqual(["reduce"]);
+    expect(
+      roles(
+        [
+          [8, 5],
+          [8, 5],
+        ],
+        (x, y) => x.sub(y).square().mean(1).sqrt(),
+      ),
+    ).toEqual(["reduce"]);
   });
 
   test("softmax over rows: a maximum, a sum, a quotient", () => {
@@ -82,23 +92,67 @@ describe("fuse", () => {
       const v2 = v.mul(0.999).add(g.square().mul(0.001));
       return [p.sub(m2.div(v2.sqrt().add(1e-8)).mul(0.01)), m2, v2];
     };
-    const kernels = kernelsOf([[40, 40], [40, 40], [40, 40], [40, 40]], update);
+    const kernels = kernelsOf(
+      [
+        [40, 40],
+        [40, 40],
+        [40, 40],
+        [40, 40],
+      ],
+      update,
+    );
     expect(kernels).toHaveLength(1);
     expect(kernels[0].operands).toHaveLength(7);
   });
 
   test("an outer product that is summed is a contraction, and never made", () => {
-    const product: Program = (x, y) => x.reshape([9, 10, 1]).mul(y.reshape([9, 1, 11])).sum(0);
-    expect(roles([[9, 10], [9, 11]], product)).toEqual(["contract"]);
+    const product: Program = (x, y) =>
+      x
+        .reshape([9, 10, 1])
+        .mul(y.reshape([9, 1, 11]))
+        .sum(0);
+    expect(
+      roles(
+        [
+          [9, 10],
+          [9, 11],
+        ],
+        product,
+      ),
+    ).toEqual(["contract"]);
   });
 
   test("transposes are strides of a contraction", () => {
-    expect(roles([[5, 8], [6, 5]], (x, w) => x.transpose(0, 1).matmul(w.transpose(0, 1)))).toEqual(["contract"]);
+    expect(
+      roles(
+        [
+          [5, 8],
+          [6, 5],
+        ],
+        (x, w) => x.transpose(0, 1).matmul(w.transpose(0, 1)),
+      ),
+    ).toEqual(["contract"]);
   });
 
   test("dear work that a contraction would repeat for every column is stored first", () => {
-    expect(roles([[512, 512], [512, 512]], (x, w) => x.exp().matmul(w))).toEqual(["map", "contract"]);
-    expect(roles([[4, 8], [8, 4]], (x, w) => x.exp().matmul(w))).toEqual(["contract"]);
+    expect(
+      roles(
+        [
+          [512, 512],
+          [512, 512],
+        ],
+        (x, w) => x.exp().matmul(w),
+      ),
+    ).toEqual(["map", "contract"]);
+    expect(
+      roles(
+        [
+          [4, 8],
+          [8, 4],
+        ],
+        (x, w) => x.exp().matmul(w),
+      ),
+    ).toEqual(["contract"]);
   });
 
   test("no kernel binds more buffers than it may", () => {
@@ -124,7 +178,13 @@ describe("fuse", () => {
       return [h.sum(), h];
     };
     const written = new Set<number>();
-    for (const { description, operands } of kernelsOf([[5, 5], [5, 5]], program)) {
+    for (const { description, operands } of kernelsOf(
+      [
+        [5, 5],
+        [5, 5],
+      ],
+      program,
+    )) {
       operands.forEach((value, i) => {
         if (description.operands[i].access === "write") written.add(value);
         else expect(value < 2 || written.has(value)).toBe(true);
@@ -136,7 +196,15 @@ describe("fuse", () => {
 describe("lower", () => {
   test("long reductions and deep contractions are cut in parts", () => {
     expect(roles([[100_000]], (x) => x.sum())).toEqual(["reduce", "reduce"]);
-    expect(roles([[3, 5000], [5000, 4]], (x, y) => x.matmul(y))).toEqual(["contract", "reduce"]);
+    expect(
+      roles(
+        [
+          [3, 5000],
+          [5000, 4],
+        ],
+        (x, y) => x.matmul(y),
+      ),
+    ).toEqual(["contract", "reduce"]);
   });
 
   test("a padded convolution stores its padded input once for the value and the weight's gradient", () => {
@@ -145,7 +213,11 @@ describe("lower", () => {
       ops.bind(ops.convP, [x, w], ops.convAttrs({ ...geometry, extra: [] })),
       ops.bind(ops.convWeightP, [x, g], ops.convAttrs({ ...geometry, extra: [3, 3] })),
     ];
-    const shapes = [[2, 3, 8, 8], [4, 3, 3, 3], [2, 4, 8, 8]];
+    const shapes = [
+      [2, 3, 8, 8],
+      [4, 3, 3, 3],
+      [2, 4, 8, 8],
+    ];
     expect(roles(shapes, program)).toEqual(["map", "contract", "contract"]);
   });
 });
@@ -157,7 +229,13 @@ describe("allocate", () => {
       for (let i = 0; i < 10; i++) h = h.matmul(w);
       return h;
     };
-    const kernels = kernelsOf([[8, 8], [8, 8]], program);
+    const kernels = kernelsOf(
+      [
+        [8, 8],
+        [8, 8],
+      ],
+      program,
+    );
     const places = new Map<number, Place>([
       [0, { kind: "leaf", index: 0 }],
       [1, { kind: "leaf", index: 1 }],

@@ -10,7 +10,7 @@ import type { Device } from "../device.ts";
 import { type HostArray, isFloat } from "../dtype.ts";
 import * as p from "../primitives.ts";
 import { scope } from "../scope.ts";
-import { numel, sameShape, type Shape } from "../shape.ts";
+import { numel, type Shape, sameShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 
 /** Draws numbers from a list, then zeros. */
@@ -115,7 +115,11 @@ function step(values: readonly Tensor[], draw: Draw): Tensor | null {
     }
     case 16:
     case 17:
-      return bind(p.padP, [x], Array.from({ length: 2 * rank }, () => draw.below(3)));
+      return bind(
+        p.padP,
+        [x],
+        Array.from({ length: 2 * rank }, () => draw.below(3)),
+      );
     case 18:
       return rank === 0 ? null : bind(p.flipP, [x], [axis]);
     case 19:
@@ -139,7 +143,14 @@ function step(values: readonly Tensor[], draw: Draw): Tensor | null {
           "float32",
         ),
       );
-      const geometry = { n: 2, groups: 1, stride: [1, 1 + draw.below(2)], padding: [0, 1], dilation: [1, 1], extra: [] };
+      const geometry = {
+        n: 2,
+        groups: 1,
+        stride: [1, 1 + draw.below(2)],
+        padding: [0, 1],
+        dilation: [1, 1],
+        extra: [],
+      };
       return folded(bind(p.convP, [image, w], p.convAttrs(geometry)));
     }
     case 23:
@@ -175,11 +186,7 @@ function fitted(y: Tensor, x: Tensor): Tensor {
   if (fits) return y;
   if (numel(y.shape) === numel(x.shape)) return flat(y, x.shape);
   if (numel(y.shape) === 0) return bindConstant(y.device, p.literalP, [p.dtypeAttr(y.dtype), 1]);
-  const first = bind(
-    p.sliceP,
-    [y],
-    [...y.shape.map(() => 0), ...y.shape.map(() => 1), ...y.shape.map(() => 1)],
-  );
+  const first = bind(p.sliceP, [y], [...y.shape.map(() => 0), ...y.shape.map(() => 1), ...y.shape.map(() => 1)]);
   return flat(first, []);
 }
 

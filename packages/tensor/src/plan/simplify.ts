@@ -6,11 +6,11 @@
  * full of symbolic zeros and ones, of sums over expanded axes and of reshapes of reshapes: that is what the
  * rewrites are about. Numbers given by the user are never looked at: they are not part of a plan.
  */
-import { type DType, DTYPES, dtypeCode, isFloat } from "../dtype.ts";
+import { DTYPES, type DType, dtypeCode, isFloat } from "../dtype.ts";
 import {
+  type Attrs,
   addP,
   aliasP,
-  type Attrs,
   castP,
   divP,
   expandP,
@@ -20,9 +20,9 @@ import {
   maxP,
   mulP,
   negP,
+  type Primitive,
   padP,
   permuteP,
-  type Primitive,
   prodP,
   reshapeP,
   scalarP,
@@ -32,7 +32,7 @@ import {
   whereP,
 } from "../primitives.ts";
 import type { Graph, GraphNode } from "../record/backend.ts";
-import { sameShape, type Shape } from "../shape.ts";
+import { type Shape, sameShape } from "../shape.ts";
 
 /** A rewrite: the position of an equal, simpler node, or −1 where the rule has nothing to say. */
 type Rewrite = (b: Builder, inputs: readonly number[], attrs: Attrs, shape: Shape, dtype: DType) => number;
@@ -189,7 +189,11 @@ rewrite(permuteP, (b, [x], perm, shape) => {
   if (perm.every((axis, i) => axis === i)) return x;
   if (b.is(x, permuteP)) {
     const { inputs, attrs } = b.nodes[x];
-    return b.make(permuteP, inputs, perm.map((axis) => attrs[axis]));
+    return b.make(
+      permuteP,
+      inputs,
+      perm.map((axis) => attrs[axis]),
+    );
   }
   const own = b.nodes[x].shape;
   const long = perm.filter((axis) => own[axis] !== 1);
@@ -218,9 +222,7 @@ rewrite(padP, (b, [x], _, shape) => {
 });
 
 /** Flipping nothing, or only dimensions of size 1, or what is the same everywhere. */
-rewrite(flipP, (b, [x], axes, shape) =>
-  axes.every((axis) => shape[axis] === 1) || b.known(x) !== null ? x : -1,
-);
+rewrite(flipP, (b, [x], axes, shape) => (axes.every((axis) => shape[axis] === 1) || b.known(x) !== null ? x : -1));
 
 /** A reduction over nothing, or over dimensions of size 1, is its argument. */
 for (const primitive of [sumP, maxP, prodP]) {
@@ -247,7 +249,11 @@ rewrite(sumP, (b, [x], axes, _, dtype) => {
 rewrite(sumP, (b, [x], axes) => {
   if (!b.is(x, sumP)) return -1;
   const { inputs, attrs } = b.nodes[x];
-  return b.make(sumP, inputs, [...new Set([...attrs, ...axes])].sort((p, q) => p - q));
+  return b.make(
+    sumP,
+    inputs,
+    [...new Set([...attrs, ...axes])].sort((p, q) => p - q),
+  );
 });
 
 /** The sum of −x is −sum(x): the sign then meets others on the way out. */
@@ -273,7 +279,12 @@ export function simplify(graph: Graph): Graph {
     if (!live[i]) return;
     if (node.primitive === null) place[i] = builder.add(node);
     else if (node.primitive === scalarP) place[i] = builder.make(scalarP, [], node.attrs, node.slot);
-    else place[i] = builder.make(node.primitive, node.inputs.map((input) => place[input]), node.attrs);
+    else
+      place[i] = builder.make(
+        node.primitive,
+        node.inputs.map((input) => place[input]),
+        node.attrs,
+      );
   });
   const outputs = graph.outputs.map((i) => place[i]);
   return { ...graph, ...compact(builder.nodes, outputs) };

@@ -96,7 +96,9 @@ describe("the WebGPU backend", () => {
     expect([...(await bind(p.sumP, [empty], [0]).data())]).toEqual([0, 0, 0]);
     expect([...(await bind(p.maxP, [empty], [0]).data())]).toEqual([-Infinity, -Infinity, -Infinity]);
     expect([...(await bind(p.padP, [empty], [1, 0, 0, 0]).data())]).toEqual([0, 0, 0]);
-    expect([...(await bind(p.matmulP, [bind(p.permuteP, [empty], [1, 0]), empty]).data())]).toEqual(new Array(9).fill(0));
+    expect([...(await bind(p.matmulP, [bind(p.permuteP, [empty], [1, 0]), empty]).data())]).toEqual(
+      new Array(9).fill(0),
+    );
     const [x] = await bind(p.expP, [scalar(gpu, 1)]).data();
     expect(x).toBeCloseTo(Math.E, 6);
   });

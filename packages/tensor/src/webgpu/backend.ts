@@ -4,7 +4,7 @@
 import { DTYPES, type DType, type HostArray } from "../dtype.ts";
 import { DeviceError, DTypeError } from "../errors.ts";
 import type { Backend, BackendStats, Graph, Program, ReadRequest, Storage } from "../record/backend.ts";
-import { type AdapterOptions, findDevice, type FoundDevice, type Tuning } from "./adapter.ts";
+import { type AdapterOptions, type FoundDevice, findDevice, type Tuning } from "./adapter.ts";
 import { BufferPool, type GpuStorage } from "./pool.ts";
 import { GpuProgram, Pipelines } from "./program.ts";
 

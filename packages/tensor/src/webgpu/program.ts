@@ -11,8 +11,8 @@ import { debugging, printSegment } from "../debug/plan.ts";
 import { bytesPerElement } from "../dtype.ts";
 import { DeviceError } from "../errors.ts";
 import { allocate, type Place } from "../plan/allocate.ts";
-import { fuse } from "../plan/fuse.ts";
-import { lower } from "../plan/lower.ts";
+import { fuse } from "../plan/fuse/fuse.ts";
+import { lower } from "../plan/lower/lower.ts";
 import { simplify } from "../plan/simplify.ts";
 import type { Graph, Program } from "../record/backend.ts";
 import { numel, show } from "../shape.ts";
@@ -107,7 +107,11 @@ export class Pipelines {
         entries: [
           { binding: 0, visibility, buffer: { type: "uniform" } },
           ...kernel.operands.map(({ access }, i): GPUBindGroupLayoutEntry => {
-            return { binding: i + 1, visibility, buffer: { type: access === "read" ? "read-only-storage" : "storage" } };
+            return {
+              binding: i + 1,
+              visibility,
+              buffer: { type: access === "read" ? "read-only-storage" : "storage" },
+            };
           }),
         ],
       });
@@ -233,7 +237,12 @@ export class GpuProgram implements Program {
     this.device.queue.writeBuffer(this.#uniform as GPUBuffer, low * 4, this.#words, low * 4, (high - low + 1) * 4);
   }
 
-  replay(pass: GPUComputePassEncoder, leaves: readonly GpuStorage[], outputs: readonly GpuStorage[], counts: Counts): void {
+  replay(
+    pass: GPUComputePassEncoder,
+    leaves: readonly GpuStorage[],
+    outputs: readonly GpuStorage[],
+    counts: Counts,
+  ): void {
     let pipeline: GPUComputePipeline | null = null;
     for (const step of this.#steps) {
       if (step.pipeline !== pipeline) {
@@ -285,7 +294,8 @@ export class GpuProgram implements Program {
 function folded(workgroups: number, limit: number): [number, number] {
   if (workgroups <= limit) return [workgroups, 1];
   const rows = Math.ceil(workgroups / limit);
-  if (rows > limit) throw new DeviceError(`${workgroups} workgroups are more than this adapter dispatches: use smaller tensors`);
+  if (rows > limit)
+    throw new DeviceError(`${workgroups} workgroups are more than this adapter dispatches: use smaller tensors`);
   return [Math.ceil(workgroups / rows), rows];
 }
 

@@ -10,30 +10,12 @@
  * A value is stored only if another kernel reads it or the plan's user wants it. That is known when all kernels
  * are: bodies are therefore built from the last kernel to the first, and a kernel that stores nothing is dropped.
  */
-import {
-  applyMoves,
-  type Body,
-  type Chain,
-  chainKey,
-  contiguous,
-  type Instruction,
-  isIdentity,
-  isMasked,
-  type KernelDescription,
-  type Move,
-  type Operand,
-  type ScalarType,
-  type View,
-} from "@loopgrad/kernels";
-import type { DType } from "../dtype.ts";
-import { contiguousStrides, numel, sameShape, type Shape } from "../shape.ts";
-import { chainOf, type Lowered, type Ref, type Work } from "./lower.ts";
+import { applyMoves, chainKey, contiguous, isIdentity, isMasked, type Move } from "@loopgrad/kernels";
+import { numel } from "../../shape.ts";
+import { chainOf, type Lowered, type Ref, refsOf, type Work } from "../lower/work.ts";
+import { Builder, type Draft, type FusedKernel } from "./build.ts";
 
-/** A kernel and the values behind its operands, in order: numbers of work. */
-export interface FusedKernel {
-  readonly description: KernelDescription;
-  readonly operands: readonly number[];
-}
+export type { FusedKernel } from "./build.ts";
 
 export interface Fused {
   readonly kernels: readonly FusedKernel[];
@@ -71,15 +53,6 @@ const COSTS: Record<string, number> = {
 const OTHER_COST = 12;
 const RANDOM_COST = 80;
 
-/** A kernel while it grows. */
-interface Draft {
-  readonly root: number;
-  /** The space of its output body. */
-  readonly space: Shape;
-  readonly owned: number[];
-  readonly loads: Set<number>;
-}
-
 export function fuse(lowered: Lowered, maxBuffers: number): Fused {
   const fusion = new Fusion([...lowered.work], maxBuffers);
   const outputs = lowered.outputs.map((ref) => fusion.outputOf(ref));
@@ -89,35 +62,6 @@ export function fuse(lowered: Lowered, maxBuffers: number): Fused {
 
 const isConstant = (work: Work): boolean => work.kind === "scalar" || work.kind === "literal" || work.kind === "iota";
 const isElementwise = (work: Work): boolean => work.kind === "map" || work.kind === "gather" || work.kind === "random";
-
-/** The refs that a piece of work reads. */
-function refsOf(work: Work): readonly Ref[] {
-  switch (work.kind) {
-    case "leaf":
-    case "scalar":
-    case "literal":
-    case "iota":
-      return [];
-    case "map":
-      return work.args;
-    case "gather":
-      return [work.index, work.x];
-    case "random":
-      return [work.key];
-    case "reduce":
-      return [work.arg];
-    case "contract":
-      return [work.a, work.b];
-    case "scan":
-    case "sort":
-      return [work.x];
-    case "scatter":
-      return [work.x, work.index, work.source];
-    default:
-      work satisfies never;
-      throw new Error("unknown work");
-  }
-}
 
 class Fusion {
   readonly #drafts: Draft[] = [];
@@ -161,7 +105,8 @@ class Fusion {
     for (let i = 0; i < work.length; i++) this.#place(i);
     for (const i of this.#wanted) this.#ensureOwned(i);
     const kernels: FusedKernel[] = [];
-    for (let k = this.#drafts.length - 1; k >= 0; k--) kernels.push(...this.#build(k));
+    const builder = new Builder(work, this.#drafts, this.#wanted);
+    for (let k = this.#drafts.length - 1; k >= 0; k--) kernels.push(...builder.build(k));
     return kernels.reverse();
   }
 
@@ -416,112 +361,6 @@ class Fusion {
     };
     go(i, moves);
   }
-
-  // ---- building
-
-  /** Descriptions of kernel k: one, or several passes for a sort; none if nothing of it is stored. */
-  #build(k: number): FusedKernel[] {
-    const { root, owned } = this.#drafts[k];
-    const stores = [root, ...owned].filter((i) => i >= 0 && this.#wanted.has(i));
-    if (stores.length === 0) return [];
-    const work = root < 0 ? null : this.work[root];
-    if (work !== null && work.kind === "sort") return this.#buildSort(root, work);
-    const operands = new Operands(this.work, this.#wanted);
-    let description: KernelDescription;
-    if (work === null || work.kind === "reduce" || work.kind === "contract") {
-      const space = this.#drafts[k].space;
-      if (work === null) {
-        const output = this.#outputBody(k, space, stores, operands);
-        description = { role: "map", operands: operands.list, output };
-      } else if (work.kind === "reduce") {
-        const { arg, op, axes } = work;
-        const input = this.#inputBody(k, arg, operands);
-        const output = this.#outputBody(k, space, stores, operands);
-        const type = scalarType(this.work[arg.node].dtype);
-        description = { role: "reduce", op, type, axes, ...input, operands: operands.list, output };
-      } else {
-        const a = this.#inputBody(k, work.a, operands);
-        const b = this.#inputBody(k, work.b, operands);
-        const output = this.#outputBody(k, space, stores, operands);
-        const { batch, m, n, k: depth, strides, dtype } = work;
-        description = {
-          role: "contract",
-          type: scalarType(dtype),
-          batch,
-          m,
-          n,
-          k: depth,
-          strides,
-          a: a.input,
-          aValue: a.value,
-          b: b.input,
-          bValue: b.value,
-          operands: operands.list,
-          output,
-        };
-      }
-    } else if (work.kind === "scan") {
-      operands.read(work.x.node);
-      operands.write(root);
-      const type = scalarType(work.dtype);
-      description = { role: "scan", type, dims: threeDims(work.shape, work.axis), operands: operands.list };
-    } else if (work.kind === "scatter") {
-      for (const ref of [work.x, work.index, work.source]) operands.bind(ref.node);
-      operands.write(root);
-      description = {
-        role: "scatter",
-        type: scalarType(work.dtype),
-        shape: work.shape,
-        indexShape: work.index.moves.at(-1)?.shape ?? this.work[work.index.node].shape,
-        axis: work.axis,
-        operands: operands.list,
-      };
-    } else throw new Error(`internal: ${work.kind} is no root`);
-    return [{ description, operands: operands.values }];
-  }
-
-  #buildSort(root: number, work: Work & { kind: "sort" }): FusedKernel[] {
-    const dims = threeDims(work.shape, work.axis);
-    const passes: FusedKernel[] = [];
-    let before = -1;
-    for (let run = 1; run === 1 || run < dims[1]; run *= 2) {
-      const isLast = run * 2 >= dims[1];
-      const operands = new Operands(this.work, this.#wanted);
-      operands.read(work.x.node);
-      if (before >= 0) operands.read(before);
-      let out = root;
-      if (!isLast) {
-        this.work.push({ ...work });
-        out = this.work.length - 1;
-      }
-      operands.write(out);
-      const type = scalarType(this.work[work.x.node].dtype);
-      const { descending } = work;
-      passes.push({
-        description: { role: "sort", type, dims, run, descending, first: before < 0, operands: operands.list },
-        operands: operands.values,
-      });
-      before = out;
-    }
-    // Kernels are collected from the last to the first.
-    return passes.reverse();
-  }
-
-  #inputBody(k: number, ref: Ref, operands: Operands): { input: Body; value: number } {
-    const writer = new BodyWriter(this.work, this.#drafts[k].loads, -1, operands);
-    const value = writer.value(ref.node, ref.moves);
-    return { input: { space: ref.moves.at(-1)?.shape ?? this.work[ref.node].shape, code: writer.code }, value };
-  }
-
-  #outputBody(k: number, space: Shape, stores: readonly number[], operands: Operands) {
-    const writer = new BodyWriter(this.work, this.#drafts[k].loads, this.#drafts[k].root, operands);
-    const values = stores.map((i) => {
-      const { shape } = this.work[i];
-      return writer.value(i, sameShape(shape, space) ? [] : [{ name: "reshape", attrs: space, shape: space }]);
-    });
-    const written = stores.map((i, s) => ({ operand: operands.write(i), value: values[s] }));
-    return { space, code: writer.code, stores: written };
-  }
 }
 
 const NOTHING: ReadonlySet<number> = new Set();
@@ -532,141 +371,4 @@ function union(a: ReadonlySet<number>, b: ReadonlySet<number>): ReadonlySet<numb
   if (a.size === 0) return b;
   if (b.size === 0) return a;
   return new Set([...a, ...b]);
-}
-
-/** [outer, length, inner] around an axis. */
-function threeDims(shape: Shape, axis: number): [number, number, number] {
-  return [numel(shape.slice(0, axis)), shape[axis] ?? 1, numel(shape.slice(axis + 1))];
-}
-
-function scalarType(dtype: DType): ScalarType {
-  switch (dtype) {
-    case "float32":
-      return "f32";
-    case "int32":
-      return "i32";
-    case "uint32":
-      return "u32";
-    case "bool":
-      return "bool";
-    case "float64":
-      throw new Error("internal: float64 in a kernel");
-    default:
-      dtype satisfies never;
-      throw new Error("unknown dtype");
-  }
-}
-
-/** The buffers of a kernel: each value once, and what is read is thereby wanted of the kernel that makes it. */
-class Operands {
-  readonly list: Operand[] = [];
-  readonly values: number[] = [];
-
-  constructor(
-    readonly work: readonly Work[],
-    readonly wanted: Set<number>,
-  ) {}
-
-  read(value: number): number {
-    const known = this.values.indexOf(value);
-    return known >= 0 ? known : this.bind(value);
-  }
-
-  /** Like read, but always at a position of its own. */
-  bind(value: number): number {
-    if (this.work[value].kind !== "leaf") this.wanted.add(value);
-    return this.#add(value, "read");
-  }
-
-  write(value: number): number {
-    return this.#add(value, "write");
-  }
-
-  #add(value: number, access: "read" | "write"): number {
-    this.list.push({ type: scalarType(this.work[value].dtype), access });
-    this.values.push(value);
-    return this.list.length - 1;
-  }
-}
-
-/**
- * Writes the code of one body of a kernel. What was stored when the kernel was drafted is loaded; all else is computed,
- * even if some kernel came to own it afterwards: the draft has room for these loads and no others.
- */
-class BodyWriter {
-  readonly code: Instruction[] = [];
-  readonly #known = new Map<string, number>();
-
-  constructor(
-    readonly work: readonly Work[],
-    readonly loads: ReadonlySet<number>,
-    readonly root: number,
-    readonly operands: Operands,
-  ) {}
-
-  /** Position of the instruction that yields a node's value at the index that the moves lead to. */
-  value(node: number, moves: readonly Move[]): number {
-    const work = this.work[node];
-    const chain = applyMoves([contiguous(work.shape)], moves);
-    const key = `${node}@${chainKey(chain)}`;
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    const position = this.#write(node, work, moves, chain);
-    this.#known.set(key, position);
-    return position;
-  }
-
-  #add(instruction: Instruction): number {
-    return this.code.push(instruction) - 1;
-  }
-
-  #write(node: number, work: Work, moves: readonly Move[], chain: Chain): number {
-    const type = scalarType(work.dtype);
-    if (this.loads.has(node)) return this.#add({ kind: "load", type, operand: this.operands.read(node), chain });
-    if (node === this.root) return this.#add({ kind: "result", type });
-    const computed = this.#compute(work, type, moves, chain);
-    const padded = work.kind !== "iota" && isMasked(chain);
-    return padded ? this.#add({ kind: "mask", type, arg: computed, chain }) : computed;
-  }
-
-  #compute(work: Work, type: ScalarType, moves: readonly Move[], chain: Chain): number {
-    switch (work.kind) {
-      case "scalar":
-        return this.#add({ kind: "scalar", type, slot: work.slot });
-      case "literal":
-        return this.#add({ kind: "literal", type, value: work.value });
-      case "iota":
-        return this.#add({ kind: "iota", type, chain });
-      case "map": {
-        const args = work.args.map((ref) => this.value(ref.node, [...ref.moves, ...moves]));
-        if (work.op === "alias") return args[0];
-        const from = scalarType(this.work[work.args[work.args.length - 1].node].dtype);
-        return this.#add({ kind: "op", type, op: work.op, from, args });
-      }
-      case "gather": {
-        const arg = this.value(work.index.node, [...work.index.moves, ...moves]);
-        const shape = work.x.moves.at(-1)?.shape ?? this.work[work.x.node].shape;
-        const strides = contiguousStrides(shape);
-        const start: View = {
-          shape: work.shape,
-          strides: strides.map((s, i) => (i === work.axis ? 0 : s)),
-          offset: 0,
-          valid: null,
-        };
-        return this.#add({
-          kind: "gather",
-          type,
-          operand: this.operands.read(work.x.node),
-          chain: applyMoves([start], moves),
-          arg,
-          stride: strides[work.axis],
-          size: shape[work.axis],
-        });
-      }
-      case "random":
-        return this.#add({ kind: "random", type: "u32", operand: this.operands.read(work.key.node), chain });
-      default:
-        throw new Error(`internal: ${work.kind} is computed by a kernel of its own`);
-    }
-  }
 }

@@ -1,0 +1,96 @@
+/**
+ * Work: what lowering makes of a graph. See lower.ts.
+ */
+import { applyMoves, type Chain, contiguous, type Move, type View } from "@loopgrad/kernels";
+import type { DType } from "../../dtype.ts";
+import type { Shape } from "../../shape.ts";
+
+/** A node seen through movement operations. */
+export interface Ref {
+  readonly node: number;
+  readonly moves: readonly Move[];
+}
+
+interface Common {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+export type Work = Common &
+  (
+    | { readonly kind: "leaf"; readonly slot: number }
+    | { readonly kind: "scalar"; readonly slot: number }
+    | { readonly kind: "literal"; readonly value: number }
+    | { readonly kind: "iota" }
+    /** Elementwise; every argument has the node's shape. `store`: it must be stored, not computed where it is read. */
+    | { readonly kind: "map"; readonly op: string; readonly args: readonly Ref[]; readonly store: boolean }
+    /** x at index along an axis; x must be stored, row-major. */
+    | { readonly kind: "gather"; readonly x: Ref; readonly index: Ref; readonly axis: number }
+    | { readonly kind: "random"; readonly key: Ref }
+    /** Over the last `axes` dimensions of the argument's shape. */
+    | {
+        readonly kind: "reduce";
+        readonly op: "sum" | "prod" | "max" | "argmax";
+        readonly arg: Ref;
+        readonly axes: number;
+      }
+    | {
+        readonly kind: "contract";
+        readonly a: Ref;
+        readonly b: Ref;
+        readonly batch: Shape;
+        readonly m: Shape;
+        readonly n: Shape;
+        readonly k: Shape;
+        readonly strides: { readonly batch: number[]; readonly m: number[]; readonly n: number[] };
+      }
+    | { readonly kind: "scan"; readonly x: Ref; readonly axis: number }
+    | { readonly kind: "sort"; readonly x: Ref; readonly axis: number; readonly descending: boolean }
+    | { readonly kind: "scatter"; readonly x: Ref; readonly index: Ref; readonly source: Ref; readonly axis: number }
+  );
+
+export interface Lowered {
+  readonly work: readonly Work[];
+  readonly outputs: readonly Ref[];
+}
+
+/** The refs that a piece of work reads. */
+export function refsOf(work: Work): readonly Ref[] {
+  switch (work.kind) {
+    case "leaf":
+    case "scalar":
+    case "literal":
+    case "iota":
+      return [];
+    case "map":
+      return work.args;
+    case "gather":
+      return [work.index, work.x];
+    case "random":
+      return [work.key];
+    case "reduce":
+      return [work.arg];
+    case "contract":
+      return [work.a, work.b];
+    case "scan":
+    case "sort":
+      return [work.x];
+    case "scatter":
+      return [work.x, work.index, work.source];
+    default:
+      work satisfies never;
+      throw new Error("unknown work");
+  }
+}
+
+/** The chain of a ref: from an index of its last shape to an element of the node's row-major value. */
+export const chainOf = (work: readonly Work[], ref: Ref, start?: View): Chain =>
+  applyMoves([start ?? contiguous(work[ref.node].shape)], ref.moves);
+
+export const reshapeTo = (shape: Shape): Move => ({ name: "reshape", attrs: shape, shape });
+export const expandTo = (shape: Shape): Move => ({ name: "expand", attrs: shape, shape });
+export const permuteBy = (perm: readonly number[], shape: Shape): Move => ({
+  name: "permute",
+  attrs: perm,
+  shape: perm.map((axis) => shape[axis]),
+});
