@@ -16,7 +16,7 @@ afterAll(() => device?.destroy());
 
 test("w0, one inner step: one submit, at most 60 dispatches, and nothing is created", async () => {
   const step = sinusoid(device, { steps: 1, tasks: 1 });
-  const steady = await measure(device, step, { calls: 5, warmup: { calls: 3, ms: 0 } });
+  const steady = await measure(device, step, { calls: 5, warmup: { calls: 8, ms: 0 } });
   expect(steady).toMatchObject({
     submits: 1,
     pipelinesCreated: 0,

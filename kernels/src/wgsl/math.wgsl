@@ -32,35 +32,47 @@ fn min_nan(a: f32, b: f32) -> f32 {
   return min(a, b);
 }
 
-fn exp_of(x: f32) -> f32 {
-  if (is_nan(x)) { return x; }
-  if (x > 88.73) { return infinity(); }
-  if (x < -104.0) { return 0.0; }
-  // x = n ln 2 + r, with ln 2 in two parts, so that no digits of r are lost.
-  let n = round(x * 1.44269504);
-  let r = (x - n * 0.693359375) + n * 2.12194440e-4;
+// 2^n for −126 ≤ n ≤ 127.
+fn pow2(n: i32) -> f32 { return bitcast<f32>(u32(n + 127) << 23u); }
+
+// x · 2^n in two factors: n may be 128, or below −126.
+fn scaled(x: f32, n: i32) -> f32 {
+  let half_n = n / 2;
+  return x * pow2(half_n) * pow2(n - half_n);
+}
+
+// The 12 leading bits: products of two such numbers are exact.
+fn leading(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u); }
+
+// x − n ln 2, with ln 2 in two parts, so that no digits are lost.
+fn exp_rest(x: f32, n: f32) -> f32 { return (x - n * 0.693359375) + n * 2.12194440e-4; }
+
+// e^r − 1 for |r| <= 0.35.
+fn exp_series(r: f32) -> f32 {
   var p = 1.9875691500e-4;
   p = p * r + 1.3981999507e-3;
   p = p * r + 8.3334519073e-3;
   p = p * r + 4.1665795894e-2;
   p = p * r + 1.6666665459e-1;
   p = p * r + 5.0000001201e-1;
-  let y = p * r * r + r + 1.0;
-  // 2^n in two factors: n may be 128 or below −126.
-  let half_n = floor(n * 0.5);
-  return y * exp2(half_n) * exp2(n - half_n);
+  return p * r * r + r;
+}
+
+fn exp_of(x: f32) -> f32 {
+  if (is_nan(x)) { return x; }
+  if (x > 88.73) { return infinity(); }
+  if (x < -104.0) { return 0.0; }
+  let n = round(x * 1.44269504);
+  return scaled(exp_series(exp_rest(x, n)) + 1.0, i32(n));
 }
 
 fn expm1_of(x: f32) -> f32 {
-  if (abs(x) > 0.35) { return exp_of(x) - 1.0; }
-  var p = 2.4801587e-5;
-  p = p * x + 1.9841270e-4;
-  p = p * x + 1.3888889e-3;
-  p = p * x + 8.3333333e-3;
-  p = p * x + 4.1666667e-2;
-  p = p * x + 1.6666667e-1;
-  p = p * x + 0.5;
-  return p * x * x + x;
+  if (is_nan(x)) { return x; }
+  if (x > 80.0) { return exp_of(x); }
+  if (x < -18.0) { return -1.0; }
+  let n = round(x * 1.44269504);
+  let s = pow2(i32(n));
+  return s * exp_series(exp_rest(x, n)) + (s - 1.0);
 }
 
 // 2 atanh(s), the series to s^11, for |s| <= 0.18.
@@ -76,12 +88,13 @@ fn log_series(s: f32) -> f32 {
 
 fn log_of(x: f32) -> f32 {
   if (is_nan(x)) { return x; }
-  if (x < 0.0) { return nan(); }
-  if (x == 0.0) { return -infinity(); }
-  if (is_inf(x)) { return x; }
   var bits = bitcast<u32>(x);
+  if ((bits << 1u) == 0u) { return -infinity(); }
+  if (bits >= 0x80000000u) { return nan(); }
+  if (is_inf(x)) { return x; }
   var e = -127;
-  if (bits < 0x00800000u) { bits = bitcast<u32>(x * 8388608.0); e = -150; }
+  // A subnormal number is its bits times 2^−149; arithmetic may take it for 0.
+  if (bits < 0x00800000u) { bits = bitcast<u32>(f32(bits)); e = -276; }
   e = e + i32(bits >> 23u);
   var m = bitcast<f32>((bits & 0x007fffffu) | 0x3f800000u);
   if (m > 1.41421356) { m = m * 0.5; e = e + 1; }
@@ -90,6 +103,7 @@ fn log_of(x: f32) -> f32 {
 }
 
 fn log1p_of(x: f32) -> f32 {
+  if (abs(x) < 5.9e-8) { return x; }
   if (x > -0.29 && x < 0.41) { return log_series(x / (2.0 + x)); }
   return log_of(1.0 + x);
 }
@@ -141,15 +155,64 @@ fn atanh_of(x: f32) -> f32 {
   return sign_of(x) * 0.5 * log1p_of(2.0 * a / (1.0 - a));
 }
 
-// x − k π/2 with π/2 in three parts (Cody and Waite); good to |x| of some ten thousands.
-fn reduce_angle(x: f32, k: f32) -> f32 { return ((x - k * 1.5703125) - k * 4.83751296997e-4) - k * 7.54978995489e-8; }
+// High word of a 64-bit product.
+fn mul_high(a: u32, b: u32) -> u32 {
+  let low = (a & 0xffffu) * (b & 0xffffu);
+  let middle = (a >> 16u) * (b & 0xffffu) + (low >> 16u);
+  let other = (a & 0xffffu) * (b >> 16u) + (middle & 0xffffu);
+  return (a >> 16u) * (b >> 16u) + (middle >> 16u) + (other >> 16u);
+}
+
+// For |x| >= 2: (r, q) with x = r + q π/2 and |r| <= π/4, q modulo 4. After Payne and Hanek: of the digits of 2/π only
+// those count that give the quotient's last two bits and what follows them.
+fn far_angle(x: f32) -> vec2<f32> {
+  var two_over_pi = array<u32, 8>(
+    0u, 0x28be60dbu, 0x9391054au, 0x7f09d5f4u, 0x7d4d3770u, 0x36d8a566u, 0x4f10e410u, 0u);
+  let bits = bitcast<u32>(x);
+  let e = ((bits >> 23u) & 0xffu) - 126u;
+  let i = e >> 5u;
+  let shift = e & 31u;
+  var high = two_over_pi[i];
+  var middle = two_over_pi[i + 1u];
+  var low = two_over_pi[i + 2u];
+  if (shift > 0u) {
+    high = (high << shift) | (middle >> (32u - shift));
+    middle = (middle << shift) | (low >> (32u - shift));
+    low = (low << shift) | (two_over_pi[i + 3u] >> (32u - shift));
+  }
+  // The product modulo 4, with 62 bits behind the point.
+  let m = (bits << 8u) | 0x80000000u;
+  let below = mul_high(m, low);
+  var fraction = m * middle + below;
+  var whole = m * high + mul_high(m, middle) + select(0u, 1u, fraction < below);
+  var q = whole >> 30u;
+  whole = whole & 0x3fffffffu;
+  var s = select(1.5707963, -1.5707963, bits >= 0x80000000u);
+  if ((whole & 0x20000000u) != 0u) {
+    // Nearer to the next quotient, from below.
+    whole = 0x40000000u - whole - select(0u, 1u, fraction != 0u);
+    fraction = 0u - fraction;
+    q = q + 1u;
+    s = -s;
+  }
+  let r = (f32(whole) * 4294967296.0 + f32(fraction)) * 2.1684043e-19;
+  return vec2<f32>(s * r, f32(select(q, 4u - q, bits >= 0x80000000u)));
+}
+
+// The same for |x| < 6000: π/2 in four parts, of which the first three times q are exact (Cody and Waite).
+fn near_angle(x: f32) -> vec2<f32> {
+  let q = round(x * 0.636619772);
+  let r = (((x - q * 1.5703125) - q * 4.8375129699707e-4) - q * 7.549533620476723e-8) - q * 2.5633441e-12;
+  return vec2<f32>(r, q);
+}
 
 fn sin_cos(x: f32, turn: i32) -> f32 {
   if (is_nan(x) || is_inf(x)) { return nan(); }
-  let k = round(x * 0.636619772);
-  let r = reduce_angle(x, k);
+  var angle: vec2<f32>;
+  if (abs(x) < 6000.0) { angle = near_angle(x); } else { angle = far_angle(x); }
+  let r = angle.x;
   let z = r * r;
-  let quadrant = (i32(k) + turn) & 3;
+  let quadrant = (i32(angle.y) + turn) & 3;
   var y: f32;
   if ((quadrant & 1) == 0) {
     y = ((-1.9515295891e-4 * z + 8.3321608736e-3) * z - 1.6666654611e-1) * z * r + r;
@@ -212,35 +275,26 @@ fn erf_of(x: f32) -> f32 {
   return erf_small(x);
 }
 
+// For |x| >= 0.5: e^(−x²) / (1 + 2|x|) times a polynomial in (|x| − 2) / (|x| + 2), fitted to 5e-9. The rounding of x²
+// would be amplified, so it is split: the leading part has an exact square.
 fn erfc_of(x: f32) -> f32 {
   if (is_nan(x)) { return x; }
   let a = abs(x);
-  if (a < 1.0) { return 1.0 - erf_small(x); }
-  if (a > 10.5) { return select(0.0, 2.0, x < 0.0); }
-  let q = 1.0 / a;
-  let z = q * q;
-  var p: f32;
-  if (a < 2.0) {
-    p = 2.326819970068386e-2;
-    p = p * z - 1.387039388740657e-1;
-    p = p * z + 3.687424674597105e-1;
-    p = p * z - 5.824733027278666e-1;
-    p = p * z + 6.210004621745983e-1;
-    p = p * z - 4.944515323274145e-1;
-    p = p * z + 3.404879937665872e-1;
-    p = p * z - 2.741127028184656e-1;
-    p = p * z + 5.638259427472472e-1;
-  } else {
-    p = -1.047766399936249e1;
-    p = p * z + 1.297719955372516e1;
-    p = p * z - 7.495518717768503;
-    p = p * z + 2.921019019210786;
-    p = p * z - 1.015265279202700;
-    p = p * z + 4.218463358204948e-1;
-    p = p * z - 2.820767439740514e-1;
-    p = p * z + 5.641895067754075e-1;
-  }
-  let tail = exp_of(-a * a) * q * p;
+  if (a < 0.5) { return 1.0 - erf_small(x); }
+  if (a > 10.1) { return select(0.0, 2.0, x < 0.0); }
+  let q = (a - 2.0) / (a + 2.0);
+  var p = -2.23766698e-4;
+  p = p * q - 1.26257528e-3;
+  p = p * q + 1.14505994e-3;
+  p = p * q + 8.65675307e-3;
+  p = p * q - 8.00531233e-3;
+  p = p * q - 5.42106575e-2;
+  p = p * q + 1.64048711e-1;
+  p = p * q - 1.66030872e-1;
+  p = p * q - 9.27637635e-2;
+  p = p * q + 1.27697839;
+  let h = leading(a);
+  let tail = exp_of(-h * h) * exp_of((h - a) * (h + a)) * p / (1.0 + 2.0 * a);
   return select(tail, 2.0 - tail, x < 0.0);
 }
 
@@ -274,33 +328,93 @@ fn pow_of(x: f32, y: f32) -> f32 {
   return select(1.0, -1.0, negative && odd) * pow_positive(a, y);
 }
 
-// Small whole exponents by repeated squaring, exact where the result is; others through the logarithm.
+// Small whole exponents by products, exact where the result is. Others as 2^(y log₂ a), the logarithm in two parts:
+// fdlibm's powf (Sun Microsystems, 1993). Leading bits are cut off so that the products of parts are exact.
 fn pow_positive(a: f32, y: f32) -> f32 {
-  if (floor(y) == y && abs(y) <= 64.0) {
-    var n = u32(abs(y));
-    var b = a;
-    var r = 1.0;
-    loop {
-      if ((n & 1u) == 1u) { r = r * b; }
-      n = n >> 1u;
-      if (n == 0u) { break; }
-      b = b * b;
-    }
-    return select(r, 1.0 / r, y < 0.0);
+  if (y == 1.0) { return a; }
+  if (y == 2.0) { return a * a; }
+  if (y == 3.0) { return a * a * a; }
+  if (y == -1.0) { return 1.0 / a; }
+  // a = 2^n m with m in [√¾, √3/2 · 2), and m over c = 1 or 1.5 is close to 1.
+  var bits = bitcast<u32>(a);
+  var n = -127;
+  if (bits < 0x00800000u) { bits = bitcast<u32>(f32(bits)); n = -276; }
+  n = n + i32(bits >> 23u);
+  var m = bitcast<f32>((bits & 0x007fffffu) | 0x3f800000u);
+  var c = 1.0;
+  var log2_c = vec2<f32>(0.0, 0.0);
+  if (m >= 1.73205078) {
+    m = m * 0.5;
+    n = n + 1;
+  } else if (m > 1.22474483) {
+    c = 1.5;
+    log2_c = vec2<f32>(5.84960938e-1, 1.56322085e-6);
   }
-  return exp_of(y * log_of(a));
+  // s = (m − c) / (m + c)
+  let numerator = m - c;
+  let sum = leading(m + c);
+  let sum_rest = m - (sum - c);
+  let s = numerator / (m + c);
+  let s_high = leading(s);
+  let s_low = ((numerator - s_high * sum) - s_high * sum_rest) / (m + c);
+  // 3/2 log(m / c) = s (3 + s² + r)
+  let z = s * s;
+  var r = 2.0697501302e-1;
+  r = r * z + 2.3066075146e-1;
+  r = r * z + 2.7272811532e-1;
+  r = r * z + 3.3333334327e-1;
+  r = r * z + 4.2857143283e-1;
+  r = r * z + 6.0000002384e-1;
+  r = r * z * z + s_low * (s_high + s);
+  let square = s_high * s_high;
+  let factor = leading(3.0 + square + r);
+  let factor_low = r - ((factor - 3.0) - square);
+  let u = s_high * factor;
+  let v = s_low * factor + factor_low * s;
+  let product = leading(u + v);
+  let product_low = v - (product - u);
+  // log₂ a in two parts; 9.6191406250e-1 − 1.1736857402e-4 = 2 / (3 ln 2)
+  let w = 9.6191406250e-1 * product;
+  let w_low = -1.1736857402e-4 * product + product_low * 9.6179670095e-1 + log2_c.y;
+  let log_high = leading(((w + w_low) + log2_c.x) + f32(n));
+  let log_low = w_low - (((log_high - f32(n)) - log2_c.x) - w);
+  // y log₂ a in two parts
+  let y_high = leading(y);
+  let e_low = (y - y_high) * log_high + y * log_low;
+  let e_high = y_high * log_high;
+  let e = e_high + e_low;
+  if (e > 128.0) { return infinity(); }
+  if (e < -150.0) { return 0.0; }
+  let whole = round(e);
+  // The rest times ln 2, in two parts again.
+  let rest = e_high - whole;
+  let rest_high = bitcast<f32>(bitcast<u32>(rest + e_low) & 0xffff8000u);
+  let rest_low = e_low - (rest_high - rest);
+  let t = rest_high * 6.93145752e-1;
+  let t_low = rest_low * 6.9314718246e-1 + rest_high * 1.42860654e-6;
+  let x = t + t_low;
+  let x_low = t_low - (x - t);
+  return scaled((exp_series(x) + (x_low + x * x_low)) + 1.0, i32(whole));
 }
 
-// C's fmod: exact for quotients below 2^24.
+// Mantissa and exponent: |x| = m · 2^e for whole numbers m < 2^24 and e.
+fn taken_apart(x: f32) -> vec2<i32> {
+  let bits = bitcast<u32>(x) & 0x7fffffffu;
+  if (bits < 0x00800000u) { return vec2<i32>(i32(bits), -149); }
+  return vec2<i32>(i32((bits & 0x007fffffu) | 0x00800000u), i32(bits >> 23u) - 150);
+}
+
+// C's fmod, exact: a long division of the mantissas, eight bits at a time.
 fn fmod_of(x: f32, y: f32) -> f32 {
-  if (is_nan(x) || is_nan(y) || is_inf(x) || y == 0.0) { return nan(); }
-  if (is_inf(y)) { return x; }
-  let a = abs(x);
-  let b = abs(y);
-  var r = a - b * floor(a / b);
-  if (r < 0.0) { r = r + b; }
-  if (r >= b) { r = r - b; }
-  return select(r, -r, x < 0.0);
+  let divisor = taken_apart(y);
+  if (is_nan(x) || is_nan(y) || is_inf(x) || divisor.x == 0) { return nan(); }
+  let dividend = taken_apart(x);
+  if (is_inf(y) || abs(x) < abs(y)) { return x; }
+  let m = u32(divisor.x);
+  var r = u32(dividend.x) % m;
+  for (var left = dividend.y - divisor.y; left > 0; left = left - 8) { r = (r << u32(min(left, 8))) % m; }
+  let result = scaled(f32(r), divisor.y);
+  return select(result, -result, bitcast<u32>(x) >= 0x80000000u);
 }
 
 fn div_i32(a: i32, b: i32) -> i32 {
