@@ -86,7 +86,12 @@ describe("the WebGPU backend", () => {
     using _ = scope();
     const zero = bindConstant(gpu, p.literalP, [p.dtypeAttr("float32"), 0]);
     const huge = bind(p.expandP, [bind(p.reshapeP, [zero], [1])], [2 ** 30]);
+    const small = bind(p.addP, [integers(gpu, [4]), scalar(gpu, 1)]);
+    const used = gpu.stats().usedBytes;
     await expect(huge.data()).rejects.toThrow(/buffer of 4294967296 bytes was wanted/);
+    // Nothing is lost: what was recorded with it can still be had, and nothing stays allocated.
+    expect(gpu.stats().usedBytes - used).toBeLessThanOrEqual(512);
+    expect([...(await small.data())]).toEqual([...(await integers(gpu, [4]).data())].map((x) => x + 1));
   });
 
   test("empty and 0-d tensors", async () => {

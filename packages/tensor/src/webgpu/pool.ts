@@ -39,12 +39,14 @@ export class BufferPool {
   /** A storage buffer of at least so many bytes. Its contents are whatever was there. */
   take(bytes: number): GpuStorage {
     const size = sizeClass(Math.max(bytes, 4));
+    const free = this.#free.get(size)?.pop();
+    const storage = free ?? this.#make(size);
+    if (free !== undefined) {
+      this.#freeBytes -= size;
+      storage.refs = 1;
+    }
     this.usedBytes += size;
     this.peakUsedBytes = Math.max(this.peakUsedBytes, this.usedBytes);
-    const storage = this.#free.get(size)?.pop();
-    if (storage === undefined) return this.#make(size);
-    this.#freeBytes -= size;
-    storage.refs = 1;
     return storage;
   }
 

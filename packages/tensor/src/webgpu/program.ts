@@ -205,15 +205,20 @@ export class GpuProgram implements Program {
   /** Storages for the outputs of a replay: fresh ones, or a leaf's own where the output is a leaf. */
   outputStorages(leaves: readonly GpuStorage[]): GpuStorage[] {
     const storages: GpuStorage[] = [];
-    for (let j = 0; j < this.outputs; j++) {
-      const leaf = this.#outputLeaf[j];
-      const first = this.#outputFirst[j];
-      if (leaf < 0 && first === j) storages.push(this.pool.take(this.#outputBytes[j]));
-      else {
-        const shared = leaf >= 0 ? leaves[leaf] : storages[first];
-        shared.refs++;
-        storages.push(shared);
+    try {
+      for (let j = 0; j < this.outputs; j++) {
+        const leaf = this.#outputLeaf[j];
+        const first = this.#outputFirst[j];
+        if (leaf < 0 && first === j) storages.push(this.pool.take(this.#outputBytes[j]));
+        else {
+          const shared = leaf >= 0 ? leaves[leaf] : storages[first];
+          shared.refs++;
+          storages.push(shared);
+        }
       }
+    } catch (error) {
+      for (const storage of storages) this.pool.give(storage);
+      throw error;
     }
     return storages;
   }
