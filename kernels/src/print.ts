@@ -358,7 +358,8 @@ function operation(op: string, type: ScalarType, from: ScalarType, args: readonl
 
 function cast(x: string, from: ScalarType, to: ScalarType): string {
   if (from === to) return x;
-  if (to === "bool") return `${x} != ${zero(from)}`;
+  // Not `x != 0.0`: a device may compare in order, and NaN is true.
+  if (to === "bool") return `!(${x} == ${zero(from)})`;
   if (from === "bool") return `select(${literal(0, to)}, ${literal(1, to)}, ${x})`;
-  return `${to}(${x})`;
+  return from === "f32" ? `${to}_of(${x})` : `${to}(${x})`;
 }

@@ -335,7 +335,7 @@ fn pow_positive(a: f32, y: f32) -> f32 {
   if (y == 2.0) { return a * a; }
   if (y == 3.0) { return a * a * a; }
   if (y == -1.0) { return 1.0 / a; }
-  // a = 2^n m with m in [√¾, √3/2 · 2), and m over c = 1 or 1.5 is close to 1.
+  // a = 2^n m with m in [√3/2, √3), and m / c is close to 1 for c = 1 or 1.5.
   var bits = bitcast<u32>(a);
   var n = -127;
   if (bits < 0x00800000u) { bits = bitcast<u32>(f32(bits)); n = -276; }
@@ -415,6 +415,19 @@ fn fmod_of(x: f32, y: f32) -> f32 {
   for (var left = dividend.y - divisor.y; left > 0; left = left - 8) { r = (r << u32(min(left, 8))) % m; }
   let result = scaled(f32(r), divisor.y);
   return select(result, -result, bitcast<u32>(x) >= 0x80000000u);
+}
+
+// Towards zero, held within the range; NaN becomes 0. WGSL itself would stop at the largest float in the range.
+fn i32_of(x: f32) -> i32 {
+  if (is_nan(x)) { return 0; }
+  if (x >= 2147483648.0) { return 2147483647; }
+  return i32(x);
+}
+
+fn u32_of(x: f32) -> u32 {
+  if (is_nan(x) || x <= 0.0) { return 0u; }
+  if (x >= 4294967296.0) { return 4294967295u; }
+  return u32(x);
 }
 
 fn div_i32(a: i32, b: i32) -> i32 {

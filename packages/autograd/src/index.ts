@@ -3,6 +3,10 @@
  *
  * Importing the package puts the tape behind every operation, and its methods on Tensor.
  */
+export { type Anomaly, AnomalyDetection, AnomalyError, detectAnomaly } from "./anomaly.ts";
+export { checkpoint } from "./checkpoint.ts";
+export { customFunction, type FunctionContext, type FunctionDefinition } from "./custom.ts";
+export { type DotOptions, makeDot, makeSvg, type NamedTensors } from "./dot.ts";
 export {
   type FunctionalOptions,
   hessian,
@@ -16,8 +20,10 @@ export {
 } from "./functional.ts";
 export { type BackwardOptions, type GradOptions, grad } from "./grad.ts";
 export { type Checked, type GradcheckOptions, gradcheck, gradgradcheck } from "./gradcheck.ts";
+export { graphGroup } from "./group.ts";
 export { image } from "./methods.ts";
 export { enableGrad, GradMode, isGradEnabled, noGrad } from "./mode.ts";
+export type { GradFn } from "./print.ts";
 export type { Hook } from "./tape.ts";
 /** @internal For tests of a walk's extent. */
 export { walkCounts } from "./walk.ts";

@@ -3,6 +3,7 @@
  */
 import { aliasP, bind, GradError, Tensor } from "@loopgrad/tensor";
 import { type BackwardOptions, backward } from "./grad.ts";
+import type { GradFn } from "./print.ts";
 import { type Hook, Leaf, nodeOf, setRequiresGrad } from "./tape.ts";
 
 declare module "@loopgrad/tensor" {
@@ -11,6 +12,14 @@ declare module "@loopgrad/tensor" {
     readonly requiresGrad: boolean;
     /** False for a tensor that was computed on the tape. */
     readonly isLeaf: boolean;
+
+    /**
+     * Where the tape made this tensor; null for a leaf, and for a tensor that no gradient flows through.
+     *
+     * @see     torch.Tensor.grad_fn
+     * @example console.log(String(loss.gradFn)); // the graph, an operation a line
+     */
+    readonly gradFn: GradFn | null;
 
     /**
      * Asks for gradients of this tensor, or ceases to. Returns the tensor.
@@ -74,6 +83,14 @@ Object.defineProperties(Tensor.prototype, {
     },
     configurable: true,
   },
+});
+
+Object.defineProperty(Tensor.prototype, "gradFn", {
+  get(this: Tensor): GradFn | null {
+    const node = nodeOf(this);
+    return node instanceof Leaf ? null : node;
+  },
+  configurable: true,
 });
 
 Tensor.prototype.requiresGrad_ = function (requires = true) {

@@ -10,9 +10,11 @@
  * lets go, it drops its saved values and lets go of its parents in turn. A saved output is held as a value,
  * not as a handle, so a node never holds itself.
  */
-import type { Attrs, Device, DType, Primitive, Shape, TapeLink, Tensor, Value } from "@loopgrad/tensor";
-import { GradError, isFloat, onBind, setLeafHook } from "@loopgrad/tensor";
+import type { Attrs, BindListener, Device, DType, Primitive, Shape, TapeLink, Tensor, Value } from "@loopgrad/tensor";
+import { aliasP, GradError, isFloat, onBind, setLeafHook, show } from "@loopgrad/tensor";
+import { currentGroup, type Group } from "./group.ts";
 import { isGradEnabled } from "./mode.ts";
+import { printGraph } from "./print.ts";
 import { OUTPUT, RULES } from "./rules/index.ts";
 import { type Sources, sourcesOf } from "./sources.ts";
 
@@ -35,13 +37,15 @@ export class Node implements TapeLink {
   owner: Tensor | null = null;
   /** Its number among the sources, the places at which gradients are asked for (see sources.ts); 0 for none. */
   source = 0;
+  /** The part of a printed graph that it belongs to. */
+  readonly group: Group | null = currentGroup();
 
   /** @internal The walk that last came by, and the node's number in it. */
   walk = 0;
   /** @internal */ index = 0;
 
   constructor(
-    /** null for a leaf. */
+    /** null for a leaf, and for a call of a user's function. */
     readonly primitive: Primitive | null,
     readonly attrs: Attrs,
     /** For each input where it was made; null where no gradient flows. */
@@ -83,8 +87,28 @@ export class Node implements TapeLink {
     this.sources = this.sources === null ? own : this.sources.union(own);
   }
 
+  /** The primitive's name, or what else made the tensor. */
+  get name(): string {
+    return this.primitive?.name ?? "leaf";
+  }
+
+  /** What the tensor was computed from, for people: the places that calls put in between are left out. */
+  get inputs(): readonly (Node | null)[] {
+    return this.parents.map((parent) => {
+      let node = parent;
+      while (node instanceof Place) [node] = node.parents;
+      return node;
+    });
+  }
+
+  /** Name and shape, for messages. */
+  label(): string {
+    return `${this.name} ${show(this.shape)}`;
+  }
+
+  /** The graph below, one node a line; see print.ts. */
   toString(): string {
-    return `${this.primitive?.name ?? "leaf"} [${this.shape.join(", ")}]`;
+    return printGraph(this);
   }
 }
 
@@ -103,11 +127,24 @@ export class Leaf extends Node {
 /** Where the tensor was made; null if no gradient flows through it. */
 export const nodeOf = (tensor: Tensor): Node | null => (tensor._standIn ?? tensor)._link as Node | null;
 
-/** Puts a handle at a place on the tape. */
-export function attach(tensor: Tensor, node: Node): void {
+/** Puts a handle at a place on the tape. Returns the handle. */
+export function attach(tensor: Tensor, node: Node): Tensor {
   tensor._link = node;
   node.refs++;
+  return tensor;
 }
+
+/** A node that passes a value on as it is, without an operation. */
+class Place extends Node {}
+
+/** A place of its own for a value. It retains its parent. */
+export function passNode({ shape, dtype, device }: Value, parent: Node | null): Node {
+  if (parent !== null) parent.refs++;
+  return new Place(aliasP, [], [parent], null, shape, dtype, device, parent?.sources ?? null);
+}
+
+/** A number between those of the nodes made before and those made after. */
+export const timeMark = (): number => ++sequence;
 
 /** The listener: notes one operation. */
 function note(primitive: Primitive, inputs: readonly Tensor[], attrs: Attrs, output: Tensor): void {
@@ -144,9 +181,22 @@ function pin(value: Value): Value {
   return value;
 }
 
-const before = onBind((primitive, inputs, attrs, output) => {
-  before?.(primitive, inputs, attrs, output);
+/** Who else looks at every operation, after the tape; null while no one does. */
+let observers: readonly BindListener[] | null = null;
+
+/** Shows every operation, once it is on the tape, to an observer. Returns how to stop. */
+export function observe(observer: BindListener): () => void {
+  observers = [...(observers ?? []), observer];
+  return () => {
+    const rest = observers?.filter((other) => other !== observer) ?? [];
+    observers = rest.length > 0 ? rest : null;
+  };
+}
+
+const before = onBind((primitive, inputs, attrs, output, given) => {
+  before?.(primitive, inputs, attrs, output, given);
   note(primitive, inputs, attrs, output);
+  if (observers !== null) for (const observer of observers) observer(primitive, inputs, attrs, output, given);
 });
 
 setLeafHook((tensor) => setRequiresGrad(tensor, true));

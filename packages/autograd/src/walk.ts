@@ -29,6 +29,7 @@ import {
   Tensor,
   type Value,
 } from "@loopgrad/tensor";
+import { Call, Result } from "./call.ts";
 import { within } from "./mode.ts";
 import { OUTPUT, RULES } from "./rules/index.ts";
 import type { Sources } from "./sources.ts";
@@ -63,10 +64,14 @@ export interface Seed {
 export function walk(seeds: readonly Seed[], wanted: readonly Node[], options: WalkOptions): (Tensor | null)[] {
   const route = survey(seeds, new Aim(wanted));
   const captured = within(options.createGraph, () => unwind(route, seeds, options));
+  const handed = new Set<Tensor>();
   return wanted.map((node) => {
     const place = route.wanted.get(node);
     const cotangent = place === undefined ? undefined : captured.get(place);
-    return cotangent === undefined ? null : handleOf(cotangent, options.createGraph);
+    if (cotangent === undefined) return null;
+    if (handed.has(cotangent)) return handleOf(cotangent, options.createGraph); // asked for twice
+    handed.add(cotangent);
+    return cotangent;
   });
 }
 
@@ -188,17 +193,21 @@ function unwind(route: Route, seeds: readonly Seed[], { createGraph, retainGraph
     for (let i = nodes.length - 1; i >= 0; i--) {
       const node = nodes[i];
       const parents = edges[i];
+      if (node instanceof Call) {
+        const parts = cotangents.takeParts(i);
+        if (parts === null) continue;
+        inside(node, () => applyCall(node, parts, parents, createGraph, cotangents));
+        if (!retainGraph) node.free();
+        for (const part of parts) if (part !== null) letGo(part);
+        continue;
+      }
       let g = cotangents.take(i);
       if (g === null) continue;
       if (node.hooks !== null) g = runHooks(node, node.hooks, g, createGraph);
       if (capture.has(i)) captured.set(i, handleOf(g, createGraph));
       if (parents.length > 0) {
-        const inside = scope();
-        try {
-          applyRule(node, g, parents, createGraph, cotangents);
-        } finally {
-          inside.end();
-        }
+        const arrived = g;
+        inside(node, () => applyRule(node, arrived, parents, createGraph, cotangents));
         if (!retainGraph) node.free();
       }
       letGo(g);
@@ -207,6 +216,24 @@ function unwind(route: Route, seeds: readonly Seed[], { createGraph, retainGraph
     cotangents.release();
   }
   return captured;
+}
+
+let visiting: Node | null = null;
+
+/** The node whose rule runs now; null outside of walks. */
+export const visitedNode = (): Node | null => visiting;
+
+/** Runs a node's rule in a scope of its own. */
+function inside(node: Node, rule: () => void): void {
+  const outer = visiting;
+  const own = scope();
+  visiting = node;
+  try {
+    rule();
+  } finally {
+    visiting = outer;
+    own.end();
+  }
 }
 
 /** A handle of the walk's own, outside every scope. Pinned: a flush on the way stores it, and not how it came about. */
@@ -224,15 +251,25 @@ function letGo(handle: Tensor): void {
 /** The sums so far, by position. The walk holds them; whoever adds to one has a scope open. */
 class Cotangents {
   readonly #sums: (Tensor | null)[];
+  /** Of a call: one for each of its results. */
+  readonly #parts = new Map<number, (Tensor | null)[]>();
 
   constructor(count: number) {
     this.#sums = new Array<Tensor | null>(count).fill(null);
   }
 
   add(place: number, share: Tensor): void {
-    const sum = this.#sums[place];
-    this.#sums[place] = hold(sum === null ? share : add(sum, share));
-    if (sum !== null) letGo(sum);
+    this.#sums[place] = grown(this.#sums[place], share);
+  }
+
+  /** Adds to the cotangent of a call's result. */
+  addPart(place: number, { at, call }: Result, share: Tensor): void {
+    let parts = this.#parts.get(place);
+    if (parts === undefined) {
+      parts = new Array<Tensor | null>(call.resultCount).fill(null);
+      this.#parts.set(place, parts);
+    }
+    parts[at] = grown(parts[at], share);
   }
 
   /** Hands over the sum at a position. */
@@ -242,9 +279,39 @@ class Cotangents {
     return sum;
   }
 
-  release(): void {
-    for (const sum of this.#sums) if (sum !== null) letGo(sum);
+  /** Hands over the sums of a call's results; null if none was reached. */
+  takeParts(place: number): (Tensor | null)[] | null {
+    const parts = this.#parts.get(place) ?? null;
+    this.#parts.delete(place);
+    return parts;
   }
+
+  release(): void {
+    for (const sum of [this.#sums, ...this.#parts.values()].flat()) if (sum !== null) letGo(sum);
+  }
+}
+
+/** A sum with one share more, held by the walk. */
+function grown(sum: Tensor | null, share: Tensor): Tensor {
+  const result = hold(sum === null ? share : add(sum, share));
+  if (sum !== null) letGo(sum);
+  return result;
+}
+
+/** Gives each parent of a call its share, as the call's own backward says. */
+function applyCall(
+  call: Call,
+  parts: readonly (Tensor | null)[],
+  places: readonly number[],
+  createGraph: boolean,
+  cotangents: Cotangents,
+): void {
+  walkCounts.applied++;
+  if (call.saved === null) throw freedError(call.name);
+  const gs = parts.map((part) => (part === null ? null : handleOf(part, createGraph)));
+  call.backward(gs, createGraph).forEach((share, i) => {
+    if (share !== null && places[i] >= 0) cotangents.add(places[i], share);
+  });
 }
 
 /** Gives each parent that leads somewhere its share of a node's cotangent. */
@@ -255,6 +322,10 @@ function applyRule(
   createGraph: boolean,
   cotangents: Cotangents,
 ): void {
+  if (node instanceof Result) {
+    cotangents.addPart(places[0], node, g);
+    return;
+  }
   const primitive = node.primitive as Primitive;
   const derivatives = RULES[primitive.code];
   if (derivatives === undefined) throw new GradError(`${primitive.name} has no derivative rule`);
@@ -264,7 +335,7 @@ function applyRule(
 
   let reads = 0;
   for (let i = 0; i < count; i++) if (places[i] >= 0) reads |= derivatives[i]?.reads ?? 0;
-  if (reads !== 0 && saved === null) throw freedError(primitive);
+  if (reads !== 0 && saved === null) throw freedError(primitive.name);
 
   // A saved value comes back as a handle at the place on the tape where it was made.
   const operand = (i: number, bit: number, made: Node | null): Tensor => {
@@ -290,9 +361,9 @@ function applyRule(
 /** What a derivative gets for an operand that it did not declare to read. */
 const NOT_SAVED = undefined as unknown as Tensor;
 
-const freedError = (primitive: Primitive): GradError =>
+const freedError = (name: string): GradError =>
   new GradError(
-    `a second walk through ${primitive.name}: its saved tensors were freed by the first; ` +
+    `a second walk through ${name}: its saved tensors were freed by the first; ` +
       "pass { retainGraph: true } to all but the last backward() or grad() through a graph",
   );
 
@@ -319,7 +390,7 @@ function runHooks(node: Node, hooks: readonly Hook[], g: Tensor, createGraph: bo
     if (replaced === undefined || replaced === null) continue;
     if (!(replaced instanceof Tensor) || !sameShape(replaced.shape, node.shape) || replaced.dtype !== node.dtype) {
       throw new GradError(
-        `a hook returned ${replaced} for the gradient of ${node}: shape and dtype must stay; return nothing to keep it`,
+        `a hook returned ${replaced} for the gradient of ${node.label()}: shape and dtype must stay; return nothing to keep it`,
       );
     }
     letGo(grad);

@@ -4,15 +4,25 @@
  * It resolves stand-ins (parameters under a functional call), checks that the inputs live and share a device,
  * infers the result, records, and tells the listener: the tape.
  */
-import { type Device, type DeviceStats } from "./device.ts";
+import type { Device, DeviceStats } from "./device.ts";
 import { DeviceError } from "./errors.ts";
 import type { Attrs, Primitive } from "./primitives.ts";
 import { NO_ATTRS, NO_INPUTS, type Value } from "./record/value.ts";
 import { Tensor } from "./tensor.ts";
+
 export type { DeviceStats };
 
-/** Told of every operation, after it was recorded. Inputs are resolved: never a handle with a stand-in. */
-export type BindListener = (primitive: Primitive, inputs: readonly Tensor[], attrs: Attrs, output: Tensor) => void;
+/**
+ * Told of every operation, after it was recorded. Inputs are resolved: never a handle with a stand-in. `given` are
+ * the handles that the caller named: where one had a stand-in, the two lists differ.
+ */
+export type BindListener = (
+  primitive: Primitive,
+  inputs: readonly Tensor[],
+  attrs: Attrs,
+  output: Tensor,
+  given: readonly Tensor[],
+) => void;
 
 let listener: BindListener | null = null;
 
@@ -60,11 +70,13 @@ export function bind(primitive: Primitive, inputs: readonly Tensor[], attrs: Att
   const { device } = values[0];
   for (let i = 1; i < count; i++) {
     if (values[i].device !== device) {
-      throw new DeviceError(`${primitive.name}: inputs are on ${device} and on ${values[i].device}; move one with to()`);
+      throw new DeviceError(
+        `${primitive.name}: inputs are on ${device} and on ${values[i].device}; move one with to()`,
+      );
     }
   }
   const output = new Tensor(device.record(primitive, values, attrs, primitive.infer(values, attrs), 0));
-  if (listener !== null) listener(primitive, resolved, attrs, output);
+  if (listener !== null) listener(primitive, resolved, attrs, output, inputs);
   return output;
 }
 

@@ -4,12 +4,14 @@
  * Data given by the host become a leaf that is uploaded when a plan first needs it. Zeros, ones and ranges are
  * constants of the recorded program: they cost no memory and no upload.
  */
+
 import { bind, bindConstant } from "./bind.ts";
 import type { Device } from "./device.ts";
-import { type DType, dtypeCode, type HostArray, hostArray, isFloat } from "./dtype.ts";
-import { ArgumentError, GradError, ShapeError } from "./errors.ts";
+import { DTYPES, type DType, dtypeCode, type HostArray, hostArray, isFloat } from "./dtype.ts";
+import { ArgumentError, DTypeError, GradError, ShapeError } from "./errors.ts";
 import { getDevice } from "./init.ts";
 import { expandTo, reshapeTo } from "./ops/movement.ts";
+import { named } from "./ops/named.ts";
 import { cast, literal, scalar } from "./ops/operand.ts";
 import { addP, eqP, iotaP, mulP } from "./primitives.ts";
 import { checkShape, numel, type Shape, show } from "./shape.ts";
@@ -54,7 +56,7 @@ export function asLeaf(tensor: Tensor, options: CreationOptions): Tensor {
  * @throws               ShapeError if rows differ in length, or the shape does not hold the data
  * @example              tensor([[1, 2], [3, 4]], { requiresGrad: true })
  */
-export function tensor(data: TensorData, options: CreationOptions & { shape?: Shape } = {}): Tensor {
+export const tensor = named("tensor", (data: TensorData, options: CreationOptions & { shape?: Shape } = {}): Tensor => {
   const device = options.device ?? getDevice();
   const nested = ArrayBuffer.isView(data) ? [data.length] : nestedShape(data);
   const size = numel(nested);
@@ -69,7 +71,7 @@ export function tensor(data: TensorData, options: CreationOptions & { shape?: Sh
     else array.set(data);
   } else fill(array, data, nested, dtype === "bool");
   return asLeaf(wrap(device.fromHost(array, shape, dtype)), options);
-}
+});
 
 /** The lengths along the first elements; `fill` checks the others. */
 function nestedShape(data: TensorData): number[] {
@@ -137,21 +139,27 @@ function literals(value: number, shape: Shape, options: CreationOptions, op: str
 }
 
 /** All 0. */
-export const zeros = (shape: Shape, options: CreationOptions = {}): Tensor => literals(0, shape, options, "zeros");
+export const zeros = named(
+  "zeros",
+  (shape: Shape, options: CreationOptions = {}): Tensor => literals(0, shape, options, "zeros"),
+);
 
 /** All 1, or true. */
-export const ones = (shape: Shape, options: CreationOptions = {}): Tensor => literals(1, shape, options, "ones");
+export const ones = named(
+  "ones",
+  (shape: Shape, options: CreationOptions = {}): Tensor => literals(1, shape, options, "ones"),
+);
 
 /**
  * All the same number, which may change from replay to replay without a new plan.
  *
  * @param value  true or false makes a bool tensor, unless `dtype` says otherwise
  */
-export function full(shape: Shape, value: number | boolean, options: CreationOptions = {}): Tensor {
+export const full = named("full", (shape: Shape, value: number | boolean, options: CreationOptions = {}): Tensor => {
   const device = options.device ?? getDevice();
   const dtype = options.dtype ?? (typeof value === "boolean" ? "bool" : device.defaultDType);
   return asLeaf(expandTo(scalar(device, dtype, Number(value)), [...checkShape(shape, "full")]), options);
-}
+});
 
 const like = (x: Tensor, options: CreationOptions): CreationOptions => ({
   dtype: x.dtype,
@@ -160,14 +168,22 @@ const like = (x: Tensor, options: CreationOptions): CreationOptions => ({
 });
 
 /** Zeros in the shape, dtype and device of another tensor. */
-export const zerosLike = (x: Tensor, options: CreationOptions = {}): Tensor => zeros(x.shape, like(x, options));
+export const zerosLike = named(
+  "zerosLike",
+  (x: Tensor, options: CreationOptions = {}): Tensor => zeros(x.shape, like(x, options)),
+);
 
 /** Ones in the shape, dtype and device of another tensor. */
-export const onesLike = (x: Tensor, options: CreationOptions = {}): Tensor => ones(x.shape, like(x, options));
+export const onesLike = named(
+  "onesLike",
+  (x: Tensor, options: CreationOptions = {}): Tensor => ones(x.shape, like(x, options)),
+);
 
 /** One number in the shape, dtype and device of another tensor. */
-export const fullLike = (x: Tensor, value: number | boolean, options: CreationOptions = {}): Tensor =>
-  full(x.shape, value, like(x, options));
+export const fullLike = named(
+  "fullLike",
+  (x: Tensor, value: number | boolean, options: CreationOptions = {}): Tensor => full(x.shape, value, like(x, options)),
+);
 
 /** 0, 1, …, n − 1 as a constant. */
 export const iota = (device: Device, dtype: DType, n: number): Tensor =>
@@ -191,6 +207,8 @@ export function arange(first: number, second?: number | CreationOptions, step = 
   const device = options.device ?? getDevice();
   const whole = Number.isInteger(start) && Number.isInteger(stop) && Number.isInteger(step);
   const dtype = options.dtype ?? (whole ? "int32" : device.defaultDType);
+  if (!DTYPES.includes(dtype))
+    throw new DTypeError(`arange: unknown dtype ${dtype}: wanted one of ${DTYPES.join(", ")}`);
   const counting = dtype === "bool" ? "int32" : dtype;
   let x = iota(device, counting, n);
   if (step !== 1) x = bind(mulP, [x, scalar(device, counting, step)]);
@@ -199,24 +217,27 @@ export function arange(first: number, second?: number | CreationOptions, step = 
 }
 
 /** `steps` numbers evenly from `start` to `end`, both included. */
-export function linspace(start: number, end: number, steps: number, options: CreationOptions = {}): Tensor {
-  checkShape([steps], "linspace");
-  const device = options.device ?? getDevice();
-  const dtype = options.dtype ?? device.defaultDType;
-  const data = new Float64Array(steps);
-  // From the nearer end, so that both ends are exact.
-  const step = steps > 1 ? (end - start) / (steps - 1) : 0;
-  for (let i = 0; i < steps; i++) data[i] = i < steps / 2 ? start + i * step : end - (steps - 1 - i) * step;
-  return tensor(data, { ...options, device, dtype });
-}
+export const linspace = named(
+  "linspace",
+  (start: number, end: number, steps: number, options: CreationOptions = {}): Tensor => {
+    checkShape([steps], "linspace");
+    const device = options.device ?? getDevice();
+    const dtype = options.dtype ?? device.defaultDType;
+    const data = new Float64Array(steps);
+    // From the nearer end, so that both ends are exact.
+    const step = steps > 1 ? (end - start) / (steps - 1) : 0;
+    for (let i = 0; i < steps; i++) data[i] = i < steps / 2 ? start + i * step : end - (steps - 1 - i) * step;
+    return tensor(data, { ...options, device, dtype });
+  },
+);
 
 /** The identity matrix, [n, n] or [n, m]. */
-export function eye(n: number, m: number = n, options: CreationOptions = {}): Tensor {
+export const eye = named("eye", (n: number, m: number = n, options: CreationOptions = {}): Tensor => {
   checkShape([n, m], "eye");
   const device = options.device ?? getDevice();
   const rows = reshapeTo(iota(device, "int32", n), [n, 1]);
   return asLeaf(cast(bind(eqP, [rows, iota(device, "int32", m)]), options.dtype ?? device.defaultDType), options);
-}
+});
 
 /**
  * The same elements in another dtype, or on another device.
@@ -228,8 +249,10 @@ export function to(x: Tensor, dtype: DType): Tensor;
 export function to(x: Tensor, device: Device): Promise<Tensor>;
 export function to(x: Tensor, target: DType | Device): Tensor | Promise<Tensor>;
 export function to(x: Tensor, target: DType | Device): Tensor | Promise<Tensor> {
-  return typeof target === "string" ? cast(x, target) : moved(x, target);
+  return typeof target === "string" ? castTo(x, target) : moved(x, target);
 }
+
+const castTo = named("to", cast);
 
 async function moved(x: Tensor, device: Device): Promise<Tensor> {
   const { shape, dtype } = x;

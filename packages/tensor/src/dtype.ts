@@ -16,7 +16,12 @@ export const DTYPES: readonly DType[] = ["float32", "float64", "int32", "uint32"
 
 const CODES: Record<DType, number> = { float32: 0, float64: 1, int32: 2, uint32: 3, bool: 4 };
 
-export const dtypeCode = (dtype: DType): number => CODES[dtype];
+/** @throws DTypeError for a string that is no dtype */
+export const dtypeCode = (dtype: DType): number => (Object.hasOwn(CODES, dtype) ? CODES[dtype] : unknown(dtype));
+
+function unknown(dtype: never | string): never {
+  throw new DTypeError(`unknown dtype ${dtype}: wanted one of ${DTYPES.join(", ")}`);
+}
 
 export const isFloat = (dtype: DType): boolean => dtype === "float32" || dtype === "float64";
 
@@ -35,7 +40,7 @@ export function hostArray(dtype: DType, length: number): HostArray {
       return new Uint8Array(length);
     default:
       dtype satisfies never;
-      throw new DTypeError(`unknown dtype ${String(dtype)}: wanted one of ${DTYPES.join(", ")}`);
+      return unknown(dtype);
   }
 }
 

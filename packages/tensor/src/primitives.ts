@@ -75,16 +75,23 @@ function floatOnly(name: string): Primitive["infer"] {
   };
 }
 
+function numbersOnly(name: string): Primitive["infer"] {
+  return ([x]) => {
+    if (x.dtype === "bool") throw new DTypeError(`${name}: wanted numbers, got bool ${show(x.shape)}; cast first`);
+    return x;
+  };
+}
+
 const toBool: Primitive["infer"] = ([x]) => ({ shape: x.shape, dtype: "bool" });
 
 const unary = (name: string) => define(name, "unary", floatOnly(name));
 
 /** The same value: an image of a tensor that is a place of its own on the tape. */
 export const aliasP = define("alias", "unary", same);
-export const negP = define("neg", "unary", same);
-export const absP = define("abs", "unary", same);
+export const negP = define("neg", "unary", numbersOnly("neg"));
+export const absP = define("abs", "unary", numbersOnly("abs"));
 /** −1, 0 or 1; 0 at 0; NaN at NaN. */
-export const signP = define("sign", "unary", same);
+export const signP = define("sign", "unary", numbersOnly("sign"));
 export const floorP = unary("floor");
 export const ceilP = unary("ceil");
 /** Half to even. */
@@ -246,7 +253,8 @@ export const matmulP = define("matmul", "matmul", ([a, b]) => {
   if (a.dtype === "bool") throw new DTypeError("matmul: wanted numbers, got bool");
   if (rank < 2 || b.shape.length !== rank) throw new ShapeError(`matmul: ${show(a.shape)} × ${show(b.shape)}`);
   const [k, k2] = [a.shape[rank - 1], b.shape[rank - 2]];
-  if (k !== k2) throw new ShapeError(`matmul: ${show(a.shape)} × ${show(b.shape)}: inner dimensions ${k} and ${k2} differ`);
+  if (k !== k2)
+    throw new ShapeError(`matmul: ${show(a.shape)} × ${show(b.shape)}: inner dimensions ${k} and ${k2} differ`);
   const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2), "matmul");
   return { shape: [...batch, a.shape[rank - 2], b.shape[rank - 1]], dtype: a.dtype };
 });
@@ -311,6 +319,7 @@ export const convWeightP = define("convWeight", "conv", ([x, g], attrs) => {
 // ---- indexing, scan, sort, random -----------------------------------------------------------------------------------
 
 function checkIndex(op: string, x: Spec, index: Spec, axis: number): void {
+  if (x.shape.length === 0) throw new ShapeError(`${op}: a 0-d tensor has no dim to index`);
   if (index.dtype !== "int32") throw new DTypeError(`${op}: the index is ${index.dtype}, wanted int32`);
   const fits = index.shape.length === x.shape.length && index.shape.every((d, i) => i === axis || d <= x.shape[i]);
   if (!fits) throw new ShapeError(`${op}: index ${show(index.shape)} does not fit ${show(x.shape)} along axis ${axis}`);
@@ -328,10 +337,11 @@ export const scatterAddP = define("scatterAdd", "scatter", ([x, index, src], [ax
     throw new ShapeError(`scatterAdd: index ${show(index.shape)} and source ${show(src.shape)} differ`);
   }
   if (src.dtype !== x.dtype) throw new DTypeError(`scatterAdd: dtypes ${x.dtype} and ${src.dtype} differ`);
+  if (x.dtype === "bool") throw new DTypeError("scatterAdd: wanted numbers, got bool; cast first");
   return x;
 });
 /** Inclusive running sum. Attrs: [axis]. */
-export const cumsumP = define("cumsum", "scan", same);
+export const cumsumP = define("cumsum", "scan", numbersOnly("cumsum"));
 /** Indices that sort along an axis, stable, NaN last; int32. Attrs: [axis, descending]. */
 export const argsortP = define("argsort", "sort", ([x]) => ({ shape: x.shape, dtype: "int32" }));
 /**

@@ -5,6 +5,7 @@
  * element i of its result is a function of that key and i alone. The key travels as two runtime scalars, so that a
  * call in a training loop makes no new plan.
  */
+
 import { bind } from "./bind.ts";
 import { threefry } from "./cpu/random.ts";
 import { asLeaf, type CreationOptions, iota } from "./creation.ts";
@@ -13,6 +14,7 @@ import { type DType, isFloat } from "./dtype.ts";
 import { ArgumentError, DTypeError } from "./errors.ts";
 import { getDevice } from "./init.ts";
 import { sliceAxis } from "./ops/movement.ts";
+import { named } from "./ops/named.ts";
 import { cast, literal, scalar } from "./ops/operand.ts";
 import {
   addP,
@@ -103,37 +105,45 @@ export function randn(shape: Shape, options: CreationOptions = {}): Tensor {
 }
 
 /** Integers, uniform in [low, high): int32 unless a dtype is given. */
-export function randint(low: number, high: number, shape: Shape, options: CreationOptions = {}): Tensor {
-  if (!Number.isInteger(low) || !Number.isInteger(high) || high <= low || high - low > 2 ** 31 - 1) {
-    throw new ArgumentError(`randint: [${low}, ${high}): wanted integers with 0 < high - low < 2^31`);
-  }
-  const device = options.device ?? getDevice();
-  const x = bits(device, checkShape(shape, "randint"));
-  const offset = cast(bind(fmodP, [x, scalar(device, "uint32", high - low)]), "int32");
-  const result = bind(addP, [offset, scalar(device, "int32", low)]);
-  return asLeaf(options.dtype === undefined ? result : cast(result, options.dtype), options);
-}
+export const randint = named(
+  "randint",
+  (low: number, high: number, shape: Shape, options: CreationOptions = {}): Tensor => {
+    if (!Number.isInteger(low) || !Number.isInteger(high) || high <= low || high - low > 2 ** 31 - 1) {
+      throw new ArgumentError(`randint: [${low}, ${high}): wanted integers with 0 < high - low < 2^31`);
+    }
+    const device = options.device ?? getDevice();
+    const x = bits(device, checkShape(shape, "randint"));
+    const offset = cast(bind(fmodP, [x, scalar(device, "uint32", high - low)]), "int32");
+    const result = bind(addP, [offset, scalar(device, "int32", low)]);
+    return asLeaf(options.dtype === undefined ? result : cast(result, options.dtype), options);
+  },
+);
 
 /** The numbers 0 to n − 1 in random order: int32 unless a dtype is given. */
-export function randperm(n: number, options: CreationOptions = {}): Tensor {
+export const randperm = named("randperm", (n: number, options: CreationOptions = {}): Tensor => {
   const device = options.device ?? getDevice();
   const order = bind(argsortP, [bits(device, checkShape([n], "randperm"))], [0, 0]);
   return asLeaf(options.dtype === undefined ? order : cast(order, options.dtype), options);
-}
+});
 
 /**
  * 1 with the probability that the element of p says, else 0, in p's shape and dtype; a constant to the tape.
  *
  * @example bernoulli(fullLike(x, 0.9)) // a mask that keeps nine of ten
  */
-export function bernoulli(p: Tensor): Tensor {
+export const bernoulli = named("bernoulli", (p: Tensor): Tensor => {
   return cast(bind(ltP, [rand(p.shape, { dtype: p.dtype, device: p.device }), p]), p.dtype);
-}
+});
 
 /** Uniform in [0, 1), in the shape, dtype and device of another tensor. */
-export const randLike = (x: Tensor, options: CreationOptions = {}): Tensor =>
-  rand(x.shape, { dtype: x.dtype, device: x.device, ...options });
+export const randLike = named(
+  "randLike",
+  (x: Tensor, options: CreationOptions = {}): Tensor => rand(x.shape, { dtype: x.dtype, device: x.device, ...options }),
+);
 
 /** Standard normal, in the shape, dtype and device of another tensor. */
-export const randnLike = (x: Tensor, options: CreationOptions = {}): Tensor =>
-  randn(x.shape, { dtype: x.dtype, device: x.device, ...options });
+export const randnLike = named(
+  "randnLike",
+  (x: Tensor, options: CreationOptions = {}): Tensor =>
+    randn(x.shape, { dtype: x.dtype, device: x.device, ...options }),
+);

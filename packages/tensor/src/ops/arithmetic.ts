@@ -1,9 +1,10 @@
 /**
  * Arithmetic of two operands. Shapes broadcast by NumPy's rule, dtypes promote, either side may be a number.
  */
+
 import { bind, bindUntracked } from "../bind.ts";
 import { isFloat } from "../dtype.ts";
-import { ArgumentError } from "../errors.ts";
+import { ArgumentError, DTypeError } from "../errors.ts";
 import {
   absP,
   addP,
@@ -30,7 +31,8 @@ import {
 } from "../primitives.ts";
 import { Tensor } from "../tensor.ts";
 import { expandTo } from "./movement.ts";
-import { asFloat, binary, literalLike, meet, type Operand, unchanged } from "./operand.ts";
+import { named } from "./named.ts";
+import { asFloat, binary, literalLike, meet, type Operand, scalar, unchanged } from "./operand.ts";
 import { floor, reciprocal, safeSqrt, sqrt, trunc } from "./unary.ts";
 
 /** a + alpha · b. */
@@ -64,26 +66,29 @@ export function div(a: Operand, b: Operand, options?: { roundingMode?: "floor" |
 }
 
 /** ⌊a / b⌋. */
-export const floorDivide = (a: Operand, b: Operand): Tensor => div(a, b, { roundingMode: "floor" });
+export const floorDivide = named(
+  "floorDivide",
+  (a: Operand, b: Operand): Tensor => div(a, b, { roundingMode: "floor" }),
+);
 
 /** Remainder with the sign of the dividend, as C's fmod. */
 export const fmod = (a: Operand, b: Operand): Tensor => binary(fmodP, a, b);
 
 /** Remainder with the sign of the divisor: a − b ⌊a / b⌋. */
-export function remainder(a: Operand, b: Operand): Tensor {
+export const remainder = named("remainder", (a: Operand, b: Operand): Tensor => {
   const [p, q] = meet("remainder", a, b);
   const r = bind(fmodP, [p, q]);
   const zero = literalLike(r, 0);
   const signsDiffer = bind(xorP, [bind(ltP, [r, zero]), bind(ltP, [q, zero])]);
   return bind(addP, [r, bind(whereP, [bind(andP, [bind(neP, [r, zero]), signsDiffer]), q, zero])]);
-}
+});
 
 /**
  * base ** exponent; either may be a number.
  *
  * The exponents −1, 0, ½, 1, 2 and 3 as numbers are products, quotients and roots, exact also below 0.
  */
-export function pow(base: Operand, exponent: Operand): Tensor {
+export const pow = named("pow", (base: Operand, exponent: Operand): Tensor => {
   if (base instanceof Tensor && typeof exponent === "number") {
     switch (exponent) {
       case 0:
@@ -103,7 +108,7 @@ export function pow(base: Operand, exponent: Operand): Tensor {
   }
   const [p, q] = meet("pow", base, exponent);
   return bind(powP, [asFloat(p), asFloat(q)]);
-}
+});
 
 /** By squaring: log₂(exponent) products. */
 function integerPower(base: Tensor, exponent: number): Tensor {
@@ -127,62 +132,74 @@ export function atan2(y: Operand, x: Operand): Tensor {
   return bind(atan2P, [asFloat(p), asFloat(q)]);
 }
 
-/** √(a² + b²) without overflow; gradient 0 at (0, 0). */
-export function hypot(a: Operand, b: Operand): Tensor {
+/** √(a² + b²) without overflow; ∞ beside NaN, as IEEE 754 has it; gradient 0 at (0, 0). */
+export const hypot = named("hypot", (a: Operand, b: Operand): Tensor => {
   const [p, q] = meet("hypot", a, b).map(asFloat);
   // Scaling by a constant does not change the function, so the scale needs no derivative.
   const larger = bindUntracked(maximumP, [bindUntracked(absP, [p]), bindUntracked(absP, [q])]);
   const unusable = bind(orP, [bind(isinfP, [larger]), bind(eqP, [larger, literalLike(p, 0)])]);
   const scale = bind(whereP, [unusable, literalLike(p, 1), larger]);
   const [x, y] = [bind(divP, [p, scale]), bind(divP, [q, scale])];
-  return bind(mulP, [scale, safeSqrt(bind(addP, [bind(mulP, [x, x]), bind(mulP, [y, y])]))]);
-}
+  const length = bind(mulP, [scale, safeSqrt(bind(addP, [bind(mulP, [x, x]), bind(mulP, [y, y])]))]);
+  const infinite = bind(orP, [bind(isinfP, [p]), bind(isinfP, [q])]);
+  return bind(whereP, [infinite, scalar(p.device, p.dtype, Infinity), length]);
+});
 
 /** log(eᵃ + eᵇ) without overflow. */
-export function logaddexp(a: Operand, b: Operand): Tensor {
+export const logaddexp = named("logaddexp", (a: Operand, b: Operand): Tensor => {
   const [p, q] = meet("logaddexp", a, b).map(asFloat);
   const swap = bind(ltP, [p, q]);
   const [high, low] = [bind(whereP, [swap, q, p]), bind(whereP, [swap, p, q])];
-  const difference = bind(whereP, [bind(isinfP, [high]), literalLike(p, 0), bind(subP, [low, high])]);
+  const equallyInfinite = bind(andP, [bind(isinfP, [high]), bind(eqP, [high, low])]);
+  const difference = bind(whereP, [equallyInfinite, literalLike(p, 0), bind(subP, [low, high])]);
   return bind(addP, [high, bind(softplusP, [difference])]);
-}
+});
 
 /** x · log(y), and 0 where x is 0, whatever y (except NaN). */
-export function xlogy(x: Operand, y: Operand): Tensor {
+export const xlogy = named("xlogy", (x: Operand, y: Operand): Tensor => {
   const [p, q] = meet("xlogy", x, y).map(asFloat);
   const [zero, one] = [literalLike(p, 0), literalLike(p, 1)];
   const logIsInfinite = bind(orP, [bind(ltP, [q, zero]), bind(orP, [bind(eqP, [q, zero]), bind(isinfP, [q])])]);
   const isZero = bind(andP, [bind(eqP, [p, zero]), logIsInfinite]);
   return bind(whereP, [isZero, zero, bind(mulP, [p, bind(logP, [bind(whereP, [isZero, one, q])])])]);
-}
+});
 
 /**
  * start + weight · (end − start).
  *
  * @param weight  number or tensor; 0 gives `start`, 1 gives `end`
  */
-export function lerp(start: Tensor, end: Tensor, weight: Operand): Tensor {
+export const lerp = named("lerp", (start: Tensor, end: Tensor, weight: Operand): Tensor => {
   return binary(addP, start, binary(mulP, binary(subP, end, start), weight));
-}
+});
 
 /** x + value · a · b. */
-export function addcmul(x: Tensor, a: Tensor, b: Tensor, { value = 1 }: { value?: Operand } = {}): Tensor {
-  const product = binary(mulP, a, b);
-  return binary(addP, x, value === 1 ? product : binary(mulP, product, value));
-}
+export const addcmul = named(
+  "addcmul",
+  (x: Tensor, a: Tensor, b: Tensor, { value = 1 }: { value?: Operand } = {}): Tensor => {
+    const product = binary(mulP, a, b);
+    return binary(addP, x, value === 1 ? product : binary(mulP, product, value));
+  },
+);
 
 /** x + value · a / b. */
-export function addcdiv(x: Tensor, a: Tensor, b: Tensor, { value = 1 }: { value?: Operand } = {}): Tensor {
-  const quotient = div(a, b);
-  return binary(addP, x, value === 1 ? quotient : binary(mulP, quotient, value));
-}
+export const addcdiv = named(
+  "addcdiv",
+  (x: Tensor, a: Tensor, b: Tensor, { value = 1 }: { value?: Operand } = {}): Tensor => {
+    const quotient = div(a, b);
+    return binary(addP, x, value === 1 ? quotient : binary(mulP, quotient, value));
+  },
+);
 
 /** Bitwise on integers, logical on bool. */
-export const bitwiseAnd = (a: Operand, b: Operand): Tensor => binary(andP, a, b);
+export const bitwiseAnd = named("bitwiseAnd", (a: Operand, b: Operand): Tensor => binary(andP, a, b));
 /** Bitwise on integers, logical on bool. */
-export const bitwiseOr = (a: Operand, b: Operand): Tensor => binary(orP, a, b);
+export const bitwiseOr = named("bitwiseOr", (a: Operand, b: Operand): Tensor => binary(orP, a, b));
 /** Bitwise on integers, logical on bool. */
-export const bitwiseXor = (a: Operand, b: Operand): Tensor => binary(xorP, a, b);
+export const bitwiseXor = named("bitwiseXor", (a: Operand, b: Operand): Tensor => binary(xorP, a, b));
 /** All bits inverted; the opposite on bool. */
-export const bitwiseNot = (x: Tensor): Tensor =>
-  x.dtype === "bool" ? bind(notP, [x]) : bind(subP, [bind(negP, [x]), literalLike(x, 1)]);
+export const bitwiseNot = named("bitwiseNot", (x: Tensor): Tensor => {
+  if (x.dtype === "bool") return bind(notP, [x]);
+  if (isFloat(x.dtype)) throw new DTypeError(`bitwiseNot: wanted integers or bool, got ${x.dtype}`);
+  return bind(subP, [bind(negP, [x]), literalLike(x, 1)]);
+});

@@ -1,6 +1,7 @@
 /**
  * Attention: values averaged with weights that queries and keys make.
  */
+
 import { bind } from "../bind.ts";
 import { iota } from "../creation.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
@@ -9,7 +10,8 @@ import { show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { matmul } from "./contraction.ts";
 import { transpose } from "./movement.ts";
-import { binary, scalar } from "./operand.ts";
+import { named } from "./named.ts";
+import { binary, scalar, wantFloat } from "./operand.ts";
 import { softmax } from "./softmax.ts";
 
 export interface AttentionOptions {
@@ -29,30 +31,40 @@ export interface AttentionOptions {
  * @returns      […, L, V]
  * @throws       ArgumentError if both a mask and `isCausal` are given
  */
-export function scaledDotProductAttention(
-  query: Tensor,
-  key: Tensor,
-  value: Tensor,
-  mask?: Tensor | null,
-  { isCausal = false, scale }: AttentionOptions = {},
-): Tensor {
-  const { rank, shape, device, dtype } = query;
-  if (rank < 2 || key.rank < 2)
-    throw new ShapeError(`scaledDotProductAttention: query ${show(shape)}, key ${show(key.shape)}`);
-  const factor = scalar(device, dtype, scale ?? 1 / Math.sqrt(shape[rank - 1]));
-  // Scaling the queries is cheaper than scaling the products.
-  let scores = matmul(bind(mulP, [query, factor]), transpose(key, -1, -2));
-  let allowed: Tensor | null = null;
-  if (isCausal) {
-    if (mask !== undefined && mask !== null) {
-      throw new ArgumentError("scaledDotProductAttention: give a mask or isCausal, not both");
+export const scaledDotProductAttention = named(
+  "scaledDotProductAttention",
+  (
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask?: Tensor | null,
+    { isCausal = false, scale }: AttentionOptions = {},
+  ): Tensor => {
+    const { rank, shape, device, dtype } = query;
+    if (rank < 2 || key.rank < 2)
+      throw new ShapeError(`scaledDotProductAttention: query ${show(shape)}, key ${show(key.shape)}: wanted […, L, E]`);
+    wantFloat("scaledDotProductAttention", query);
+    if (key.shape[key.rank - 1] !== shape[rank - 1] || value.shape[value.rank - 2] !== key.shape[key.rank - 2]) {
+      throw new ShapeError(
+        `scaledDotProductAttention: query ${show(shape)}, key ${show(key.shape)}, value ${show(value.shape)}: ` +
+          "wanted […, L, E], […, S, E] and […, S, V]",
+      );
     }
-    const [l, s] = scores.shape.slice(-2);
-    allowed = bind(leP, [iota(device, "int32", s), bind(reshapeP, [iota(device, "int32", l)], [l, 1])]);
-  } else if (mask !== undefined && mask !== null) {
-    if (mask.dtype === "bool") allowed = mask;
-    else scores = binary(addP, scores, mask);
-  }
-  if (allowed !== null) scores = bind(whereP, [allowed, scores, scalar(device, scores.dtype, -Infinity)]);
-  return matmul(softmax(scores, -1), value);
-}
+    const factor = scalar(device, dtype, scale ?? 1 / Math.sqrt(shape[rank - 1]));
+    // Scaling the queries is cheaper than scaling the products.
+    let scores = matmul(bind(mulP, [query, factor]), transpose(key, -1, -2));
+    let allowed: Tensor | null = null;
+    if (isCausal) {
+      if (mask !== undefined && mask !== null) {
+        throw new ArgumentError("scaledDotProductAttention: give a mask or isCausal, not both");
+      }
+      const [l, s] = scores.shape.slice(-2);
+      allowed = bind(leP, [iota(device, "int32", s), bind(reshapeP, [iota(device, "int32", l)], [l, 1])]);
+    } else if (mask !== undefined && mask !== null) {
+      if (mask.dtype === "bool") allowed = mask;
+      else scores = binary(addP, scores, mask);
+    }
+    if (allowed !== null) scores = bind(whereP, [allowed, scores, scalar(device, scores.dtype, -Infinity)]);
+    return matmul(softmax(scores, -1), value);
+  },
+);

@@ -2,12 +2,14 @@
  * Comparisons, logic and choice. Comparisons give bool tensors, promote their operands and broadcast;
  * a comparison with NaN is false, except `ne`.
  */
+
 import { bind } from "../bind.ts";
 import { isFloat } from "../dtype.ts";
 import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
 import { andP, eqP, isinfP, isnanP, leP, ltP, neP, notP, orP, whereP, xorP } from "../primitives.ts";
-import { sameShape, show } from "../shape.ts";
+import { broadcastShapes, sameShape, show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { named } from "./named.ts";
 import { binary, cast, literal, meet, type Operand, resultDType, scalar, toTensor } from "./operand.ts";
 
 /** a = b. */
@@ -19,18 +21,18 @@ export const lt = (a: Operand, b: Operand): Tensor => binary(ltP, a, b);
 /** a ≤ b. */
 export const le = (a: Operand, b: Operand): Tensor => binary(leP, a, b);
 /** a > b. */
-export const gt = (a: Operand, b: Operand): Tensor => binary(ltP, b, a);
+export const gt = named("gt", (a: Operand, b: Operand): Tensor => binary(ltP, b, a));
 /** a ≥ b. */
-export const ge = (a: Operand, b: Operand): Tensor => binary(leP, b, a);
+export const ge = named("ge", (a: Operand, b: Operand): Tensor => binary(leP, b, a));
 
 const truth = (x: Tensor): Tensor => cast(x, "bool");
 
 /** Both; anything but 0 counts as true. */
-export const logicalAnd = (a: Tensor, b: Tensor): Tensor => bind(andP, [truth(a), truth(b)]);
+export const logicalAnd = named("logicalAnd", (a: Tensor, b: Tensor): Tensor => bind(andP, [truth(a), truth(b)]));
 /** Either or both. */
-export const logicalOr = (a: Tensor, b: Tensor): Tensor => bind(orP, [truth(a), truth(b)]);
+export const logicalOr = named("logicalOr", (a: Tensor, b: Tensor): Tensor => bind(orP, [truth(a), truth(b)]));
 /** One of the two. */
-export const logicalXor = (a: Tensor, b: Tensor): Tensor => bind(xorP, [truth(a), truth(b)]);
+export const logicalXor = named("logicalXor", (a: Tensor, b: Tensor): Tensor => bind(xorP, [truth(a), truth(b)]));
 /** True where x is 0 or false. */
 export const logicalNot = (x: Tensor): Tensor => bind(notP, [truth(x)]);
 
@@ -66,12 +68,18 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
  * @param mask   bool, broadcastable to x
  * @param value  a number or a 0-d tensor
  */
-export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
+export const maskedFill = named("maskedFill", (x: Tensor, mask: Tensor, value: Operand): Tensor => {
   if (mask.dtype !== "bool")
     throw new DTypeError(`maskedFill: the mask is ${mask.dtype} ${show(mask.shape)}, wanted bool`);
+  if (!sameShape(broadcastShapes(mask.shape, x.shape, "maskedFill"), x.shape)) {
+    throw new ShapeError(`maskedFill: the mask ${show(mask.shape)} does not broadcast to x, ${show(x.shape)}`);
+  }
+  if (value instanceof Tensor && value.rank > 0) {
+    throw new ShapeError(`maskedFill: the value has shape ${show(value.shape)}, wanted a number or a 0-d tensor`);
+  }
   const fill = value instanceof Tensor ? cast(value, x.dtype) : scalar(x.device, x.dtype, Number(value));
   return bind(whereP, [mask, fill, x]);
-}
+});
 
 /**
  * x limited to [min, max]. NaN stays. The gradient passes inside and at the bounds.
@@ -79,7 +87,7 @@ export function maskedFill(x: Tensor, mask: Tensor, value: Operand): Tensor {
  * @param min  lower bound, number or tensor; null for none
  * @param max  upper bound, number or tensor; null for none; wins where min > max
  */
-export function clamp(x: Tensor, min?: Operand | null, max?: Operand | null): Tensor {
+export const clamp = named("clamp", (x: Tensor, min?: Operand | null, max?: Operand | null): Tensor => {
   if ((min ?? null) === null && (max ?? null) === null) throw new ArgumentError("clamp: give min, max or both");
   if (min !== undefined && min !== null) {
     const [p, low] = meet("clamp", x, min);
@@ -90,7 +98,7 @@ export function clamp(x: Tensor, min?: Operand | null, max?: Operand | null): Te
     x = bind(whereP, [bind(ltP, [high, p]), high, p]);
   }
   return x;
-}
+});
 
 /**
  * Replaces NaN and infinities by numbers; they get gradient 0.

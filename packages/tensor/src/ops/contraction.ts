@@ -1,12 +1,14 @@
 /**
  * Contractions: products summed over a shared dim.
  */
+
 import { bind } from "../bind.ts";
 import { ShapeError } from "../errors.ts";
 import { addP, matmulP, mulP, permuteP, reshapeP, sumP } from "../primitives.ts";
 import { normalizeAxis, numel, type Shape, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { permuteTo, reshapeTo } from "./movement.ts";
+import { named } from "./named.ts";
 import { binary, cast, type Operand, resultDType } from "./operand.ts";
 
 /**
@@ -15,7 +17,7 @@ import { binary, cast, type Operand, resultDType } from "./operand.ts";
  *
  * @throws ShapeError if the inner dimensions differ
  */
-export function matmul(a: Tensor, b: Tensor): Tensor {
+export const matmul = named("matmul", (a: Tensor, b: Tensor): Tensor => {
   if (a.dtype !== b.dtype) {
     const dtype = resultDType(a, b);
     a = cast(a, dtype);
@@ -46,7 +48,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   }
   const rank = Math.max(m, n);
   return bind(matmulP, [raised(a, rank), raised(b, rank)]);
-}
+});
 
 /** With dims of size 1 in front, up to the rank. */
 const raised = (x: Tensor, rank: number): Tensor =>
@@ -59,35 +61,35 @@ function wantRanks(op: string, a: Tensor, rankA: number, b: Tensor, rankB: numbe
 }
 
 /** [M, K] × [K, N] → [M, N]. */
-export function mm(a: Tensor, b: Tensor): Tensor {
+export const mm = named("mm", (a: Tensor, b: Tensor): Tensor => {
   wantRanks("mm", a, 2, b, 2);
   return matmul(a, b);
-}
+});
 
 /** [B, M, K] × [B, K, N] → [B, M, N]; no broadcasting. */
-export function bmm(a: Tensor, b: Tensor): Tensor {
+export const bmm = named("bmm", (a: Tensor, b: Tensor): Tensor => {
   wantRanks("bmm", a, 3, b, 3);
   if (a.shape[0] !== b.shape[0]) throw new ShapeError(`bmm: ${show(a.shape)} × ${show(b.shape)}: batches differ`);
   return matmul(a, b);
-}
+});
 
 /** [M, K] × [K] → [M]. */
-export function mv(a: Tensor, b: Tensor): Tensor {
+export const mv = named("mv", (a: Tensor, b: Tensor): Tensor => {
   wantRanks("mv", a, 2, b, 1);
   return matmul(a, b);
-}
+});
 
 /** [K] · [K] → []. */
-export function dot(a: Tensor, b: Tensor): Tensor {
+export const dot = named("dot", (a: Tensor, b: Tensor): Tensor => {
   wantRanks("dot", a, 1, b, 1);
   return matmul(a, b);
-}
+});
 
 /** [M], [N] → [M, N]: all products. */
-export function outer(a: Tensor, b: Tensor): Tensor {
+export const outer = named("outer", (a: Tensor, b: Tensor): Tensor => {
   wantRanks("outer", a, 1, b, 1);
   return binary(mulP, bind(reshapeP, [a], [a.shape[0], 1]), b);
-}
+});
 
 /**
  * x · weightᵀ + bias.
@@ -98,13 +100,16 @@ export function outer(a: Tensor, b: Tensor): Tensor {
  * @returns       […, out]
  * @throws        ShapeError if the last dimension of x is not `in`
  */
-export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor {
+export const linear = named("linear", (x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor => {
   if (weight.rank !== 2 || x.rank === 0 || x.shape[x.rank - 1] !== weight.shape[1]) {
     throw new ShapeError(`linear: input ${show(x.shape)}, weight ${show(weight.shape)}: wanted […, in] and [out, in]`);
   }
+  if (bias && show(bias.shape) !== show([weight.shape[0]])) {
+    throw new ShapeError(`linear: bias ${show(bias.shape)}: wanted [${weight.shape[0]}], one per output`);
+  }
   const y = matmul(x, bind(permuteP, [weight], [1, 0]));
   return bias === undefined || bias === null ? y : binary(addP, y, bias);
-}
+});
 
 export interface AddMatmulOptions {
   /** Factor of the product; 1. */
@@ -118,53 +123,61 @@ function addProduct(x: Tensor, product: Tensor, { alpha = 1, beta = 1 }: AddMatm
 }
 
 /** beta · x + alpha · (a × b) for matrices. */
-export const addmm = (x: Tensor, a: Tensor, b: Tensor, options: AddMatmulOptions = {}): Tensor =>
-  addProduct(x, mm(a, b), options);
+export const addmm = named(
+  "addmm",
+  (x: Tensor, a: Tensor, b: Tensor, options: AddMatmulOptions = {}): Tensor => addProduct(x, mm(a, b), options),
+);
 
 /** beta · x + alpha · (a × b) for batches of matrices. */
-export const baddbmm = (x: Tensor, a: Tensor, b: Tensor, options: AddMatmulOptions = {}): Tensor =>
-  addProduct(x, bmm(a, b), options);
+export const baddbmm = named(
+  "baddbmm",
+  (x: Tensor, a: Tensor, b: Tensor, options: AddMatmulOptions = {}): Tensor => addProduct(x, bmm(a, b), options),
+);
 
 /** beta · x + alpha · (a × b) for a matrix and a vector. */
-export const addmv = (x: Tensor, a: Tensor, b: Tensor, options: AddMatmulOptions = {}): Tensor =>
-  addProduct(x, mv(a, b), options);
+export const addmv = named(
+  "addmv",
+  (x: Tensor, a: Tensor, b: Tensor, options: AddMatmulOptions = {}): Tensor => addProduct(x, mv(a, b), options),
+);
 
 /**
  * Sum of products over pairs of dims.
  *
  * @param dims  a number n: the last n dims of a with the first n of b; or the two lists of dims to pair
  */
-export function tensordot(
-  a: Tensor,
-  b: Tensor,
-  dims: number | readonly [readonly number[], readonly number[]],
-): Tensor {
-  const [ofA, ofB] =
-    typeof dims === "number"
-      ? [Array.from({ length: dims }, (_, i) => a.rank - dims + i), Array.from({ length: dims }, (_, i) => i)]
-      : [
-          dims[0].map((d) => normalizeAxis(d, a.rank, "tensordot")),
-          dims[1].map((d) => normalizeAxis(d, b.rank, "tensordot")),
-        ];
-  const sizes = (x: Tensor, axes: readonly number[]): number[] => axes.map((axis) => x.shape[axis]);
-  if (show(sizes(a, ofA)) !== show(sizes(b, ofB))) {
-    throw new ShapeError(
-      `tensordot: ${show(a.shape)} over ${show(ofA)} and ${show(b.shape)} over ${show(ofB)}: the sizes differ`,
-    );
-  }
-  const restA = rest(a.shape, ofA);
-  const restB = rest(b.shape, ofB);
-  const inner = numel(sizes(a, ofA));
-  const rows = reshapeTo(permuteTo(a, [...restA, ...ofA]), [numel(sizes(a, restA)), inner]);
-  const columns = reshapeTo(permuteTo(b, [...ofB, ...restB]), [inner, numel(sizes(b, restB))]);
-  return reshapeTo(matmul(rows, columns), [...sizes(a, restA), ...sizes(b, restB)]);
-}
+export const tensordot = named(
+  "tensordot",
+  (a: Tensor, b: Tensor, dims: number | readonly [readonly number[], readonly number[]]): Tensor => {
+    if (typeof dims === "number" && !(Number.isInteger(dims) && dims >= 0 && dims <= Math.min(a.rank, b.rank))) {
+      throw new ShapeError(`tensordot: ${dims} dims of ${show(a.shape)} and ${show(b.shape)}: they have not so many`);
+    }
+    const [ofA, ofB] =
+      typeof dims === "number"
+        ? [Array.from({ length: dims }, (_, i) => a.rank - dims + i), Array.from({ length: dims }, (_, i) => i)]
+        : [
+            dims[0].map((d) => normalizeAxis(d, a.rank, "tensordot")),
+            dims[1].map((d) => normalizeAxis(d, b.rank, "tensordot")),
+          ];
+    const sizes = (x: Tensor, axes: readonly number[]): number[] => axes.map((axis) => x.shape[axis]);
+    if (show(sizes(a, ofA)) !== show(sizes(b, ofB))) {
+      throw new ShapeError(
+        `tensordot: ${show(a.shape)} over ${show(ofA)} and ${show(b.shape)} over ${show(ofB)}: the sizes differ`,
+      );
+    }
+    const restA = rest(a.shape, ofA);
+    const restB = rest(b.shape, ofB);
+    const inner = numel(sizes(a, ofA));
+    const rows = reshapeTo(permuteTo(a, [...restA, ...ofA]), [numel(sizes(a, restA)), inner]);
+    const columns = reshapeTo(permuteTo(b, [...ofB, ...restB]), [inner, numel(sizes(b, restB))]);
+    return reshapeTo(matmul(rows, columns), [...sizes(a, restA), ...sizes(b, restB)]);
+  },
+);
 
 const rest = (shape: Shape, axes: readonly number[]): number[] =>
   shape.map((_, i) => i).filter((i) => !axes.includes(i));
 
 /** Kronecker product: every element of a times all of b; shapes multiply. */
-export function kron(a: Tensor, b: Tensor): Tensor {
+export const kron = named("kron", (a: Tensor, b: Tensor): Tensor => {
   const rank = Math.max(a.rank, b.rank);
   const [p, q] = [raised(a, rank), raised(b, rank)];
   const spread = reshapeTo(
@@ -179,7 +192,7 @@ export function kron(a: Tensor, b: Tensor): Tensor {
     binary(mulP, spread, block),
     p.shape.map((d, i) => d * q.shape[i]),
   );
-}
+});
 
 /**
  * aᵀ · weight · b for every output, plus bias.
@@ -190,7 +203,7 @@ export function kron(a: Tensor, b: Tensor): Tensor {
  * @param bias    [out], or null for none
  * @returns       […, out]
  */
-export function bilinear(a: Tensor, b: Tensor, weight: Tensor, bias?: Tensor | null): Tensor {
+export const bilinear = named("bilinear", (a: Tensor, b: Tensor, weight: Tensor, bias?: Tensor | null): Tensor => {
   const [out, in1, in2] = weight.shape;
   if (weight.rank !== 3 || a.shape[a.rank - 1] !== in1 || b.shape[b.rank - 1] !== in2) {
     throw new ShapeError(
@@ -198,10 +211,16 @@ export function bilinear(a: Tensor, b: Tensor, weight: Tensor, bias?: Tensor | n
     );
   }
   const lead = a.shape.slice(0, -1);
+  if (show(lead) !== show(b.shape.slice(0, -1))) {
+    throw new ShapeError(`bilinear: inputs ${show(a.shape)} and ${show(b.shape)} differ before the last dim`);
+  }
+  if (bias && show(bias.shape) !== show([out])) {
+    throw new ShapeError(`bilinear: bias ${show(bias.shape)}: wanted [${out}], one per output`);
+  }
   const rows = numel(lead);
   // [B, in1] × [in1, out·in2] → [B, out, in2], then against b
   const half = matmul(reshapeTo(a, [rows, in1]), reshapeTo(permuteTo(weight, [1, 0, 2]), [in1, out * in2]));
   const y = matmul(reshapeTo(half, [rows, out, in2]), reshapeTo(b, [rows, in2, 1]));
   const result = reshapeTo(y, [...lead, out]);
   return bias === undefined || bias === null ? result : binary(addP, result, bias);
-}
+});

@@ -3,12 +3,14 @@
  *
  * A transposed convolution is the gradient of a convolution with respect to its input, as a primitive of its own.
  */
+
 import { bind } from "../bind.ts";
 import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
 import { addP, convAttrs, convInputP, convP, padP, reshapeP } from "../primitives.ts";
 import { show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { reshapeTo } from "./movement.ts";
+import { named } from "./named.ts";
 import { spatial } from "./windows.ts";
 
 export interface ConvOptions {
@@ -91,8 +93,11 @@ function withBias(op: string, y: Tensor, bias: Tensor | null | undefined, n: num
  * @returns       [N, O, (L + 2 padding − dilation (k − 1) − 1) / stride + 1]
  * @throws        ShapeError if channels do not fit, or the kernel is larger than the padded input
  */
-export const conv1d = (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvOptions = {}): Tensor =>
-  conv(1, x, weight, bias, options);
+export const conv1d = named(
+  "conv1d",
+  (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvOptions = {}): Tensor =>
+    conv(1, x, weight, bias, options),
+);
 
 /**
  * 2-d convolution; see {@link conv1d}.
@@ -101,12 +106,18 @@ export const conv1d = (x: Tensor, weight: Tensor, bias?: Tensor | null, options:
  * @param weight  [O, C / groups, kh, kw]
  * @example       conv2d(images, kernels, null, { stride: 2, padding: 1 })
  */
-export const conv2d = (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvOptions = {}): Tensor =>
-  conv(2, x, weight, bias, options);
+export const conv2d = named(
+  "conv2d",
+  (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvOptions = {}): Tensor =>
+    conv(2, x, weight, bias, options),
+);
 
 /** 3-d convolution of [N, C, D, H, W] with [O, C / groups, kd, kh, kw]; see {@link conv1d}. */
-export const conv3d = (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvOptions = {}): Tensor =>
-  conv(3, x, weight, bias, options);
+export const conv3d = named(
+  "conv3d",
+  (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvOptions = {}): Tensor =>
+    conv(3, x, weight, bias, options),
+);
 
 export interface ConvTransposeOptions {
   stride?: number | readonly number[];
@@ -165,25 +176,22 @@ function convTranspose(
  * @param bias    [O], or null for none
  * @returns       [N, O, (L − 1) stride − 2 padding + dilation (k − 1) + outputPadding + 1]
  */
-export const convTranspose1d = (
-  x: Tensor,
-  weight: Tensor,
-  bias?: Tensor | null,
-  options: ConvTransposeOptions = {},
-): Tensor => convTranspose(1, x, weight, bias, options);
+export const convTranspose1d = named(
+  "convTranspose1d",
+  (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvTransposeOptions = {}): Tensor =>
+    convTranspose(1, x, weight, bias, options),
+);
 
 /** Transposed 2-d convolution of [N, C, H, W] with [C, O / groups, kh, kw]; see {@link convTranspose1d}. */
-export const convTranspose2d = (
-  x: Tensor,
-  weight: Tensor,
-  bias?: Tensor | null,
-  options: ConvTransposeOptions = {},
-): Tensor => convTranspose(2, x, weight, bias, options);
+export const convTranspose2d = named(
+  "convTranspose2d",
+  (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvTransposeOptions = {}): Tensor =>
+    convTranspose(2, x, weight, bias, options),
+);
 
 /** Transposed 3-d convolution of [N, C, D, H, W] with [C, O / groups, kd, kh, kw]; see {@link convTranspose1d}. */
-export const convTranspose3d = (
-  x: Tensor,
-  weight: Tensor,
-  bias?: Tensor | null,
-  options: ConvTransposeOptions = {},
-): Tensor => convTranspose(3, x, weight, bias, options);
+export const convTranspose3d = named(
+  "convTranspose3d",
+  (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvTransposeOptions = {}): Tensor =>
+    convTranspose(3, x, weight, bias, options),
+);

@@ -1,6 +1,7 @@
 /**
  * Diagonals and triangles. A *diagonal offset* k counts from the main diagonal: k > 0 above it, k < 0 below.
  */
+
 import { bind } from "../bind.ts";
 import { iota } from "../creation.ts";
 import { ShapeError } from "../errors.ts";
@@ -8,10 +9,12 @@ import { addP, leP, padP, reshapeP, sumP, whereP } from "../primitives.ts";
 import { normalizeAxis, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { permuteTo, reshapeTo, sliceAxis } from "./movement.ts";
-import { literal, literalLike } from "./operand.ts";
+import { named } from "./named.ts";
+import { literal, literalLike, wantInteger } from "./operand.ts";
 
 function triangle(op: string, x: Tensor, diagonal: number, lower: boolean): Tensor {
   const { shape, rank, device } = x;
+  wantInteger(op, "diagonal", diagonal);
   if (rank < 2) throw new ShapeError(`${op}: ${show(shape)}: wanted a matrix, or a batch of them`);
   const rows = bind(reshapeP, [iota(device, "int32", shape[rank - 2])], [shape[rank - 2], 1]);
   const limit = bind(addP, [rows, literal(device, "int32", diagonal)]);
@@ -33,6 +36,7 @@ export const triu = (x: Tensor, diagonal = 0): Tensor => triangle("triu", x, dia
  */
 export function diagonal(x: Tensor, offset = 0, dim1 = 0, dim2 = 1): Tensor {
   const { rank } = x;
+  wantInteger("diagonal", "offset", offset);
   const [a, b] = [normalizeAxis(dim1, rank, "diagonal"), normalizeAxis(dim2, rank, "diagonal")];
   if (a === b || rank < 2) throw new ShapeError(`diagonal: dims ${dim1} and ${dim2} of ${show(x.shape)}: wanted two`);
   const rest = x.shape.map((_, i) => i).filter((i) => i !== a && i !== b);
@@ -56,6 +60,7 @@ function lengthened(x: Tensor, count: number): Tensor {
 /** The last dim laid on a diagonal of a new plane (the last two dims, or those given); 0 elsewhere. */
 export function diagEmbed(x: Tensor, offset = 0, dim1 = -2, dim2 = -1): Tensor {
   if (x.rank === 0) throw new ShapeError("diagEmbed: a 0-d tensor has no dim to lay on a diagonal");
+  wantInteger("diagEmbed", "offset", offset);
   const rank = x.rank + 1;
   const [a, b] = [normalizeAxis(dim1, rank, "diagEmbed"), normalizeAxis(dim2, rank, "diagEmbed")];
   if (a === b) throw new ShapeError(`diagEmbed: dims ${dim1} and ${dim2} are the same`);
@@ -86,7 +91,7 @@ export function diag(x: Tensor, offset = 0): Tensor {
 }
 
 /** Sum of the main diagonal of a matrix. */
-export function trace(x: Tensor): Tensor {
+export const trace = named("trace", (x: Tensor): Tensor => {
   if (x.rank !== 2) throw new ShapeError(`trace: ${show(x.shape)}: wanted a matrix`);
   return reshapeTo(bind(sumP, [diagonal(x)], [0]), []);
-}
+});

@@ -1,12 +1,14 @@
 /**
  * Lengths, distances and angles of vectors. All are differentiable where a vector or a difference is 0.
  */
+
 import { bind } from "../bind.ts";
 import { ShapeError } from "../errors.ts";
 import { addP, divP, ltP, mulP, reshapeP, subP, sumP, whereP } from "../primitives.ts";
 import { normalizeAxis, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { binary, meet, scalar } from "./operand.ts";
+import { named } from "./named.ts";
+import { binary, meet, scalar, wantFloat } from "./operand.ts";
 import { dropped, norm } from "./reduce.ts";
 
 /** x, but at least eps: with derivative 0 below, as torch's clamp_min. */
@@ -20,45 +22,55 @@ function atLeast(x: Tensor, eps: number): Tensor {
  *
  * @param options  `p` of the norm (2), `dim` (1), `eps`: the least divisor (1e-12)
  */
-export function normalize(
-  x: Tensor,
-  { p = 2, dim = 1, eps = 1e-12 }: { p?: number; dim?: number; eps?: number } = {},
-): Tensor {
-  return bind(divP, [x, atLeast(norm(x, dim, { p, keepdim: true }), eps)]);
-}
+export const normalize = named(
+  "normalize",
+  (x: Tensor, { p = 2, dim = 1, eps = 1e-12 }: { p?: number; dim?: number; eps?: number } = {}): Tensor => {
+    wantFloat("normalize", x);
+    return bind(divP, [x, atLeast(norm(x, dim, { p, keepdim: true }), eps)]);
+  },
+);
 
 /**
  * Cosine of the angle between vectors along a dim; the other dims broadcast.
  *
  * @param options  `dim` (1), `eps`: the least length (1e-8)
  */
-export function cosineSimilarity(
-  a: Tensor,
-  b: Tensor,
-  { dim = 1, eps = 1e-8 }: { dim?: number; eps?: number } = {},
-): Tensor {
-  const [p, q] = meet("cosineSimilarity", a, b);
-  const axis = normalizeAxis(dim, Math.max(p.rank, q.rank), "cosineSimilarity");
-  const product = bind(mulP, [p, q]);
-  // Negative, so that the dim is the same in an operand of lower rank.
-  const fromEnd = axis - product.rank;
-  const length = (x: Tensor): Tensor => atLeast(norm(x, fromEnd, { keepdim: true }), eps);
-  const cosine = bind(divP, [bind(sumP, [product], [axis]), bind(mulP, [length(p), length(q)])]);
-  return dropped(cosine, [axis], false);
-}
+export const cosineSimilarity = named(
+  "cosineSimilarity",
+  (a: Tensor, b: Tensor, { dim = 1, eps = 1e-8 }: { dim?: number; eps?: number } = {}): Tensor => {
+    const [p, q] = meet("cosineSimilarity", a, b);
+    wantFloat("cosineSimilarity", p);
+    const axis = normalizeAxis(dim, Math.max(p.rank, q.rank), "cosineSimilarity");
+    const product = bind(mulP, [p, q]);
+    // Negative, so that the dim is the same in an operand of lower rank.
+    const fromEnd = axis - product.rank;
+    const length = (x: Tensor): Tensor => atLeast(norm(x, fromEnd, { keepdim: true }), eps);
+    const cosine = bind(divP, [bind(sumP, [product], [axis]), bind(mulP, [length(p), length(q)])]);
+    return dropped(cosine, [axis], false);
+  },
+);
 
 /**
  * Length of a − b along the last dim.
  *
  * @param options  `p` of the norm (2), `eps` added to the difference (1e-6), `keepdim`
  */
-export function pairwiseDistance(
-  a: Tensor,
-  b: Tensor,
-  { p = 2, eps = 1e-6, keepdim }: { p?: number; eps?: number; keepdim?: boolean } = {},
-): Tensor {
-  return norm(binary(addP, binary(subP, a, b), eps), -1, { p, keepdim });
-}
+export const pairwiseDistance = named(
+  "pairwiseDistance",
+  (
+    a: Tensor,
+    b: Tensor,
+    { p = 2, eps = 1e-6, keepdim }: { p?: number; eps?: number; keepdim?: boolean } = {},
+  ): Tensor => {
+    return norm(binary(addP, binary(subP, a, b), eps), -1, { p, keepdim });
+  },
+);
+
+/** Whether all dims but the last two broadcast. */
+const batchesMeet = (a: Tensor, b: Tensor): boolean => {
+  const [p, q] = [a, b].map(({ shape }) => shape.slice(0, -2).reverse());
+  return p.every((d, i) => i >= q.length || d === q[i] || d === 1 || q[i] === 1);
+};
 
 /**
  * Distances of all pairs of rows.
@@ -67,12 +79,14 @@ export function pairwiseDistance(
  * @param b  […, R, d]
  * @returns  […, P, R]
  */
-export function cdist(a: Tensor, b: Tensor, { p = 2 }: { p?: number } = {}): Tensor {
+export const cdist = named("cdist", (a: Tensor, b: Tensor, { p = 2 }: { p?: number } = {}): Tensor => {
   const [x, y] = meet("cdist", a, b);
   if (x.rank < 2 || y.rank < 2 || x.shape[x.rank - 1] !== y.shape[y.rank - 1]) {
     throw new ShapeError(`cdist: ${show(x.shape)} and ${show(y.shape)}: wanted […, P, d] and […, R, d]`);
   }
+  if (!batchesMeet(x, y))
+    throw new ShapeError(`cdist: the batches of ${show(x.shape)} and ${show(y.shape)} do not broadcast`);
   const rows = bind(reshapeP, [x], [...x.shape.slice(0, -1), 1, x.shape[x.rank - 1]]);
   const columns = bind(reshapeP, [y], [...y.shape.slice(0, -2), 1, ...y.shape.slice(-2)]);
   return norm(bind(subP, [rows, columns]), -1, { p });
-}
+});

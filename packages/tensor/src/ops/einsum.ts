@@ -4,6 +4,7 @@
  * Operands are contracted from left to right. A pair is brought into the form [batch, M, K] × [batch, K, N]:
  * *batch* letters occur in both and are needed later, *K* letters in both and nowhere else.
  */
+
 import { bind } from "../bind.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
 import { matmulP, reshapeP, sumP } from "../primitives.ts";
@@ -11,6 +12,7 @@ import { show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { diagonal } from "./diagonal.ts";
 import { expandTo, permuteTo, reshapeTo } from "./movement.ts";
+import { named } from "./named.ts";
 import { cast, resultDType } from "./operand.ts";
 
 /** A tensor and the letter of each of its dims. */
@@ -28,7 +30,8 @@ interface Labelled {
  * @throws          ArgumentError if the equation is malformed, ShapeError if sizes of a letter differ
  * @example         einsum("ij,jk->ik", [a, b]) // matmul
  */
-export function einsum(equation: string, operands: readonly Tensor[]): Tensor {
+export const einsum = named("einsum", (equation: string, operands: readonly Tensor[]): Tensor => {
+  if (operands.length === 0) throw new ArgumentError(`einsum "${equation}": wanted at least one operand`);
   const { groups, result } = parse(equation, operands);
   const sizes = new Map<string, number>();
   operands.forEach((x, i) => {
@@ -62,7 +65,7 @@ export function einsum(equation: string, operands: readonly Tensor[]): Tensor {
     ordered,
     [...result].map((letter) => sizes.get(letter) as number),
   );
-}
+});
 
 /** Letters of the operands and of the result, dims of "..." as letters of a private range. */
 function parse(equation: string, operands: readonly Tensor[]): { groups: string[]; result: string } {

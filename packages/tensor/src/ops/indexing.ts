@@ -3,6 +3,7 @@
  *
  * Indices are known only on the device, so one outside cannot be an error: reading there gives 0, writing nothing.
  */
+
 import { bind, bindUntracked } from "../bind.ts";
 import { iota } from "../creation.ts";
 import { isFloat } from "../dtype.ts";
@@ -11,6 +12,7 @@ import { aliasP, eqP, gatherP, mulP, reshapeP, scatterAddP, whereP } from "../pr
 import { broadcastShapes, normalizeAxis, sameShape, show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { expandTo } from "./movement.ts";
+import { named } from "./named.ts";
 import { binary, cast, literal, literalLike, type Operand, scalar } from "./operand.ts";
 
 /** Indices as int32. */
@@ -33,7 +35,7 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
 }
 
 /** `gather` whose other dims broadcast between x and index. */
-export function takeAlongDim(x: Tensor, index: Tensor, dim: number): Tensor {
+export const takeAlongDim = named("takeAlongDim", (x: Tensor, index: Tensor, dim: number): Tensor => {
   const axis = normalizeAxis(dim, x.rank, "takeAlongDim");
   if (index.rank !== x.rank) {
     throw new ShapeError(`takeAlongDim: x ${show(x.shape)} and index ${show(index.shape)}: the ranks differ`);
@@ -41,7 +43,7 @@ export function takeAlongDim(x: Tensor, index: Tensor, dim: number): Tensor {
   const common = broadcastShapes(x.shape.with(axis, 1), index.shape.with(axis, 1), "takeAlongDim");
   const from = expandTo(x, common.with(axis, x.shape[axis]));
   return gather(from, axis, expandTo(index, common.with(axis, index.shape[axis])));
-}
+});
 
 /**
  * x with `source` added at the indices; repeated indices add up.
@@ -72,7 +74,7 @@ function sourceFor(op: string, x: Tensor, index: Tensor, source: Operand): Tenso
  *
  * An index should occur once along the dim (torch's result is arbitrary then): tensor sources of a repeated index add up.
  */
-export function scatter(x: Tensor, dim: number, index: Tensor, source: Operand): Tensor {
+export const scatter = named("scatter", (x: Tensor, dim: number, index: Tensor, source: Operand): Tensor => {
   const axis = normalizeAxis(dim, x.rank, "scatter");
   const at = indices("scatter", index);
   const none = expandTo(literal(x.device, "int32", 0), x.shape);
@@ -81,7 +83,7 @@ export function scatter(x: Tensor, dim: number, index: Tensor, source: Operand):
   if (!(source instanceof Tensor)) return bind(whereP, [hit, scalar(x.device, x.dtype, Number(source)), x]);
   const blank = expandTo(literalLike(x, 0), x.shape);
   return bind(whereP, [hit, bind(scatterAddP, [blank, at, sourceFor("scatter", x, at, source)], [axis]), x]);
-}
+});
 
 /** A 1-d index, repeated over the other dims of a shape. */
 function spread(op: string, index: Tensor, shape: readonly number[], axis: number): Tensor {
@@ -100,11 +102,11 @@ function spread(op: string, index: Tensor, shape: readonly number[], axis: numbe
  * @param index  int32, [k]
  * @returns      x's shape with k in place of the dim
  */
-export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
+export const indexSelect = named("indexSelect", (x: Tensor, dim: number, index: Tensor): Tensor => {
   const axis = normalizeAxis(dim, x.rank, "indexSelect");
   if (x.rank === 0) throw new ShapeError("indexSelect: a 0-d tensor has no dim to select from");
   return bind(gatherP, [x, spread("indexSelect", index, x.shape, axis)], [axis]);
-}
+});
 
 /**
  * x with alpha · source added to the chosen slices; repeated indices add up.
@@ -112,21 +114,18 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
  * @param index   int32, [k]
  * @param source  x's shape with k in place of the dim
  */
-export function indexAdd(
-  x: Tensor,
-  dim: number,
-  index: Tensor,
-  source: Tensor,
-  { alpha = 1 }: { alpha?: Operand } = {},
-): Tensor {
-  const axis = normalizeAxis(dim, x.rank, "indexAdd");
-  const at = spread("indexAdd", index, x.shape, axis);
-  if (!sameShape(source.shape, at.shape)) {
-    throw new ShapeError(`indexAdd: source ${show(source.shape)}: wanted ${show(at.shape)}`);
-  }
-  const scaled = alpha === 1 ? source : binary(mulP, source, alpha);
-  return bind(scatterAddP, [x, at, sourceFor("indexAdd", x, at, scaled)], [axis]);
-}
+export const indexAdd = named(
+  "indexAdd",
+  (x: Tensor, dim: number, index: Tensor, source: Tensor, { alpha = 1 }: { alpha?: Operand } = {}): Tensor => {
+    const axis = normalizeAxis(dim, x.rank, "indexAdd");
+    const at = spread("indexAdd", index, x.shape, axis);
+    if (!sameShape(source.shape, at.shape)) {
+      throw new ShapeError(`indexAdd: source ${show(source.shape)}: wanted ${show(at.shape)}`);
+    }
+    const scaled = alpha === 1 ? source : binary(mulP, source, alpha);
+    return bind(scatterAddP, [x, at, sourceFor("indexAdd", x, at, scaled)], [axis]);
+  },
+);
 
 /**
  * Rows of a table.
@@ -136,22 +135,25 @@ export function indexAdd(
  * @param options.paddingIdx  a row that gets no gradient
  * @returns                   index's shape with d behind it
  */
-export function embedding(index: Tensor, weight: Tensor, { paddingIdx }: { paddingIdx?: number | null } = {}): Tensor {
-  if (weight.rank !== 2) throw new ShapeError(`embedding: weight ${show(weight.shape)}: wanted [rows, d]`);
-  const [rows, d] = weight.shape;
-  const at = indices("embedding", index);
-  const flat = bind(reshapeP, [at], [at.size]);
-  let picked = bind(gatherP, [weight, spread("embedding", flat, weight.shape, 0)], [0]);
-  if (paddingIdx !== undefined && paddingIdx !== null) {
-    const row = paddingIdx < 0 ? paddingIdx + rows : paddingIdx;
-    if (!Number.isInteger(row) || row < 0 || row >= rows) {
-      throw new ArgumentError(`embedding: paddingIdx ${paddingIdx} is not one of ${rows} rows`);
+export const embedding = named(
+  "embedding",
+  (index: Tensor, weight: Tensor, { paddingIdx }: { paddingIdx?: number | null } = {}): Tensor => {
+    if (weight.rank !== 2) throw new ShapeError(`embedding: weight ${show(weight.shape)}: wanted [rows, d]`);
+    const [rows, d] = weight.shape;
+    const at = indices("embedding", index);
+    const flat = bind(reshapeP, [at], [at.size]);
+    let picked = bind(gatherP, [weight, spread("embedding", flat, weight.shape, 0)], [0]);
+    if (paddingIdx !== undefined && paddingIdx !== null) {
+      const row = paddingIdx < 0 ? paddingIdx + rows : paddingIdx;
+      if (!Number.isInteger(row) || row < 0 || row >= rows) {
+        throw new ArgumentError(`embedding: paddingIdx ${paddingIdx} is not one of ${rows} rows`);
+      }
+      const isPadding = bind(eqP, [bind(reshapeP, [flat], [flat.size, 1]), literal(at.device, "int32", row)]);
+      picked = bind(whereP, [isPadding, bindUntracked(aliasP, [picked]), picked]);
     }
-    const isPadding = bind(eqP, [bind(reshapeP, [flat], [flat.size, 1]), literal(at.device, "int32", row)]);
-    picked = bind(whereP, [isPadding, bindUntracked(aliasP, [picked]), picked]);
-  }
-  return bind(reshapeP, [picked], [...at.shape, d]);
-}
+    return bind(reshapeP, [picked], [...at.shape, d]);
+  },
+);
 
 /**
  * 1 at the class, 0 elsewhere: int32, with a new last dim.

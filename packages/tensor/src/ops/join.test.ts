@@ -62,7 +62,7 @@ test("split, chunk and unbind", async () => {
     [0, 2],
     [1, 3],
   ]);
-  expect(() => x.split([1, 1])).toThrow("split: sizes [1, 1] add up to 2, dim 0 of [5] is 5");
+  expect(() => x.split([1, 1])).toThrow("split: sizes [1, 1] for dim 0 of [5]: wanted integers >= 0 that add up to 5");
   expect(() => x.split(0)).toThrow(ArgumentError);
 });
 

@@ -1,6 +1,7 @@
 /**
  * Joining, splitting and repeating tensors along dims.
  */
+
 import { bind } from "../bind.ts";
 import type { DType } from "../dtype.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
@@ -8,7 +9,8 @@ import { addP, expandP, orP, padP, permuteP, reshapeP } from "../primitives.ts";
 import { normalizeAxis, type Shape, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { expandTo, flip, reshapeTo, select, sliceAxis, transpose, unsqueeze } from "./movement.ts";
-import { cast, resultDType, unchanged } from "./operand.ts";
+import { named } from "./named.ts";
+import { cast, resultDType, unchanged, wantInteger } from "./operand.ts";
 
 /** How many pieces are added up in one go: with the result they stay within a device's eight bindings. */
 const FAN_IN = 7;
@@ -18,7 +20,7 @@ const FAN_IN = 7;
  *
  * @throws ShapeError if there are none, or if another dim differs
  */
-export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
+export const cat = named("cat", (tensors: readonly Tensor[], dim = 0): Tensor => {
   if (tensors.length === 0) throw new ShapeError("cat: got no tensors");
   const first = tensors[0];
   const { rank } = first;
@@ -31,7 +33,7 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
     }
   }
   return joined(sameDType(tensors), axis);
-}
+});
 
 /** Each piece padded with zeros to the full length, and the sum of all; for many pieces in groups. */
 function joined(pieces: readonly Tensor[], axis: number): Tensor {
@@ -73,7 +75,7 @@ function sameDType(tensors: readonly Tensor[]): readonly Tensor[] {
 }
 
 /** Tensors of one shape side by side along a new dim. */
-export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
+export const stack = named("stack", (tensors: readonly Tensor[], dim = 0): Tensor => {
   if (tensors.length === 0) throw new ShapeError("stack: got no tensors");
   const { shape } = tensors[0];
   for (let k = 1; k < tensors.length; k++) {
@@ -86,15 +88,16 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
     sameDType(tensors).map((x) => unsqueeze(x, axis)),
     axis,
   );
-}
+});
 
 /**
  * Pieces along a dim.
  *
  * @param sizes  one size for all (the last piece may be smaller), or the list of sizes
  */
-export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] {
+export const split = named("split", (x: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] => {
   const axis = normalizeAxis(dim, x.rank, "split");
+  if (x.rank === 0) throw new ShapeError("split: a 0-d tensor has no dim to split");
   const n = x.shape[axis];
   let list: readonly number[];
   if (typeof sizes === "number") {
@@ -102,19 +105,22 @@ export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Te
     list = Array.from({ length: Math.max(1, Math.ceil(n / sizes)) }, (_, i) => Math.min(sizes, n - i * sizes));
   } else list = sizes;
   const total = list.reduce((a, b) => a + b, 0);
-  if (total !== n)
-    throw new ShapeError(`split: sizes ${show(list)} add up to ${total}, dim ${dim} of ${show(x.shape)} is ${n}`);
+  if (total !== n || list.some((size) => !Number.isInteger(size) || size < 0))
+    throw new ShapeError(
+      `split: sizes ${show(list)} for dim ${dim} of ${show(x.shape)}: wanted integers >= 0 that add up to ${n}`,
+    );
   let start = 0;
   return list.map((size) => {
     const piece = sliceAxis(x, axis, start, size);
     start += size;
     return piece;
   });
-}
+});
 
 /** At most `chunks` pieces of equal size along a dim; the last may be smaller. */
 export function chunk(x: Tensor, chunks: number, dim = 0): Tensor[] {
   const axis = normalizeAxis(dim, x.rank, "chunk");
+  if (x.rank === 0) throw new ShapeError("chunk: a 0-d tensor has no dim to split");
   if (!Number.isInteger(chunks) || chunks < 1)
     throw new ArgumentError(`chunk: ${chunks} chunks: wanted an integer >= 1`);
   return split(x, Math.max(1, Math.ceil(x.shape[axis] / chunks)), axis);
@@ -161,10 +167,10 @@ export function repeat(x: Tensor, repeats: readonly number[]): Tensor {
 }
 
 /** `repeat` in which missing counts, in front, are 1. */
-export function tile(x: Tensor, repeats: readonly number[]): Tensor {
+export const tile = named("tile", (x: Tensor, repeats: readonly number[]): Tensor => {
   const missing = Math.max(0, x.rank - repeats.length);
   return repeat(x, [...new Array<number>(missing).fill(1), ...repeats]);
-}
+});
 
 /** Every element repeated in place, along a dim, or of the flattened tensor. */
 export function repeatInterleave(x: Tensor, repeats: number, dim?: number | null): Tensor {
@@ -182,6 +188,7 @@ export function repeatInterleave(x: Tensor, repeats: number, dim?: number | null
 /** Elements moved along dims by `shifts`, those that leave come in at the other end. Without dims: of the flattened tensor. */
 export function roll(x: Tensor, shifts: number | readonly number[], dims?: number | readonly number[] | null): Tensor {
   const by = typeof shifts === "number" ? [shifts] : shifts;
+  for (const shift of by) wantInteger("roll", "a shift", shift);
   if (dims === undefined || dims === null) return reshapeTo(roll(reshapeTo(x, [x.size]), by, 0), x.shape);
   const along = typeof dims === "number" ? [dims] : dims;
   if (by.length !== along.length) throw new ArgumentError(`roll: ${by.length} shifts for ${along.length} dims`);
@@ -198,6 +205,7 @@ export function roll(x: Tensor, shifts: number | readonly number[], dims?: numbe
 
 /** Turned by k · 90° in the plane of two dims, from the first towards the second. */
 export function rot90(x: Tensor, k = 1, dims: readonly [number, number] = [0, 1]): Tensor {
+  wantInteger("rot90", "k", k);
   const [a, b] = dims.map((dim) => normalizeAxis(dim, x.rank, "rot90"));
   if (a === b || dims.length !== 2) throw new ShapeError(`rot90: dims ${show(dims)}: wanted two different ones`);
   switch (((k % 4) + 4) % 4) {
@@ -220,6 +228,9 @@ export function rot90(x: Tensor, k = 1, dims: readonly [number, number] = [0, 1]
 export function meshgrid(tensors: readonly Tensor[], { indexing = "ij" }: { indexing?: "ij" | "xy" } = {}): Tensor[] {
   if (indexing !== "ij" && indexing !== "xy") {
     throw new ArgumentError(`meshgrid: indexing is ${JSON.stringify(indexing)}: wanted "ij" or "xy"`);
+  }
+  for (const { shape } of tensors) {
+    if (shape.length > 1) throw new ShapeError(`meshgrid: ${show(shape)}: wanted vectors or 0-d tensors`);
   }
   const shape: Shape = tensors.map((x) => x.size);
   const grids = tensors.map((x, i) =>

@@ -5,9 +5,10 @@
  * exist, at the price of some 20 operations per column. Meant for the matrices of a model (up to a few dozen
  * rows), not for large systems.
  */
+
 import { bind, bindUntracked } from "../bind.ts";
 import { iota } from "../creation.ts";
-import { ShapeError } from "../errors.ts";
+import { DTypeError, ShapeError } from "../errors.ts";
 import {
   absP,
   addP,
@@ -33,6 +34,7 @@ import type { Tensor } from "../tensor.ts";
 import { diagonal } from "./diagonal.ts";
 import { cat } from "./join.ts";
 import { expandTo, flip, reshapeTo, sliceAxis, transpose } from "./movement.ts";
+import { named } from "./named.ts";
 import { literal, literalLike, scalar, wantFloat } from "./operand.ts";
 
 function wantSquare(op: string, a: Tensor): number {
@@ -53,7 +55,7 @@ const rowNumbers = (a: Tensor): Tensor =>
  * Lower Cholesky factor L of a symmetric positive definite matrix: A = L Lᵀ. Of another matrix, that of (A + Aᵀ) / 2;
  * NaN where the matrix is not positive definite.
  */
-export function cholesky(a: Tensor): Tensor {
+export const cholesky = named("cholesky", (a: Tensor): Tensor => {
   const n = wantSquare("cholesky", a);
   let rest = bind(mulP, [bind(addP, [a, transpose(a, -1, -2)]), scalar(a.device, a.dtype, 0.5)]);
   const rows = rowNumbers(a);
@@ -66,11 +68,12 @@ export function cholesky(a: Tensor): Tensor {
     if (j + 1 < n) rest = bind(subP, [rest, bind(mulP, [l, transpose(l, -1, -2)])]);
   }
   return cat(columns, -1);
-}
+});
 
 /** Batch dims of a and b broadcast. */
 function paired(op: string, a: Tensor, b: Tensor): [Tensor, Tensor] {
   const n = wantSquare(op, a);
+  if (a.dtype !== b.dtype) throw new DTypeError(`${op}: dtypes ${a.dtype} and ${b.dtype} differ`);
   if (b.rank < 2 || b.shape[b.rank - 2] !== n) {
     throw new ShapeError(`${op}: ${show(a.shape)} and ${show(b.shape)}: wanted […, n, n] and […, n, k]`);
   }
@@ -85,20 +88,23 @@ function paired(op: string, a: Tensor, b: Tensor): [Tensor, Tensor] {
  * @param b        […, n, k]
  * @param options  `upper`: which triangle holds A; `left`: false solves X A = B; `unitriangular`: the diagonal is taken as 1
  */
-export function triangularSolve(
-  a: Tensor,
-  b: Tensor,
-  { upper, left = true, unitriangular = false }: { upper: boolean; left?: boolean; unitriangular?: boolean },
-): Tensor {
-  if (!left) {
-    const solution = triangularSolve(transpose(a, -1, -2), transpose(b, -1, -2), { upper: !upper, unitriangular });
-    return transpose(solution, -1, -2);
-  }
-  const [p, q] = paired("triangularSolve", a, b);
-  // An upper system is a lower one read backwards.
-  if (upper) return flip(forward(flip(p, [-1, -2]), flip(q, -2), unitriangular), -2);
-  return forward(p, q, unitriangular);
-}
+export const triangularSolve = named(
+  "triangularSolve",
+  (
+    a: Tensor,
+    b: Tensor,
+    { upper, left = true, unitriangular = false }: { upper: boolean; left?: boolean; unitriangular?: boolean },
+  ): Tensor => {
+    if (!left) {
+      const solution = triangularSolve(transpose(a, -1, -2), transpose(b, -1, -2), { upper: !upper, unitriangular });
+      return transpose(solution, -1, -2);
+    }
+    const [p, q] = paired("triangularSolve", a, b);
+    // An upper system is a lower one read backwards.
+    if (upper) return flip(forward(flip(p, [-1, -2]), flip(q, -2), unitriangular), -2);
+    return forward(p, q, unitriangular);
+  },
+);
 
 /** Forward substitution. */
 function forward(a: Tensor, b: Tensor, unitriangular: boolean): Tensor {
@@ -150,17 +156,18 @@ function eliminate(a: Tensor, exchanged?: (yes: Tensor) => void): Tensor {
  * @param a  […, n, n]
  * @param b  […, n, k], or [n] for one right-hand side
  */
-export function solve(a: Tensor, b: Tensor): Tensor {
-  if (b.rank === 1) return reshapeTo(solve(a, reshapeTo(b, [b.shape[0], 1])), [...a.shape.slice(0, -2), b.shape[0]]);
+export const solve = named("solve", (a: Tensor, b: Tensor): Tensor => {
+  if (b.rank === 1 && b.shape[0] === a.shape[a.rank - 1])
+    return reshapeTo(solve(a, reshapeTo(b, [b.shape[0], 1])), [...a.shape.slice(0, -2), b.shape[0]]);
   const [p, q] = paired("solve", a, b);
   const work = eliminate(cat([p, q], -1));
   const n = p.shape[p.rank - 1];
   const [u, y] = [sliceAxis(work, p.rank - 1, 0, n), sliceAxis(work, p.rank - 1, n, q.shape[p.rank - 1])];
   return triangularSolve(u, y, { upper: true });
-}
+});
 
 /** The inverse of a matrix. */
-export function inverse(a: Tensor): Tensor {
+export const inverse = named("inverse", (a: Tensor): Tensor => {
   const n = wantSquare("inverse", a);
   const identity = bind(whereP, [
     bind(eqP, [rowNumbers(a), iota(a.device, "int32", n)]),
@@ -168,7 +175,7 @@ export function inverse(a: Tensor): Tensor {
     literalLike(a, 0),
   ]);
   return solve(a, identity);
-}
+});
 
 /** 1 or −1 as a dtype's number, for a condition that makes it −1. */
 const signOf = (negative: Tensor, like: Tensor): Tensor =>
@@ -189,21 +196,21 @@ function pivots(op: string, a: Tensor): { diagonal: Tensor; sign: Tensor } {
 }
 
 /** The determinant: […] for […, n, n]. */
-export function det(a: Tensor): Tensor {
+export const det = named("det", (a: Tensor): Tensor => {
   const { diagonal: d, sign } = pivots("det", a);
   const product = bind(mulP, [bind(prodP, [d], [d.rank - 1]), sign]);
   return reshapeTo(product, a.shape.slice(0, -2));
-}
+});
 
 /**
  * Sign and logarithm of the absolute value of the determinant.
  *
  * @returns [sign, log |det|], each […] for […, n, n]
  */
-export function slogdet(a: Tensor): [Tensor, Tensor] {
+export const slogdet = named("slogdet", (a: Tensor): [Tensor, Tensor] => {
   const { diagonal: d, sign } = pivots("slogdet", a);
   const axis = [d.rank - 1];
   const signs = bind(mulP, [bind(prodP, [signOf(bind(ltP, [d, literalLike(a, 0)]), a)], axis), sign]);
   const logs = bind(sumP, [bind(logP, [bind(absP, [d])])], axis);
   return [reshapeTo(signs, a.shape.slice(0, -2)), reshapeTo(logs, a.shape.slice(0, -2))];
-}
+});

@@ -3,12 +3,14 @@
  *
  * Nothing here copies by itself: the index transform ends up in the loads of whatever reads the result.
  */
+
 import { bind } from "../bind.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
 import { expandP, flipP, permuteP, reshapeP, sliceP } from "../primitives.ts";
 import { normalizeAxes, normalizeAxis, numel, resolveShape, type Shape, sameShape, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { unchanged } from "./operand.ts";
+import { named } from "./named.ts";
+import { unchanged, wantInteger } from "./operand.ts";
 
 /** The shape is known to fit. */
 export const reshapeTo = (x: Tensor, shape: Shape): Tensor =>
@@ -129,6 +131,9 @@ export function expand(x: Tensor, shape: Shape): Tensor {
   const from = x.shape;
   const added = shape.length - from.length;
   if (added < 0) throw new ShapeError(`expand: ${show(from)} has more dims than ${show(shape)}`);
+  if (shape.some((d, i) => !Number.isInteger(d) || d < (i < added ? 0 : -1))) {
+    throw new ShapeError(`expand: ${show(from)} to ${show(shape)}: wanted sizes >= 0, or -1 for a dim that is there`);
+  }
   const to = shape.map((d, i) => (d === -1 && i >= added ? from[i - added] : d));
   return expandTo(x, to);
 }
@@ -143,7 +148,7 @@ export function expandTo(x: Tensor, shape: Shape): Tensor {
 }
 
 /** The shape of another tensor. */
-export const expandAs = (x: Tensor, other: Tensor): Tensor => expandTo(x, other.shape);
+export const expandAs = named("expandAs", (x: Tensor, other: Tensor): Tensor => expandTo(x, other.shape));
 
 /** Another name for {@link expand}. */
 export const broadcastTo = expand;
@@ -177,6 +182,8 @@ export function slice(x: Tensor, dim: number, start?: number | null, stop?: numb
   if (!Number.isInteger(step) || step < 1) {
     throw new ArgumentError(`slice: step ${step}: wanted an integer >= 1; flip() reverses a dim`);
   }
+  wantInteger("slice", "start", start ?? 0);
+  wantInteger("slice", "stop", stop ?? 0);
   const n = x.shape[axis];
   const from = clip(start ?? 0, n);
   const to = clip(stop ?? n, n);
@@ -190,7 +197,7 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
   const axis = normalizeAxis(dim, x.rank, "narrow");
   const n = x.shape[axis];
   const from = start < 0 ? start + n : start;
-  if (!(from >= 0 && length >= 0 && from + length <= n)) {
+  if (!(Number.isInteger(from) && Number.isInteger(length) && from >= 0 && length >= 0 && from + length <= n)) {
     throw new ShapeError(`narrow: start ${start}, length ${length} leaves dim ${dim} of ${show(x.shape)}`);
   }
   return sliceAxis(x, axis, from, length);

@@ -12,6 +12,7 @@ import { DTYPES, type DType, dtypeCode, isFloat, numberDType, promote } from "..
 import { ArgumentError, DTypeError } from "../errors.ts";
 import { aliasP, castP, literalP, type Primitive, scalarP } from "../primitives.ts";
 import { Tensor } from "../tensor.ts";
+import { named } from "./named.ts";
 
 /** A tensor, or a number that becomes a scalar beside one. */
 export type Operand = Tensor | number | boolean;
@@ -34,9 +35,17 @@ export const literalLike = (x: Tensor, value: number): Tensor => literal(x.devic
 export const constantLike = (x: Tensor, value: number): Tensor =>
   Number.isInteger(value) && Math.abs(value) < 0x7fffffff ? literalLike(x, value) : scalar(x.device, x.dtype, value);
 
-/** Change of dtype. Floats truncate towards zero to integers; anything but 0 becomes true. */
-export const cast = (x: Tensor, dtype: DType): Tensor =>
-  x.dtype === dtype ? unchanged(x) : bind(castP, [x], DTYPE_ATTRS[dtypeCode(dtype)]);
+/**
+ * Change of dtype. Floats truncate towards zero to integers; anything but 0 becomes true.
+ *
+ * @throws DTypeError for a dtype that does not exist, or not on the tensor's device
+ */
+export const cast = named("cast", (x: Tensor, dtype: DType): Tensor => {
+  if (x.dtype === dtype) return unchanged(x);
+  const attrs = DTYPE_ATTRS[dtypeCode(dtype)];
+  x.device.backend.checkDType(dtype);
+  return bind(castP, [x], attrs);
+});
 
 /**
  * The result of an operation that has nothing to do: the tensor itself. A slot (a parameter, or a handle with
@@ -102,4 +111,14 @@ export function binary(primitive: Primitive, a: Operand, b: Operand): Tensor {
 /** Rejects what is not a float tensor, where torch does too. */
 export function wantFloat(op: string, x: Tensor): void {
   if (!isFloat(x.dtype)) throw new DTypeError(`${op}: wanted a float tensor, got ${x.dtype}; cast it first`);
+}
+
+/** Rejects bool, for operations that count or order. */
+export function wantNumbers(op: string, x: Tensor): void {
+  if (x.dtype === "bool") throw new DTypeError(`${op}: wanted numbers, got bool; cast it first`);
+}
+
+/** Rejects a number with a fraction, where a place or a count is meant. */
+export function wantInteger(op: string, name: string, value: number): void {
+  if (!Number.isInteger(value)) throw new ArgumentError(`${op}: ${name} is ${value}: wanted an integer`);
 }

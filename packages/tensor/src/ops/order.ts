@@ -1,14 +1,17 @@
 /**
  * Order: extremes with their places, and sorting. Of equal elements the first counts, and gets the gradient.
  */
-import { bind } from "../bind.ts";
+
+import { bind, bindUntracked } from "../bind.ts";
 import { iota } from "../creation.ts";
+import { isFloat } from "../dtype.ts";
 import { ShapeError } from "../errors.ts";
-import { argmaxP, argsortP, eqP, gatherP, reshapeP, sumP, whereP } from "../primitives.ts";
+import { argmaxP, argsortP, eqP, gatherP, isnanP, maxP, reshapeP, sumP, whereP } from "../primitives.ts";
 import { normalizeAxis, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { sliceAxis } from "./movement.ts";
-import { literal, literalLike, unchanged } from "./operand.ts";
+import { named } from "./named.ts";
+import { literal, literalLike, unchanged, wantNumbers } from "./operand.ts";
 import { amax, amin, dropped, type ReduceOptions, reversed } from "./reduce.ts";
 
 /** Place of the first largest along an axis, which stays as size 1. */
@@ -27,9 +30,12 @@ function pick(x: Tensor, axis: number, at: Tensor): Tensor {
 }
 
 /** The first largest along an axis, which disappears: what max-pooling keeps. */
-export function firstLargest(x: Tensor, axis: number): Tensor {
+export const firstLargest = named("firstLargest", (x: Tensor, axis: number): Tensor => {
   return dropped(pick(x, axis, place(x, axis)), [axis], false);
-}
+});
+
+const largest = named("max", (x: Tensor): Tensor => amax(x));
+const smallest = named("min", (x: Tensor): Tensor => amin(x));
 
 /** @param order  x, or its elements in the opposite order */
 function extreme(op: string, x: Tensor, order: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor] {
@@ -50,17 +56,20 @@ function extreme(op: string, x: Tensor, order: Tensor, dim: number, options?: Re
 export function max(x: Tensor): Tensor;
 export function max(x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor];
 export function max(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | [Tensor, Tensor] {
-  return dim === undefined ? amax(x) : extreme("max", x, x, dim, options);
+  return dim === undefined ? largest(x) : extreme("max", x, x, dim, options);
 }
 
 /** The smallest element; with a dim, [values, indices]. See {@link max}. */
 export function min(x: Tensor): Tensor;
 export function min(x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor];
 export function min(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | [Tensor, Tensor] {
-  return dim === undefined ? amin(x) : extreme("min", x, reversed(x), dim, options);
+  if (dim === undefined) return smallest(x);
+  wantNumbers("min", x);
+  return extreme("min", x, reversed(x), dim, options);
 }
 
 function argExtreme(op: string, x: Tensor, dim: number | null | undefined, options?: ReduceOptions): Tensor {
+  if (x.size === 0) throw new ShapeError(`${op}: ${show(x.shape)} is empty: nothing to choose from`);
   if (dim === undefined || dim === null) {
     const flat = place(bind(reshapeP, [x], [x.size]), 0);
     return bind(reshapeP, [flat], options?.keepdim ? x.shape.map(() => 1) : []);
@@ -75,8 +84,10 @@ export const argmax = (x: Tensor, dim?: number | null, options?: ReduceOptions):
   argExtreme("argmax", x, dim, options);
 
 /** Index of the first smallest (the first NaN, if there is one) along a dim, or among all: int32. */
-export const argmin = (x: Tensor, dim?: number | null, options?: ReduceOptions): Tensor =>
-  argExtreme("argmin", reversed(x), dim, options);
+export const argmin = named(
+  "argmin",
+  (x: Tensor, dim?: number | null, options?: ReduceOptions): Tensor => argExtreme("argmin", reversed(x), dim, options),
+);
 
 export interface SortOptions {
   /** Largest first. */
@@ -95,14 +106,14 @@ export function argsort(x: Tensor, dim = -1, { descending = false }: SortOptions
  *
  * @returns [values, indices]
  */
-export function sort(x: Tensor, dim = -1, options: SortOptions = {}): [Tensor, Tensor] {
+export const sort = named("sort", (x: Tensor, dim = -1, options: SortOptions = {}): [Tensor, Tensor] => {
   if (x.rank === 0) return [unchanged(x), argsort(x, dim)];
   const order = argsort(x, dim, options);
   return [bind(gatherP, [x, order], [normalizeAxis(dim, x.rank, "sort")]), order];
-}
+});
 
 /**
- * The k largest (or smallest) along a dim, in order.
+ * The k largest (or smallest) along a dim, in order. NaN comes last, as in {@link sort}.
  *
  * @returns [values, indices]
  */
@@ -116,10 +127,17 @@ export function topk(x: Tensor, k: number, dim = -1, { largest = true }: { large
   return [bind(gatherP, [x, order], [axis]), order];
 }
 
-/** The median along a dim: the lower of the two middle ones for an even number. Returns [values, indices]. */
-export function median(x: Tensor, dim = -1): [Tensor, Tensor] {
+/**
+ * The median along a dim: the lower of the two middle ones for an even number, NaN if there is one.
+ *
+ * @returns [values, indices]
+ */
+export const median = named("median", (x: Tensor, dim = -1): [Tensor, Tensor] => {
   const axis = normalizeAxis(dim, x.rank, "median");
+  if (x.shape[axis] === 0) throw new ShapeError(`median: dim ${dim} of ${show(x.shape)} is empty`);
   const middle = (x.shape[axis] - 1) >> 1;
-  const order = sliceAxis(argsort(x, axis), axis, middle, 1);
+  let order = sliceAxis(argsort(x, axis), axis, middle, 1);
+  if (isFloat(x.dtype))
+    order = bind(whereP, [bindUntracked(isnanP, [bindUntracked(maxP, [x], [axis])]), place(x, axis), order]);
   return [dropped(bind(gatherP, [x, order], [axis]), [axis], false), dropped(order, [axis], false)];
-}
+});

@@ -20,6 +20,8 @@ export interface PadOptions {
   value?: number;
 }
 
+const MODES: readonly string[] = ["constant", "reflect", "replicate", "circular"];
+
 /**
  * x with elements added before and after its last dims.
  *
@@ -39,6 +41,9 @@ export function pad(x: Tensor, amounts: readonly number[], { mode = "constant", 
   for (let i = 0; i < amounts.length / 2; i++) {
     before[rank - 1 - i] = amounts[2 * i];
     after[rank - 1 - i] = amounts[2 * i + 1];
+  }
+  if (!MODES.includes(mode)) {
+    throw new ArgumentError(`pad: mode ${JSON.stringify(mode)}: wanted one of "${MODES.join('", "')}"`);
   }
   if (mode === "constant") return padConstant(x, before, after, value ?? 0);
   if (value !== undefined) throw new ArgumentError(`pad: mode "${mode}" takes no value`);
@@ -101,9 +106,6 @@ function padAxis(
       break;
     default:
       mode satisfies never;
-      throw new ArgumentError(
-        `pad: mode ${JSON.stringify(mode)}: wanted "constant", "reflect", "replicate" or "circular"`,
-      );
   }
   return cat(pieces, axis);
 }

@@ -1,7 +1,9 @@
 /**
  * Reductions over one dim, several, or all (the default). `keepdim` leaves the reduced dims as size 1.
  */
+
 import { bind, bindUntracked } from "../bind.ts";
+import { ShapeError } from "../errors.ts";
 import {
   absP,
   addP,
@@ -23,8 +25,9 @@ import {
   whereP,
   xorP,
 } from "../primitives.ts";
-import { normalizeAxes, type Shape } from "../shape.ts";
+import { normalizeAxes, type Shape, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { named } from "./named.ts";
 import { asFloat, binary, cast, constantLike, literalLike, scalar, wantFloat } from "./operand.ts";
 import { safeSqrt } from "./unary.ts";
 
@@ -42,6 +45,14 @@ const without = (shape: Shape, axes: readonly number[]): number[] => shape.filte
 /** Drops the reduced dims unless they are to be kept. */
 export const dropped = (x: Tensor, axes: readonly number[], keepdim: boolean | undefined): Tensor =>
   keepdim || axes.length === 0 ? x : bind(reshapeP, [x], without(x.shape, axes));
+
+/** Rejects a reduction of nothing, where it has no value. */
+function wantElements(op: string, x: Tensor, dim: Dims | undefined): void {
+  for (const axis of normalizeAxes(dim, x.rank, op)) {
+    if (x.shape[axis] === 0)
+      throw new ShapeError(`${op}: dim ${axis} of ${show(x.shape)} is empty: nothing to choose from`);
+  }
+}
 
 function reduce(primitive: Primitive, x: Tensor, dim: Dims | undefined, options: ReduceOptions | undefined): Tensor {
   const axes = normalizeAxes(dim, x.rank, primitive.name);
@@ -80,11 +91,16 @@ export const prod = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor =>
   reduce(prodP, x.dtype === "bool" ? cast(x, "int32") : x, dim, options);
 
 /** The largest; NaN if there is one. Ties share the gradient equally. */
-export const amax = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => reduce(maxP, x, dim, options);
+export const amax = named("amax", (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
+  wantElements("amax", x, dim);
+  return reduce(maxP, x, dim, options);
+});
 
 /** The smallest; NaN if there is one. Ties share the gradient equally. */
-export const amin = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor =>
-  reversed(reduce(maxP, reversed(x), dim, options));
+export const amin = named("amin", (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
+  wantElements("amin", x, dim);
+  return reversed(reduce(maxP, reversed(x), dim, options));
+});
 
 /** A value per element in the opposite order, and back again: −x, or all bits inverted. */
 export function reversed(x: Tensor): Tensor {
@@ -96,15 +112,22 @@ export function reversed(x: Tensor): Tensor {
 const truth = (x: Tensor): Tensor => cast(cast(x, "bool"), "int32");
 
 /** True where all are true, or other than 0; of nothing true. */
-export const all = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor =>
-  cast(reduce(prodP, truth(x), dim, options), "bool");
+export const all = named(
+  "all",
+  (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => cast(reduce(prodP, truth(x), dim, options), "bool"),
+);
 
 /** True where at least one is true, or other than 0; of nothing false. */
-export const any = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor =>
-  cast(reduce(sumP, truth(x), dim, options), "bool");
+export const any = named(
+  "any",
+  (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => cast(reduce(sumP, truth(x), dim, options), "bool"),
+);
 
 /** How many are true, or other than 0: int32. */
-export const countNonzero = (x: Tensor, dim?: Dims): Tensor => reduce(sumP, truth(x), dim, undefined);
+export const countNonzero = named(
+  "countNonzero",
+  (x: Tensor, dim?: Dims): Tensor => reduce(sumP, truth(x), dim, undefined),
+);
 
 export interface VarianceOptions extends ReduceOptions {
   /** Taken off the number of elements in the divisor: 1 (the default) is unbiased, 0 the mean square. */
@@ -141,13 +164,16 @@ export function varMean(x: Tensor, dim?: Dims, { correction = 1, keepdim }: Vari
 }
 
 /** Standard deviation; its gradient is 0 where all elements are equal. */
-export const std = (x: Tensor, dim?: Dims, options?: VarianceOptions): Tensor => safeSqrt(variance(x, dim, options));
+export const std = named(
+  "std",
+  (x: Tensor, dim?: Dims, options?: VarianceOptions): Tensor => safeSqrt(variance(x, dim, options)),
+);
 
 /** [standard deviation, mean]. */
-export function stdMean(x: Tensor, dim?: Dims, options?: VarianceOptions): [Tensor, Tensor] {
+export const stdMean = named("stdMean", (x: Tensor, dim?: Dims, options?: VarianceOptions): [Tensor, Tensor] => {
   const [v, m] = varMean(x, dim, options);
   return [safeSqrt(v), m];
-}
+});
 
 /** log Σ eˣ without overflow. */
 export function logsumexp(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {

@@ -2,10 +2,12 @@
  * Softmax and its logarithm. The largest logit is subtracted first, which changes nothing but the range;
  * so the shift is a constant to the tape.
  */
+
 import { bind, bindUntracked } from "../bind.ts";
 import { divP, expP, logP, maxP, subP, sumP } from "../primitives.ts";
 import { normalizeAxis } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { named } from "./named.ts";
 import { asFloat } from "./operand.ts";
 
 function shifted(x: Tensor, axes: readonly number[]): Tensor {
@@ -35,4 +37,4 @@ export function logSoftmax(x: Tensor, dim: number): Tensor {
 }
 
 /** softmax(−x) along a dim. */
-export const softmin = (x: Tensor, dim: number): Tensor => softmax(x.neg(), dim);
+export const softmin = named("softmin", (x: Tensor, dim: number): Tensor => softmax(x.neg(), dim));

@@ -1,6 +1,7 @@
 /**
  * Elementwise functions of one tensor. The shape stays; integers and bool become floats where the function needs it.
  */
+
 import { bind } from "../bind.ts";
 import { isFloat } from "../dtype.ts";
 import {
@@ -41,6 +42,7 @@ import {
   whereP,
 } from "../primitives.ts";
 import type { Tensor } from "../tensor.ts";
+import { named } from "./named.ts";
 import { asFloat, binary, literalLike, scalar, unchanged } from "./operand.ts";
 
 const float = (primitive: Primitive, x: Tensor): Tensor => bind(primitive, [asFloat(x)]);
@@ -58,7 +60,7 @@ export const abs = (x: Tensor): Tensor => bind(absP, [x]);
 export const sign = (x: Tensor): Tensor => bind(signP, [x]);
 
 /** x². */
-export const square = (x: Tensor): Tensor => bind(mulP, [x, x]);
+export const square = named("square", (x: Tensor): Tensor => bind(mulP, [x, x]));
 
 /** Square root; NaN below 0. Its derivative at 0 is infinite: see {@link safeSqrt}. */
 export const sqrt = (x: Tensor): Tensor => float(sqrtP, x);
@@ -158,7 +160,7 @@ export const round = (x: Tensor): Tensor => rounding(roundP, x);
 export const trunc = (x: Tensor): Tensor => rounding(truncP, x);
 
 /** x − trunc(x): keeps the sign. */
-export const frac = (x: Tensor): Tensor => bind(subP, [x, trunc(x)]);
+export const frac = named("frac", (x: Tensor): Tensor => bind(subP, [x, trunc(x)]));
 
 /** Half-width of the interval around 0 where `sinc` is its Taylor polynomial: the first term left out is below 10⁻²⁰. */
 const SINC_TAYLOR = 0.02;

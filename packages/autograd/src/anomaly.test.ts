@@ -1,0 +1,154 @@
+/** Anomaly mode: the operation, the call, forward and backward; and what is none. */
+import { beforeAll, describe, expect, test } from "@jest/globals";
+import {
+  exp,
+  getDevice,
+  init,
+  log,
+  mul,
+  scope,
+  softmax,
+  sqrt,
+  std,
+  sub,
+  type Tensor,
+  tensor,
+  where,
+} from "@loopgrad/tensor";
+import { type Anomaly, AnomalyError, detectAnomaly, grad } from "./index.ts";
+
+beforeAll(async () => {
+  await init({ device: "cpu", dtype: "float64" });
+});
+
+const leaf = (...data: number[]): Tensor => tensor(data, { requiresGrad: true });
+
+async function found(fn: () => unknown): Promise<Anomaly | null> {
+  using anomaly = detectAnomaly();
+  fn();
+  return anomaly.find();
+}
+
+function logOfNothing(x: Tensor): Tensor {
+  return log(sub(x, x));
+}
+
+describe("finds", () => {
+  test("the first operation that made an infinity or a NaN, and where it was called", async () => {
+    const anomaly = await found(() => {
+      const y = logOfNothing(leaf(1, 2));
+      return mul(sub(y, y), 0); // NaN, but later
+    });
+    expect(anomaly).toMatchObject({
+      operation: "log",
+      origin: "made",
+      value: "Infinity",
+      shape: [2],
+      backwardOf: null,
+    });
+    const [first] = (anomaly?.stack ?? "").split("\n");
+    expect(first).not.toMatch(/bind|anomaly/);
+    expect(anomaly?.stack).toMatch(/logOfNothing .*anomaly\.test\.ts/);
+  });
+
+  test("NaN made of infinities", async () => {
+    const x = tensor([Number.POSITIVE_INFINITY]);
+    expect(await found(() => sub(x, x))).toMatchObject({ operation: "sub", value: "NaN", origin: "made" });
+  });
+
+  test("what a backward makes, with the forward operation that it belongs to", async () => {
+    function rootOf(x: Tensor): Tensor {
+      return sqrt(x);
+    }
+    const anomaly = await found(() => {
+      const x = leaf(0, 4);
+      const y = mul(rootOf(x), x.detach()).sum(); // 0 / 0 in the backward of sqrt
+      y.backward();
+    });
+    expect(anomaly).toMatchObject({ operation: "div", value: "NaN", backwardOf: { operation: "sqrt" } });
+    expect(anomaly?.backwardOf?.stack).toMatch(/rootOf/);
+    expect(anomaly?.stack).toMatch(/backward/);
+  });
+
+  test("a NaN that was there before", async () => {
+    const x = tensor([Number.NaN, 1]);
+    expect(await found(() => exp(x))).toMatchObject({ operation: "exp", origin: "given", value: "NaN" });
+  });
+});
+
+describe("is not alarmed by", () => {
+  test("finite numbers, and derivatives that are safe where others are not", async () => {
+    expect(await found(() => std(leaf(0, 0, 0)).backward())).toBeNull();
+  });
+
+  test("a mask of −∞ that the program asks for", async () => {
+    const x = leaf(1, 2, 3);
+    const masked = () => {
+      const scores = where(tensor([true, false, true]), x, Number.NEGATIVE_INFINITY);
+      return grad(softmax(scores, 0).square().sum(), [x]);
+    };
+    expect(await found(masked)).toBeNull();
+  });
+
+  test("integers and empty tensors", async () => {
+    expect(await found(() => tensor([1, 2], { dtype: "int32" }).sum())).toBeNull();
+    expect(await found(() => exp(tensor([], { shape: [0] })))).toBeNull();
+  });
+});
+
+describe("detectAnomaly", () => {
+  test("around a function gives its result, or throws", async () => {
+    expect(await detectAnomaly(() => exp(leaf(0)).data())).toEqual(Float64Array.of(1));
+    const failing = detectAnomaly(() => logOfNothing(leaf(1)));
+    await expect(failing).rejects.toThrow(AnomalyError);
+    await expect(failing).rejects.toThrow(
+      /log, with a result of float64 \[1\], made the first Infinity; called at\n +at/,
+    );
+  });
+
+  test("names both calls in a message about a backward", async () => {
+    const failing = detectAnomaly(() => sqrt(leaf(0)).backward());
+    await expect(failing).rejects.toThrow(
+      /div, .* made the first Infinity, in the backward of sqrt\nsqrt was called at\n[\s\S]*\nand its backward at\n/,
+    );
+  });
+
+  test("checks again and again, each time what is new; also across flushes", async () => {
+    using anomaly = detectAnomaly();
+    const x = leaf(1);
+    const y = exp(x);
+    getDevice().flush();
+    await anomaly.check();
+    const z = log(sub(y, y));
+    await expect(anomaly.check()).rejects.toThrow(/log/);
+    exp(z);
+    await anomaly.check(); // z was reported
+    sub(z, z);
+    await expect(anomaly.check()).rejects.toThrow(/sub/);
+  });
+
+  test("works inside scopes that end before the check, and costs nothing once it is over", async () => {
+    const device = getDevice();
+    const anomaly = detectAnomaly();
+    scope(() => {
+      logOfNothing(leaf(1));
+    });
+    anomaly.end();
+    await expect(anomaly.check()).rejects.toThrow(/log/);
+    device.flush();
+    const x = leaf(1);
+    const { recorded } = device.stats();
+    log(sub(x, x));
+    expect(device.stats().recorded).toBe(recorded + 2);
+    await anomaly.check();
+  });
+
+  test("may be nested, and ended in any order", async () => {
+    const [outer, inner] = [detectAnomaly(), detectAnomaly()];
+    outer.end();
+    logOfNothing(leaf(1));
+    expect(await inner.find()).toMatchObject({ operation: "log" });
+    inner.end();
+    expect(await outer.find()).toBeNull();
+  });
+});

@@ -1,0 +1,305 @@
+/**
+ * customFunction: an operation whose backward is written by the user.
+ *
+ * Forward computes, and *saves* what backward will need. Backward turns the results' cotangents into the arguments'. It
+ * is written in tensor operations, so under `createGraph` it is put on the tape, and is differentiated like any rule.
+ *
+ * Second derivatives need more than that: what backward reads must stand where it was computed. A saved argument
+ * comes back at the argument's place, a saved result at the result's (whose derivative is again the custom one), and a
+ * saved intermediate value at its own place in forward, which ran with the tape on. So nothing saved is a constant by
+ * accident. An intermediate value holds the part of forward that leads to it until the walk; where memory matters, save
+ * arguments and results, and compute the rest again.
+ *
+ * What is detected, and refused with a GradError:
+ * - forward reads a tensor that requires a gradient and is no argument: backward could not give it one;
+ * - backward returns other than one gradient per argument, or one of another shape or dtype;
+ * - backward runs under `createGraph`, and a gradient that it returns does not depend on the cotangents it was given.
+ *   Gradients are linear in these, so it was computed off the tape (under noGrad, from detached tensors, from numbers
+ *   read to the host), and its derivative would be lost. A gradient that is zero is returned as null.
+ *
+ * What cannot be: a backward that detaches what it saved, but not the cotangent. That is also how one says, on
+ * purpose, that a factor is a constant.
+ */
+import { ArgumentError, GradError, isFloat, sameShape, scope, show, Tensor, type Value, zeros } from "@loopgrad/tensor";
+import { Call, handlesOf, origins, placeOf, type Results, resultsOf } from "./call.ts";
+import { isGradEnabled, within } from "./mode.ts";
+import { attach, type Node, nodeOf, passNode, timeMark } from "./tape.ts";
+
+/** What forward hands on to backward. */
+export interface FunctionContext {
+  /** Hands tensors on to backward; in forward only. Tensors don't belong in `notes`: their scope ends with forward. */
+  save(...tensors: Tensor[]): void;
+  /** The tensors saved, in their order; in backward only. */
+  readonly saved: readonly Tensor[];
+  /** For each argument whether its gradient is wanted; backward may give null for the others. */
+  readonly needsInputGrad: readonly boolean[];
+  /** Anything else that backward needs: numbers, shapes, options. */
+  readonly notes: Record<string, unknown>;
+}
+
+/** What {@link customFunction} takes. */
+export interface FunctionDefinition<A extends readonly unknown[], R extends Results> {
+  /** Computes the results from the arguments. Of these, tensors have gradients; others are passed on as they are. */
+  forward(context: FunctionContext, ...args: A): R;
+  /**
+   * One gradient per argument, in their order, of the argument's shape and dtype; null for none. For a single argument
+   * it may stand alone.
+   *
+   * @param grads  the cotangents, one per result; zeros for a result that was not used or is no float
+   */
+  backward(context: FunctionContext, ...grads: Tensor[]): Tensor | null | readonly (Tensor | null)[];
+  /** For messages and printed graphs. Default "custom". */
+  name?: string;
+  /** Backward is not differentiable: a derivative of its gradients is an error. Default false. */
+  once?: boolean;
+}
+
+const DEFINITION = ["forward", "backward", "name", "once"];
+
+/**
+ * Makes an operation of a forward and a backward.
+ *
+ * It can be differentiated as often as its backward is differentiable; see the head of this file for what is refused.
+ * Where no gradient is asked for, only forward runs.
+ *
+ * @returns  a function that takes forward's arguments after the context, and returns what forward returns
+ * @throws   ArgumentError for an unknown entry of the definition or a result that is no tensor; on use, GradError
+ *           as above
+ * @see      torch.autograd.Function
+ * @example
+ * const cube = customFunction({
+ *   name: "cube",
+ *   forward(ctx, x: Tensor) {
+ *     ctx.save(x);
+ *     return x.pow(3);
+ *   },
+ *   backward(ctx, g) {
+ *     const [x] = ctx.saved;
+ *     return g.mul(x.square().mul(3));
+ *   },
+ * });
+ */
+export function customFunction<A extends readonly unknown[], R extends Results>(
+  definition: FunctionDefinition<A, R>,
+): (...args: A) => R {
+  for (const key in definition) {
+    if (!DEFINITION.includes(key)) {
+      throw new ArgumentError(`customFunction: unknown entry ${key}; known: ${DEFINITION.join(", ")}`);
+    }
+  }
+  for (const key of ["forward", "backward"] as const) {
+    if (typeof definition[key] !== "function") throw new ArgumentError(`customFunction: ${key} is not a function`);
+  }
+  const { name = "custom" } = definition;
+  return (...args) => {
+    const needsInputGrad = args.map((x) => isGradEnabled() && x instanceof Tensor && nodeOf(x) !== null);
+    const context = new Context(name, needsInputGrad);
+    return needsInputGrad.includes(true)
+      ? scope(() => record(name, definition, context, args))
+      : within(false, () => scope(() => checked(name, definition.forward(context, ...args))));
+  };
+}
+
+/** What forward returned, if it is tensors. */
+function checked<R extends Results>(name: string, returned: R): R {
+  resultsOf(name, returned);
+  return returned;
+}
+
+/** Runs forward among places for the arguments, and puts one call on the tape. */
+function record<A extends readonly unknown[], R extends Results>(
+  name: string,
+  definition: FunctionDefinition<A, R>,
+  context: Context,
+  args: A,
+): R {
+  const start = timeMark();
+  const xs = args.map((x) => (x instanceof Tensor ? placeOf(x) : x));
+  const places = xs.map((x) => (x instanceof Tensor ? nodeOf(x) : null));
+  const returned = within(true, () => checked(name, definition.forward(context, ...(xs as unknown as A))));
+  const results = resultsOf(name, returned);
+  const { captured } = origins(results, new Set(places.filter((node) => node !== null)), start);
+  for (const node of captured) {
+    throw new GradError(
+      `${name}: forward read a tensor (${node.label()}) that requires a gradient and is not one of its arguments: ` +
+        "pass it as one, or detach() it",
+    );
+  }
+  const values = results.map((y) => y._live());
+  return handlesOf(new CustomCall(name, definition, context, args, places, values), results, returned);
+}
+
+/** Where a saved tensor stands: at a node of forward, at the result of this number, or nowhere. */
+type Place = Node | number | null;
+
+class Context implements FunctionContext {
+  readonly notes: Record<string, unknown> = {};
+  /** Tensors in forward; null once it is over. */
+  collected: Tensor[] | null = [];
+  /** Tensors in backward. */
+  given: readonly Tensor[] | null = null;
+
+  constructor(
+    readonly name: string,
+    readonly needsInputGrad: readonly boolean[],
+  ) {}
+
+  save(...tensors: Tensor[]): void {
+    if (this.collected === null) throw new GradError(`${this.name}: save() was called after forward; save there`);
+    this.collected.push(...tensors);
+  }
+
+  get saved(): readonly Tensor[] {
+    if (this.given === null) throw new GradError(`${this.name}: saved was read outside backward; it is for backward`);
+    return this.given;
+  }
+}
+
+class CustomCall extends Call {
+  readonly #definition: FunctionDefinition<never, Results>;
+  readonly #context: Context;
+  readonly #args: readonly (Value | null)[];
+  readonly #outputs: readonly Value[];
+  #saved: readonly Place[];
+
+  constructor(
+    name: string,
+    definition: object,
+    context: Context,
+    args: readonly unknown[],
+    places: readonly (Node | null)[],
+    outputs: readonly Value[],
+  ) {
+    const saved = context.collected ?? [];
+    super(
+      name,
+      places,
+      saved.map((x) => x._live()),
+      outputs,
+      outputs[0].device,
+    );
+    this.#definition = definition as FunctionDefinition<never, Results>;
+    this.#context = context;
+    this.#args = args.map((x) => (x instanceof Tensor ? x._live() : null));
+    this.#outputs = outputs;
+    this.#saved = saved.map((x): Place => {
+      const node = nodeOf(x);
+      if (node !== null && places.includes(node)) return node;
+      const at = outputs.indexOf(x._live());
+      if (at >= 0) return at;
+      if (node !== null) node.refs++;
+      return node;
+    });
+    context.collected = null;
+  }
+
+  /** Lets go of the intermediate values' nodes too. Their walk ends at the places, which this still holds. */
+  override free(): void {
+    super.free();
+    for (const place of this.#saved) {
+      if (typeof place === "object" && place !== null && !this.parents.includes(place)) place.release();
+    }
+    this.#saved = [];
+  }
+
+  backward(gs: readonly (Tensor | null)[], createGraph: boolean): (Tensor | null)[] {
+    const { once = false } = this.#definition;
+    const cotangents = gs.map((g, i) => g ?? zeros(this.#outputs[i].shape, this.#outputs[i]));
+    if (!createGraph) return this.#run(cotangents, false);
+    if (once) return this.#final(cotangents);
+    const probes = cotangents.map((g) => (isFloat(g.dtype) ? probe(g) : g));
+    const shares = this.#run(probes, true);
+    shares.forEach((share, i) => {
+      if (share === null || probes.some((p) => dependsOn(share, p))) return;
+      throw new GradError(
+        `${this.name}: under createGraph, backward's gradient of argument ${i} does not depend on the gradients it was ` +
+          "given: it was computed off the tape (noGrad, detach, or numbers read to the host), and its own derivative " +
+          "would be lost. Compute it from them in tensor operations; return null for a gradient that is zero; or set " +
+          "{ once: true } to have derivatives of the first order only",
+      );
+    });
+    return shares;
+  }
+
+  /** Runs the user's backward, and checks what it returns. */
+  #run(gs: readonly Tensor[], onTape: boolean): (Tensor | null)[] {
+    const context = this.#context;
+    context.given = this.#saved.map((place, i) => {
+      const tensor = new Tensor((this.saved as Value[])[i]);
+      const node = typeof place === "number" ? this.result(place) : place;
+      return onTape && node !== null ? attach(tensor, node) : tensor;
+    });
+    let returned: unknown;
+    try {
+      returned = this.#definition.backward(context, ...gs);
+    } finally {
+      context.given = null;
+    }
+    const count = this.#args.length;
+    const grads: readonly unknown[] = Array.isArray(returned) ? returned : [returned];
+    if (grads.length !== count) {
+      throw new GradError(
+        `${this.name}: backward returned ${plural(grads.length, "gradient")}, forward takes ${plural(count, "argument")}: ` +
+          "wanted one for each, null where there is none",
+      );
+    }
+    return grads.map((share, i) => this.#checked(share, i));
+  }
+
+  #checked(share: unknown, i: number): Tensor | null {
+    if (share === null) return null;
+    const what = `${this.name}: backward's gradient of argument ${i}`;
+    const value = this.#args[i];
+    if (!(share instanceof Tensor)) throw new GradError(`${what} is ${String(share)}: wanted a tensor or null`);
+    if (value === null) throw new GradError(`${what}: the argument is not a tensor: wanted null`);
+    if (!this.#context.needsInputGrad[i]) return null;
+    if (!sameShape(share.shape, value.shape) || share.dtype !== value.dtype || share.device !== value.device) {
+      throw new GradError(
+        `${what} is ${share.dtype} ${show(share.shape)} on ${share.device.name}: wanted the argument's ` +
+          `${value.dtype} ${show(value.shape)} on ${value.device.name}`,
+      );
+    }
+    return share;
+  }
+
+  /** The gradients of a backward that is not differentiable: at a node that no walk can pass. */
+  #final(gs: readonly Tensor[]): (Tensor | null)[] {
+    const shares = within(false, () => this.#run(gs, false));
+    const present = shares.filter((share) => share !== null);
+    if (present.length === 0) return shares;
+    const parents = [...this.parents, ...gs.map(nodeOf)];
+    const end = new EndOfDerivatives(
+      this.name,
+      parents,
+      [],
+      present.map((share) => share._live()),
+      this.device,
+    );
+    return shares.map((share) =>
+      share === null ? null : attach(new Tensor(share._live()), end.result(present.indexOf(share))),
+    );
+  }
+}
+
+class EndOfDerivatives extends Call {
+  backward(): never {
+    throw new GradError(
+      `${this.name}: its backward is declared not differentiable ({ once: true }): it has no second derivative`,
+    );
+  }
+}
+
+/** The same tensor at a place of its own, to see what depends on it. */
+function probe(g: Tensor): Tensor {
+  const value = g._live();
+  const node = passNode(value, nodeOf(g));
+  node.markSource();
+  return attach(new Tensor(value), node);
+}
+
+function dependsOn(tensor: Tensor, { _link }: Tensor): boolean {
+  const source = (_link as Node | null)?.source ?? 0;
+  return source !== 0 && (nodeOf(tensor)?.sources?.has(source) ?? false);
+}
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;

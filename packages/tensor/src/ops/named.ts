@@ -1,0 +1,33 @@
+/**
+ * Names in errors: an operation composed of others fails in its own name.
+ *
+ * `lerp` is a product and two sums; what those reject is what lerp's caller got wrong, so the message says `lerp`.
+ */
+import { LoopgradError } from "../errors.ts";
+
+/** The operation a message begins with. */
+const LEADING = /^\w+(?=: )/;
+
+/**
+ * The same function, whose errors begin with the operation's name: in place of that of an operation inside.
+ *
+ * @example const mv = named("mv", (a: Tensor, b: Tensor): Tensor => matmul(a, b)); // mv: [2, 3] × [2]: inner …
+ */
+export function named<F extends (...args: never[]) => unknown>(name: string, operation: F): F {
+  const call = (...args: Parameters<F>): unknown => {
+    try {
+      return operation(...args);
+    } catch (error) {
+      if (error instanceof LoopgradError && !new RegExp(`^${name}\\b`).test(error.message)) rename(error, name);
+      throw error;
+    }
+  };
+  return call as F;
+}
+
+function rename(error: LoopgradError, name: string): void {
+  const { message } = error;
+  error.message = LEADING.test(message) ? message.replace(LEADING, name) : `${name}: ${message}`;
+  // Engines write the message into the stack when the error is made.
+  error.stack = error.stack?.replace(message, () => error.message);
+}
