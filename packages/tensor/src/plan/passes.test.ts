@@ -258,3 +258,28 @@ describe("allocate", () => {
     }
   });
 });
+
+describe("long programs", () => {
+  const cost = (steps: number, step: (h: Tensor) => Tensor) => {
+    const graph = captureGraph([[4, 4]], (x) => {
+      let h = x;
+      for (let i = 0; i < steps; i++) h = step(h);
+      return h;
+    });
+    const { kernels } = fuse(lower(simplify(graph)), 8);
+    return { nodes: graph.nodes.length, instructions: kernels.reduce((n, k) => n + instructionsOf(k), 0) };
+  };
+  const instructionsOf = ({ description }: FusedKernel) =>
+    "output" in description ? description.output.code.length : 1;
+
+  test.each<[string, (h: Tensor) => Tensor]>([
+    ["elementwise", (h) => h.tanh().add(1)],
+    ["with branches that meet again", (h) => h.sin().mul(h.cos())],
+    ["of movements", (h) => ops.flip(h, [0]).roll(1, 1).roll(1, 0).transpose(0, 1)],
+  ])("the code of a plan grows with its nodes: %s", (_, step) => {
+    const short = cost(500, step);
+    const long = cost(2000, step);
+    expect(long.nodes / short.nodes).toBeGreaterThan(3);
+    expect(long.instructions / short.instructions).toBeLessThan(4.5);
+  });
+});

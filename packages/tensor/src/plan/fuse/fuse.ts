@@ -31,6 +31,8 @@ const DEAR = 200_000;
 const LONG = 40;
 /** Cost above which code is not made longer still. */
 const LONGEST = 120;
+/** Elementwise operations that one kernel owns: what it weighs for each grows with their number. */
+const MOST_OWNED = 64;
 /** Rough cost of an elementwise operation, in additions. */
 const COSTS: Record<string, number> = {
   alias: 0,
@@ -226,7 +228,7 @@ class Fusion {
   #own(i: number, k: number, itsLoads: ReadonlySet<number>): boolean {
     const draft = this.#drafts[k];
     const work = this.work[i];
-    if (numel(work.shape) !== numel(draft.space)) return false;
+    if (numel(work.shape) !== numel(draft.space) || draft.owned.length >= MOST_OWNED) return false;
     if (draft.root >= 0 && !["reduce", "contract"].includes(this.work[draft.root].kind)) return false;
     let aligned = true;
     this.#walk(i, [], (base, moves) => {

@@ -21,6 +21,9 @@ export function lower(graph: Graph): Lowered {
   return { work: lowering.work, outputs: graph.outputs.map((i) => lowering.refs[i]) };
 }
 
+/** Movement operations between a node and its reader; beyond, a copy is stored. */
+const MOST_MOVES = 64;
+
 /** The work so far, and how to see a node in another shape. */
 export class Lowering {
   readonly work: Work[] = [];
@@ -43,7 +46,9 @@ export class Lowering {
       const idle = move.name === "reshape" || move.name === "expand" || move.name === "pad" || move.name === "slice";
       return !(idle && sameShape(before, move.shape));
     });
-    return useful.length === 0 ? ref : { node: ref.node, moves: [...ref.moves, ...useful] };
+    if (useful.length === 0) return ref;
+    const from = ref.moves.length > MOST_MOVES ? this.stored(ref) : ref;
+    return { node: from.node, moves: [...from.moves, ...useful] };
   }
 
   /** The ref broadcast to a shape. */

@@ -1,0 +1,41 @@
+/**
+ * Random programs of public operations: the interpreter, which computes what was recorded node by node, the cpu
+ * device, and WebGPU, planned and fused, agree.
+ *
+ * LOOPGRAD_RANDOM_PROGRAMS sets how many programs run on each device. Most make kernels that no other program has,
+ * which a software adapter takes some 50 ms a program to compile.
+ */
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { CpuBackend } from "../cpu/backend.ts";
+import { InterpreterBackend } from "../cpu/interpreter-backend.ts";
+import { Device } from "../device.ts";
+import { createWebGPUBackend } from "../webgpu/backend.ts";
+import { differences, runPublicProgram } from "./public-programs.ts";
+
+const PROGRAMS = Number(process.env.LOOPGRAD_RANDOM_PROGRAMS ?? 200);
+const SEED = 20262;
+
+const interpreter = new Device(new InterpreterBackend());
+const cpu = new Device(new CpuBackend());
+let gpu: Device;
+beforeAll(async () => {
+  gpu = new Device(await createWebGPUBackend({}));
+});
+afterAll(() => gpu.destroy());
+
+const programs = fc.array(fc.nat(1_000_000), { minLength: 20, maxLength: 120, size: "max" });
+
+async function agree(device: Device, numRuns: number): Promise<void> {
+  await fc.assert(
+    fc.asyncProperty(programs, async (program) => {
+      const wanted = await runPublicProgram(interpreter, program);
+      expect(differences(await runPublicProgram(device, program), wanted)).toEqual([]);
+    }),
+    { numRuns, seed: SEED, endOnFailure: process.env.CI !== undefined },
+  );
+}
+
+test("the cpu device computes what the interpreter does", () => agree(cpu, PROGRAMS), 600_000);
+
+test("WebGPU computes what the interpreter does", () => agree(gpu, PROGRAMS), 600_000);
