@@ -277,8 +277,8 @@ describe("long programs", () => {
     ["with branches that meet again", (h) => h.sin().mul(h.cos())],
     ["of movements", (h) => ops.flip(h, [0]).roll(1, 1).roll(1, 0).transpose(0, 1)],
   ])("the code of a plan grows with its nodes: %s", (_, step) => {
-    const short = cost(500, step);
-    const long = cost(2000, step);
+    const short = cost(250, step);
+    const long = cost(1000, step);
     expect(long.nodes / short.nodes).toBeGreaterThan(3);
     expect(long.instructions / short.instructions).toBeLessThan(4.5);
   });
