@@ -90,7 +90,8 @@ const remedy =
 export function probe(env) {
   const script = `
     const { create } = await import("webgpu");
-    const adapter = await create([]).requestAdapter();
+    const gpu = create([]);
+    const adapter = await gpu.requestAdapter();
     const i = adapter?.info;
     const fallback = !!i && (i.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|microsoft basic|warp/i.test(i.description + i.architecture + i.device));
     console.log(JSON.stringify(i ? { vendor: i.vendor, architecture: i.architecture, description: i.description, fallback } : null));

@@ -23,7 +23,9 @@ test("a .wgsl file is imported as its text", () => {
 
 test("Dawn computes on the adapter", async () => {
   Object.assign(globalThis, globals);
-  const adapter = await create([]).requestAdapter();
+  // Held until the device is gone: Dawn must not lose its instance while events are pending.
+  const gpu = create([]);
+  const adapter = await gpu.requestAdapter();
   if (adapter === null) throw new Error("no adapter: start Jest with `node scripts/jest.mjs`");
   const device = await adapter.requestDevice();
   const values = device.createBuffer({
@@ -47,4 +49,6 @@ test("Dawn computes on the adapter", async () => {
   await staging.mapAsync(GPUMapMode.READ);
   expect([...new Float32Array(staging.getMappedRange())]).toEqual([2, 4, 6, 8]);
   device.destroy();
+  expect((await device.lost).reason).toBe("destroyed");
+  expect(gpu).toBeDefined();
 });

@@ -12,6 +12,8 @@ import { cache, root } from "./workspace.mjs";
 install();
 
 const bin = (/** @type {string} */ name) => join(root, "node_modules", ".bin", name);
+/** A part that runs longer hangs: it fails, and the others still run. */
+const LIMIT_MINUTES = 15;
 const total = { passed: 0, failed: 0 };
 /** @type {string[]} */
 const failedParts = [];
@@ -97,11 +99,18 @@ async function timed(name, run) {
 function exitCode(command, args) {
   const shell = process.platform === "win32" && command !== process.execPath;
   const child = spawn(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], shell });
+  const limit = setTimeout(() => {
+    console.error(`no end after ${LIMIT_MINUTES} minutes: stopped`);
+    child.kill("SIGKILL");
+  }, LIMIT_MINUTES * 60_000);
   return new Promise((done) => {
     child.on("error", (error) => {
       console.error(error.message);
       done(1);
     });
-    child.on("close", (code) => done(code ?? 1));
+    child.on("close", (code) => {
+      clearTimeout(limit);
+      done(code ?? 1);
+    });
   });
 }

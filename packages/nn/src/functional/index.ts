@@ -17,6 +17,7 @@ export {
   convTranspose1d,
   convTranspose2d,
   convTranspose3d,
+  cosineSimilarity,
   elu,
   embedding,
   fold,
@@ -34,8 +35,10 @@ export {
   maxPool2d,
   maxPool3d,
   mish,
+  normalize,
   oneHot,
   pad,
+  pairwiseDistance,
   prelu,
   relu,
   relu6,
@@ -53,5 +56,8 @@ export {
   unfold,
 } from "@loopgrad/tensor";
 export * from "./dropout.ts";
+export * from "./likelihood-losses.ts";
 export * from "./losses.ts";
+export * from "./margin-losses.ts";
 export * from "./norms.ts";
+export type { Reduction, ReductionOptions } from "./reduction.ts";

@@ -1,7 +1,17 @@
 /** Losses against their formulas in plain numbers, and what they refuse. */
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { grad } from "@loopgrad/autograd";
-import { ArgumentError, DTypeError, init, manualSeed, randn, ShapeError, type Tensor, tensor } from "@loopgrad/tensor";
+import {
+  ArgumentError,
+  DTypeError,
+  init,
+  manualSeed,
+  onBind,
+  randn,
+  ShapeError,
+  type Tensor,
+  tensor,
+} from "@loopgrad/tensor";
 import { functional as F } from "../index.ts";
 
 beforeAll(async () => {
@@ -52,12 +62,42 @@ describe("crossEntropy", () => {
     near(await read(F.crossEntropy(logits(), target(), { weight })), [mean]);
   });
 
-  test("ignored samples do not count", async () => {
-    const ignored = tensor([1, -100], { dtype: "int32" });
-    near(await read(F.crossEntropy(logits(), ignored, { ignoreIndex: -100 })), [each[0]]);
-    near(await read(F.crossEntropy(logits(), ignored, { ignoreIndex: -100, reduction: "none" })), [each[0], 0]);
+  test("ignored samples do not count; −100 is ignored unless another index is given", async () => {
     const weight = tensor([5, 2, 3]);
-    near(await read(F.crossEntropy(logits(), ignored, { ignoreIndex: -100, weight })), [each[0]]);
+    for (const [ignored, options] of [
+      [tensor([1, -100], { dtype: "int32" }), {}],
+      [tensor([1, -100], { dtype: "int32" }).mul(tensor(1, { dtype: "int32" })), {}],
+      [tensor([1, 0], { dtype: "int32" }), { ignoreIndex: 0 }],
+    ] as const) {
+      near(await read(F.crossEntropy(logits(), ignored, options)), [each[0]]);
+      near(await read(F.crossEntropy(logits(), ignored, { ...options, reduction: "none" })), [each[0], 0]);
+      near(await read(F.crossEntropy(logits(), ignored, { ...options, weight })), [each[0]]);
+      near(await read(F.nllLoss(logits().logSoftmax(1), ignored, options)), [each[0]]);
+    }
+    const ignored = tensor([1, -100], { dtype: "int32" });
+    expect(() => F.crossEntropy(logits(), ignored, { ignoreIndex: null })).toThrow(/class index -100 is outside/);
+    expect(() => F.crossEntropy(logits(), ignored, { ignoreIndex: 0 })).toThrow(/class index -100 is outside/);
+  });
+
+  test("a target from the host without −100 costs no mask, after it was uploaded either", async () => {
+    const x = logits();
+    const recorded = (y: Tensor, options = {}): number => {
+      let count = 0;
+      const tape = onBind((...bound) => {
+        count++;
+        tape?.(...bound);
+      });
+      F.crossEntropy(x, y, options);
+      onBind(tape);
+      return count;
+    };
+    const y = target();
+    const least = recorded(y, { ignoreIndex: null });
+    expect(recorded(y)).toBe(least);
+    expect(recorded(y, { ignoreIndex: 2 })).toBeGreaterThan(least);
+    await F.crossEntropy(x, y).item();
+    expect(y._live().host).toBeNull();
+    expect(recorded(y)).toBe(least);
   });
 
   test("probabilities that are one-hot mean the class", async () => {

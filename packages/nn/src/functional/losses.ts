@@ -1,11 +1,15 @@
 /**
- * Losses. Each takes a *reduction*: "mean" and "sum" over all elements (over the batch, for losses of class
- * indices), or "none".
+ * Losses of regression and of classes. Each takes a *reduction*: "mean" and "sum" over all elements (over the batch,
+ * for losses of class indices), or "none".
  *
  * Class indices select by a mask that compares the target with 0, 1, …, C − 1: no gather, so the derivative is no
  * scatter, and all of it fuses with the softmax. An index out of range matches no class. Where the target's
  * elements are still on the host (a tensor just made from numbers) that is an error; on the device it cannot be
  * seen without a read, and such a sample then counts as if its loss were 0.
+ *
+ * The *ignored index*, −100 unless given, marks samples that count for nothing, not even in the mean's divisor. A
+ * target that a loss has seen on the host to be without −100 needs no second mask, and none is recorded for it. One
+ * that only the device knows gets the mask: some elementwise operations, and a sum for the mean's divisor.
  */
 import {
   ArgumentError,
@@ -20,36 +24,7 @@ import {
   type Tensor,
   where,
 } from "@loopgrad/tensor";
-
-export type Reduction = "mean" | "sum" | "none";
-
-/** How a loss is reduced. */
-export interface ReductionOptions {
-  /** Default "mean". */
-  reduction?: Reduction;
-}
-
-function reduce(op: string, loss: Tensor, reduction: Reduction = "mean"): Tensor {
-  switch (reduction) {
-    case "mean":
-      return loss.mean();
-    case "sum":
-      return loss.sum();
-    case "none":
-      return loss;
-    default:
-      reduction satisfies never;
-      throw new ArgumentError(`${op}: reduction ${String(reduction)}: wanted "mean", "sum" or "none"`);
-  }
-}
-
-function checkSame(op: string, input: Tensor, target: Tensor): void {
-  if (!sameShape(input.shape, target.shape)) {
-    throw new ShapeError(
-      `${op}: input ${show(input.shape)} and target ${show(target.shape)} differ; reshape one of them`,
-    );
-  }
-}
+import { checkSame, type Reduction, type ReductionOptions, reduce } from "./reduction.ts";
 
 /**
  * Squared error (x − y)².
@@ -159,15 +134,21 @@ export function klDiv(
 export interface ClassOptions extends ReductionOptions {
   /** float [C]: each class's weight; the mean divides by the sum of the targets' weights. */
   weight?: Tensor;
-  /** Samples whose target is this index count for nothing. Default: none (torch's −100 has to be given). */
-  ignoreIndex?: number;
+  /**
+   * Samples whose target is this index count for nothing. Default −100; null for none, which saves the mask where
+   * only the device knows the target.
+   */
+  ignoreIndex?: number | null;
 }
+
+/** The ignored index where none is given. */
+const IGNORED = -100;
 
 /**
  * Negative log-likelihood −w[y] · x[y].
  *
  * @param input   log-probabilities, [C], [N, C] or [N, C, d1, …]
- * @param target  int32 class indices in [0, C): [], [N] or [N, d1, …]
+ * @param target  int32 class indices in [0, C), or the ignored index: [], [N] or [N, d1, …]
  * @returns       scalar, or the target's shape for "none"
  * @throws        ArgumentError for an index out of range, where the target's elements are still on the host
  * @see           torch.nn.functional.nll_loss
@@ -180,7 +161,8 @@ export function nllLoss(input: Tensor, target: Tensor, options: ClassOptions = {
  * Cross-entropy between logits and class indices, or class probabilities.
  *
  * @param input    logits, [C], [N, C] or [N, C, d1, …]: unnormalised log-probabilities
- * @param target   int32 class indices in [0, C): [], [N] or [N, d1, …]; or float probabilities of the input's shape
+ * @param target   int32 class indices in [0, C), or the ignored index: [], [N] or [N, d1, …]; or float probabilities
+ *                 of the input's shape
  * @param options  `labelSmoothing` in [0, 1] mixes the target with the uniform distribution
  * @returns        scalar for "mean" and "sum", the target's shape without classes for "none"; in nats
  * @throws         ShapeError if the batch or trailing dimensions differ
@@ -214,14 +196,16 @@ const alongClasses = (perClass: Tensor, input: Tensor): Tensor =>
 
 /** Loss of log-probabilities and class indices. */
 function classLoss(op: string, logP: Tensor, target: Tensor, settings: Settings): Tensor {
-  const { weight, ignoreIndex, labelSmoothing, reduction } = settings;
+  const { weight, labelSmoothing, reduction } = settings;
   const axis = classAxis(logP);
   const classes = logP.shape[axis];
-  checkIndices(op, logP, target, classes, ignoreIndex);
+  checkTarget(op, logP, target);
+  const ignored = ignoredIndex(target, settings.ignoreIndex);
+  checkRange(op, target, classes, ignored);
   checkWeight(op, weight, classes);
   const index = alongClasses(arange(classes, { dtype: "int32", device: logP.device }), logP);
   const here = target.unsqueeze(axis).eq(index);
-  const counted = ignoreIndex === undefined ? null : target.ne(ignoreIndex);
+  const counted = ignored === null ? null : target.ne(ignored);
   // What each class adds: its target's own log-probability, and with smoothing a share of all.
   const scaled = weight === undefined ? logP : logP.mul(alongClasses(weight, logP));
   let share = where(here, labelSmoothing === 0 ? scaled : scaled.mul(1 - labelSmoothing), 0);
@@ -247,7 +231,7 @@ function probabilityLoss(logP: Tensor, target: Tensor, settings: Settings): Tens
   const { weight, ignoreIndex, labelSmoothing, reduction = "mean" } = settings;
   const op = "crossEntropy";
   checkSame(op, logP, target);
-  if (ignoreIndex !== undefined)
+  if (typeof ignoreIndex === "number")
     throw new ArgumentError(`${op}: ignoreIndex needs class indices, the target is probabilities`);
   const axis = classAxis(logP);
   const classes = logP.shape[axis];
@@ -259,23 +243,32 @@ function probabilityLoss(logP: Tensor, target: Tensor, settings: Settings): Tens
   return reduce(op, terms.sum(axis).neg(), reduction);
 }
 
-function checkIndices(
-  op: string,
-  input: Tensor,
-  target: Tensor,
-  classes: number,
-  ignoreIndex: number | undefined,
-): void {
+function checkTarget(op: string, input: Tensor, target: Tensor): void {
   if (target.dtype !== "int32")
     throw new DTypeError(`${op}: the target is ${target.dtype}, wanted int32 class indices`);
   const wanted: Shape = input.rank === 1 ? [] : [input.shape[0], ...input.shape.slice(2)];
   if (input.rank === 0 || !sameShape(target.shape, wanted)) {
     throw new ShapeError(`${op}: input ${show(input.shape)} wants target ${show(wanted)}, got ${show(target.shape)}`);
   }
+}
+
+/** Whether −100 is among a target's elements: noted while they are on the host, which they leave at the first flush. */
+const holdsIgnored = new WeakMap<object, boolean>();
+
+/** The index to mask; null if none is to be ignored, or the target is known to be without the default one. */
+function ignoredIndex(target: Tensor, given: number | null | undefined): number | null {
+  if (given !== undefined) return given;
+  const value = target._live();
+  if (value.host !== null && !holdsIgnored.has(value)) holdsIgnored.set(value, value.host.includes(IGNORED));
+  return holdsIgnored.get(value) === false ? null : IGNORED;
+}
+
+/** Throws for an index that is neither a class nor ignored, if the elements can be seen. */
+function checkRange(op: string, target: Tensor, classes: number, ignored: number | null): void {
   const { host } = target._live();
   if (host === null) return;
   for (const index of host) {
-    if ((index < 0 || index >= classes) && index !== ignoreIndex) {
+    if ((index < 0 || index >= classes) && index !== ignored) {
       throw new ArgumentError(
         `${op}: class index ${index} is outside [0, ${classes}); { ignoreIndex: ${index} } skips it`,
       );

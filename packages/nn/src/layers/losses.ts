@@ -2,33 +2,8 @@
  * Losses as modules: the functions of nn.functional with their options fixed. A tensor among the options (class
  * weights) is a constant, not a parameter.
  */
-import type { Tensor } from "@loopgrad/tensor";
 import * as F from "../functional/losses.ts";
-import { Module } from "../module.ts";
-import { withDefaults } from "../options.ts";
-
-type LossFunction<O> = (input: Tensor, target: Tensor, options: O) => Tensor;
-
-abstract class Loss<O extends object> extends Module {
-  readonly #fn: LossFunction<O>;
-  readonly #options: O;
-
-  constructor(who: string, fn: LossFunction<O>, known: readonly (keyof O & string)[], options: O) {
-    super();
-    const defaults = Object.fromEntries(known.map((name) => [name, undefined])) as Required<O>;
-    this.#options = withDefaults(who, defaults, options as Partial<Required<O>>);
-    this.#fn = fn;
-  }
-
-  override forward(input: Tensor, target: Tensor): Tensor {
-    return this.#fn(input, target, this.#options);
-  }
-
-  override extraRepr(): string {
-    const given = Object.entries(this.#options).filter(([, value]) => value !== undefined);
-    return given.map(([name, value]) => `${name}=${String(value)}`).join(", ");
-  }
-}
+import { Loss } from "./loss-module.ts";
 
 type Options<Fn extends (...args: never[]) => unknown> = NonNullable<Parameters<Fn>[2]>;
 

@@ -20,8 +20,6 @@ export interface Tuning {
 }
 
 export interface FoundDevice {
-  /** Holds the instance alive, for as long as the device is used. */
-  readonly gpu: GPU;
   readonly device: GPUDevice;
   readonly description: string;
   readonly isHardware: boolean;
@@ -50,7 +48,23 @@ async function webGPU(options: AdapterOptions): Promise<GPU> {
     throw new DeviceError("WebGPU in Node needs the npm package webgpu: `npm install webgpu`", { cause });
   }
   Object.assign(globalThis, dawn.globals);
-  return dawn.create(options.adapter === "null" ? ["backend=null"] : []) as GPU;
+  return instanceOf(dawn.create, options.adapter === "null" ? "backend=null" : "");
+}
+
+/**
+ * Dawn's instance for a setting. It lives as long as the process: an instance that is collected while events of its
+ * devices are pending leaves Dawn waiting for a lock that is gone. So it is kept on the binding's own function, of which
+ * a process has one, however often this module is loaded. It does not keep Node alive; a device does, until it is destroyed.
+ */
+function instanceOf(create: typeof import("webgpu").create, setting: string): GPU {
+  const binding = create as typeof create & { loopgradInstances?: Map<string, GPU> };
+  binding.loopgradInstances ??= new Map();
+  let instance = binding.loopgradInstances.get(setting);
+  if (instance === undefined) {
+    instance = create(setting === "" ? [] : [setting]) as GPU;
+    binding.loopgradInstances.set(setting, instance);
+  }
+  return instance;
 }
 
 function isSoftware({ info }: GPUAdapter): boolean {
@@ -98,5 +112,5 @@ export async function findDevice(options: AdapterOptions): Promise<FoundDevice> 
     maxBuffers: device.limits.maxStorageBuffersPerShaderStage,
     ...options.tuning,
   };
-  return { gpu, device, description, isHardware: !software, tuning };
+  return { device, description, isHardware: !software, tuning };
 }

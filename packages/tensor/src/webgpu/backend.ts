@@ -16,8 +16,6 @@ export class WebGPUBackend implements Backend {
   readonly kind = "webgpu";
   readonly description: string;
   readonly isHardware: boolean;
-  /** Held so that Dawn's instance lives as long as its device; dropped so that Node can exit. */
-  #gpu: GPU | null;
   readonly #device: GPUDevice;
   readonly #pool: BufferPool;
   readonly #pipelines: Pipelines;
@@ -31,7 +29,6 @@ export class WebGPUBackend implements Backend {
   #destroyed = false;
 
   constructor(found: FoundDevice) {
-    this.#gpu = found.gpu;
     this.#device = found.device;
     this.description = found.description;
     this.isHardware = found.isHardware;
@@ -176,12 +173,11 @@ export class WebGPUBackend implements Backend {
   destroy(): void {
     this.#destroyed = true;
     this.#device.destroy();
-    this.#gpu = null;
   }
 
   #check(): void {
     if (this.#failure !== null) throw this.#failure;
-    if (this.#gpu === null) throw new DeviceError("the device was destroyed");
+    if (this.#destroyed) throw new DeviceError("the device was destroyed");
   }
 }
 

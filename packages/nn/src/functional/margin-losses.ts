@@ -1,0 +1,160 @@
+/**
+ * Losses with a *margin*: how far apart things should be before nothing more is to be gained. A *label* y of 1 says
+ * that a pair belongs together (or is in the right order), −1 that it does not.
+ *
+ * All are hinges max(0, …): flat beyond the margin, with the slope of the other side at the hinge itself. Only
+ * `softMarginLoss` is smooth.
+ */
+import {
+  ArgumentError,
+  logsigmoid,
+  pairwiseDistance,
+  ShapeError,
+  sameShape,
+  show,
+  type Tensor,
+  where,
+} from "@loopgrad/tensor";
+import { checkSame, type ReductionOptions, reduce } from "./reduction.ts";
+
+/** Options of the losses with a margin. */
+export interface MarginOptions extends ReductionOptions {
+  /** The distance wanted. Each loss has a default of its own. */
+  margin?: number;
+}
+
+/** max(x, 0), passing the gradient at 0 as torch's clamp_min does. */
+const hinge = (x: Tensor): Tensor => x.clamp(0);
+
+/**
+ * A distance x where y = 1, and max(0, margin − x) where y = −1: similar pairs are drawn together, others pushed apart
+ * up to the margin.
+ *
+ * @param input    float distances, any shape
+ * @param target   labels 1 or −1, the same shape; any other number adds both terms
+ * @param options  `margin` (1)
+ * @returns        scalar, or the input's shape for "none"
+ * @throws         ShapeError if the shapes differ
+ * @see            torch.nn.functional.hinge_embedding_loss
+ * @example        const loss = hingeEmbeddingLoss(pairwiseDistance(a, b), y, { margin: 2 });
+ */
+export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
+  checkSame("hingeEmbeddingLoss", input, target);
+  const { margin = 1 } = options;
+  const apart = where(target.ne(1), hinge(input.neg().add(margin)), 0);
+  const together = where(target.ne(-1), input, 0);
+  return reduce("hingeEmbeddingLoss", apart.add(together), options.reduction);
+}
+
+/**
+ * max(0, margin − y (x₁ − x₂)): for y = 1 the first should rank higher than the second, for y = −1 lower.
+ *
+ * @param input1   float scores, any shape
+ * @param input2   float, the same shape
+ * @param target   labels 1 or −1, the same shape
+ * @param options  `margin` (0)
+ * @returns        scalar, or the inputs' shape for "none"
+ * @throws         ShapeError if the shapes differ
+ * @see            torch.nn.functional.margin_ranking_loss
+ * @example        const loss = marginRankingLoss(better, worse, onesLike(better), { margin: 0.1 });
+ */
+export function marginRankingLoss(input1: Tensor, input2: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
+  checkSame("marginRankingLoss", input1, input2, ["input1", "input2"]);
+  checkSame("marginRankingLoss", input1, target, ["input1", "target"]);
+  const { margin = 0 } = options;
+  return reduce("marginRankingLoss", hinge(input2.sub(input1).mul(target).add(margin)), options.reduction);
+}
+
+/**
+ * log(1 + exp(−y x)) = −log σ(y x), the smooth hinge of two classes; finite however large x is.
+ *
+ * @param input   float scores, any shape
+ * @param target  labels 1 or −1, the same shape
+ * @returns       scalar, or the input's shape for "none"
+ * @throws        ShapeError if the shapes differ
+ * @see           torch.nn.functional.soft_margin_loss
+ * @example       const loss = softMarginLoss(model.forward(x).squeeze(1), y);
+ */
+export function softMarginLoss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
+  checkSame("softMarginLoss", input, target);
+  return reduce("softMarginLoss", logsigmoid(input.mul(target)).neg(), options.reduction);
+}
+
+/** Added to squared lengths, as torch does: the cosine with a zero vector is 0, and so is its derivative. */
+const LENGTH_EPS = 1e-12;
+
+/**
+ * 1 − cos(x₁, x₂) where y = 1, and max(0, cos(x₁, x₂) − margin) where y = −1.
+ *
+ * @param input1   float vectors, [N, D] or [D]
+ * @param input2   float, the same shape
+ * @param target   labels 1 or −1, [N] or []; any other number gives loss 0
+ * @param options  `margin` (0), a cosine in [−1, 1]
+ * @returns        scalar, or the target's shape for "none"
+ * @throws         ShapeError if the inputs differ, are not [N, D] or [D], or do not go with the target
+ * @see            torch.nn.functional.cosine_embedding_loss
+ * @example        const loss = cosineEmbeddingLoss(embed(a), embed(b), y, { margin: 0.5 });
+ */
+export function cosineEmbeddingLoss(
+  input1: Tensor,
+  input2: Tensor,
+  target: Tensor,
+  options: MarginOptions = {},
+): Tensor {
+  const op = "cosineEmbeddingLoss";
+  checkSame(op, input1, input2, ["input1", "input2"]);
+  if (input1.rank < 1 || input1.rank > 2)
+    throw new ShapeError(`${op}: inputs ${show(input1.shape)}: wanted [N, D] or [D]`);
+  const wanted = input1.shape.slice(0, -1);
+  if (!sameShape(target.shape, wanted)) {
+    throw new ShapeError(`${op}: inputs ${show(input1.shape)} want target ${show(wanted)}, got ${show(target.shape)}`);
+  }
+  const { margin = 0 } = options;
+  const squaredLength = (x: Tensor): Tensor => x.square().sum(-1).add(LENGTH_EPS);
+  const cosine = input1
+    .mul(input2)
+    .sum(-1)
+    .div(squaredLength(input1).mul(squaredLength(input2)).sqrt());
+  const together = where(target.eq(1), cosine.neg().add(1), 0);
+  const apart = where(target.eq(-1), hinge(cosine.sub(margin)), 0);
+  return reduce(op, together.add(apart), options.reduction);
+}
+
+/** Options of {@link tripletMarginLoss}. */
+export interface TripletMarginOptions extends MarginOptions {
+  /** Of the norm that measures distances. Default 2. */
+  p?: number;
+  /** Added to differences, so that distances have derivatives at 0. Default 1e-6. */
+  eps?: number;
+  /** Whether the negative is also held away from the positive: the smaller distance counts. Default false. */
+  swap?: boolean;
+}
+
+/**
+ * max(0, d(a, p) − d(a, n) + margin): an anchor should be nearer to its positive than to its negative.
+ *
+ * @param anchor    float vectors, [N, D] or [D]; any dims before the last are a batch
+ * @param positive  float, the same shape
+ * @param negative  float, the same shape
+ * @param options   `margin` (1, > 0), and the distance: `p`, `eps`, `swap`
+ * @returns         scalar, or the shape without its last dim for "none"
+ * @throws          ShapeError if the shapes differ; ArgumentError if the margin is not > 0
+ * @see             torch.nn.functional.triplet_margin_loss
+ * @example         const loss = tripletMarginLoss(embed(a), embed(p), embed(n), { margin: 0.2, swap: true });
+ */
+export function tripletMarginLoss(
+  anchor: Tensor,
+  positive: Tensor,
+  negative: Tensor,
+  options: TripletMarginOptions = {},
+): Tensor {
+  const op = "tripletMarginLoss";
+  checkSame(op, anchor, positive, ["anchor", "positive"]);
+  checkSame(op, anchor, negative, ["anchor", "negative"]);
+  const { margin = 1, swap = false, p, eps } = options;
+  if (!(margin > 0)) throw new ArgumentError(`${op}: margin is ${margin}, wanted > 0`);
+  const near = pairwiseDistance(anchor, positive, { p, eps });
+  const far = pairwiseDistance(anchor, negative, { p, eps });
+  const least = swap ? far.minimum(pairwiseDistance(positive, negative, { p, eps })) : far;
+  return reduce(op, hinge(near.sub(least).add(margin)), options.reduction);
+}
