@@ -7,6 +7,7 @@ import {
   log,
   mul,
   scope,
+  setDevice,
   softmax,
   sqrt,
   std,
@@ -151,4 +152,15 @@ describe("detectAnomaly", () => {
     inner.end();
     expect(await outer.find()).toBeNull();
   });
+});
+
+test("on a GPU too, where arithmetic may assume that there is no NaN", async () => {
+  const cpu = getDevice();
+  const device = await init({ device: "webgpu" });
+  const x = tensor([0, 1], { requiresGrad: true });
+  expect(await found(() => sqrt(x).sum().backward())).toMatchObject({ operation: "div", value: "Infinity" });
+  expect(await found(() => sub(log(x), log(x)))).toMatchObject({ operation: "log", value: "Infinity" });
+  expect(await found(() => exp(x))).toBeNull();
+  device.destroy();
+  setDevice(cpu);
 });

@@ -181,6 +181,28 @@ describe("memory", () => {
     expect(used()).toBe(before);
   });
 
+  test("a long chain of calls needs no deep stack, walked or dropped", () => {
+    const half = customFunction({
+      forward(ctx, x: Tensor) {
+        const h = x.mul(0.5);
+        ctx.save(h);
+        return h.add(0);
+      },
+      backward: (ctx, g) => g.mul(ctx.saved[0]),
+    });
+    for (const fn of [half, checkpoint((x: Tensor) => x.mul(0.5))]) {
+      const x = leaf(1);
+      for (const use of [(y: Tensor) => grad(y, [x]), (y: Tensor) => y.dispose()]) {
+        scope(() => {
+          let y: Tensor = x;
+          for (let i = 0; i < 3000; i++) y = fn(y);
+          use(y);
+        });
+      }
+      expect(x._value.pins).toBe(0);
+    }
+  });
+
   test("off the tape nothing is kept, and backward never runs", async () => {
     const never = withBackward(() => expect(true).toBe(false));
     const x = leaf(3);

@@ -1,7 +1,7 @@
 /** Graphs for people: printed, as Graphviz text, as SVG. */
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { exp, init, mul, sub, type Tensor, tensor } from "@loopgrad/tensor";
-import { renderDot } from "./dot.ts";
+import { loaded } from "./dot.ts";
 import { checkpoint, customFunction, grad, graphGroup, makeDot, makeSvg } from "./index.ts";
 
 beforeAll(async () => {
@@ -143,9 +143,16 @@ describe("makeSvg", () => {
     expect(svg).toMatch(/<svg[\s\S]*>step<[\s\S]*>mul<[\s\S]*<\/svg>/);
   });
 
+  test("takes the package as an option", async () => {
+    const graphviz = {
+      instance: async () => ({ renderString: (dot: string, { format }: { format: string }) => format + dot }),
+    };
+    const y = exp(leaf(1));
+    expect(await makeSvg(y, {}, { graphviz, direction: "LR" })).toBe(`svg${makeDot(y, {}, { direction: "LR" })}`);
+  });
+
   test("says what to install", async () => {
-    const missing = renderDot("digraph {}", () => Promise.reject(new Error("Cannot find package '@viz-js/viz'")));
-    await expect(missing).rejects.toThrow(/makeSvg needs the package @viz-js\/viz.*npm install @viz-js\/viz/);
+    await expect(loaded("@viz-js/none")).rejects.toThrow(/makeSvg needs the package @viz-js\/none.*npm install/);
   });
 });
 

@@ -82,36 +82,51 @@ export function makeDot(
   ].join("\n");
 }
 
+/** What `makeSvg` uses of the package @viz-js/viz. */
+export interface Graphviz {
+  instance(): Promise<{ renderString(dot: string, options: { format: string }): string }>;
+}
+
+/** Options of {@link makeSvg}. */
+export interface SvgOptions extends DotOptions {
+  /** The package @viz-js/viz, where it cannot be imported by name: in a browser. */
+  graphviz?: Graphviz;
+}
+
+/** Not a literal in `import()`: bundlers shall leave the optional package alone. */
+const PACKAGE: string = "@viz-js/viz";
+
 /**
  * The graph of results as an SVG drawing.
  *
- * Needs the package @viz-js/viz, which is loaded when this is first called: `npm install @viz-js/viz`.
+ * Needs the package @viz-js/viz, which is loaded when this is first called: `npm install @viz-js/viz`. In a browser
+ * give it as an option.
  *
  * @param outputs, params, options  as for {@link makeDot}
  * @throws  LoopgradError if the package is not installed
+ * @example await makeSvg(loss, model.namedParameters(), { graphviz: await import("@viz-js/viz") })
  */
 export async function makeSvg(
   outputs: Tensor | readonly Tensor[],
   params?: NamedTensors,
-  options?: DotOptions,
+  { graphviz, ...options }: SvgOptions = {},
 ): Promise<string> {
   const dot = makeDot(outputs, params, options);
-  return renderDot(dot, () => import("@viz-js/viz"));
+  const { instance } = graphviz ?? (await loaded(PACKAGE));
+  return (await instance()).renderString(dot, { format: "svg" });
 }
 
-/** @internal Graphviz text as SVG, by the package that `load` gives. */
-export async function renderDot(dot: string, load: () => Promise<typeof import("@viz-js/viz")>): Promise<string> {
-  let viz: typeof import("@viz-js/viz");
+/** @internal */
+export async function loaded(name: string): Promise<Graphviz> {
   try {
-    viz = await load();
+    return (await import(/* @vite-ignore */ name)) as Graphviz;
   } catch (cause) {
     throw new LoopgradError(
-      "makeSvg needs the package @viz-js/viz, which could not be loaded: npm install @viz-js/viz, " +
-        "or draw makeDot()'s text with Graphviz",
+      `makeSvg needs the package ${name}, which could not be loaded: npm install ${name}, give it as the option ` +
+        "`graphviz`, or draw makeDot()'s text with Graphviz",
       { cause },
     );
   }
-  return (await viz.instance()).renderString(dot, { format: "svg" });
 }
 
 interface Drawn {

@@ -6,7 +6,7 @@
 export { type Anomaly, AnomalyDetection, AnomalyError, detectAnomaly } from "./anomaly.ts";
 export { checkpoint } from "./checkpoint.ts";
 export { customFunction, type FunctionContext, type FunctionDefinition } from "./custom.ts";
-export { type DotOptions, makeDot, makeSvg, type NamedTensors } from "./dot.ts";
+export { type DotOptions, type Graphviz, makeDot, makeSvg, type NamedTensors, type SvgOptions } from "./dot.ts";
 export {
   type FunctionalOptions,
   hessian,

@@ -166,4 +166,14 @@ describe("memory", () => {
     }
     expect(new Set(levels.slice(1)).size).toBe(1);
   });
+
+  test("outside every scope a gradient has the handles that were asked for, and no more", () => {
+    const w = tensor(new Float64Array(n).fill(0.5), { requiresGrad: true });
+    const y = sum(mul(w, w));
+    const gs = grad(y, [w, w]) as Tensor[];
+    expect(gs[0]).not.toBe(gs[1]);
+    expect(gs[0]._value.handles).toBe(2);
+    for (const g of gs) g.dispose();
+    expect(gs[0]._value.handles).toBe(0);
+  });
 });

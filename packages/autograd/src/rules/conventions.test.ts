@@ -9,11 +9,14 @@ import {
   maximum,
   minimum,
   mul,
+  norm,
   pow,
   prod,
   relu,
   round,
+  safeSqrt,
   sign,
+  std,
   sum,
   type Tensor,
   tanh,
@@ -129,6 +132,29 @@ describe("pow", () => {
     const values = await gab.data();
     expect(values[0]).toBeCloseTo(4 * (1 + 3 * Math.log(2)), 12);
     expect(values[1]).toBeCloseTo(1 / 4, 12);
+  });
+});
+
+describe("safeSqrt", () => {
+  test("has derivative 0 at 0, to third order", async () => {
+    const x = tensor([0, 4], { requiresGrad: true });
+    let y = safeSqrt(x);
+    for (const expected of [1 / 4, -1 / 32, 3 / 256]) {
+      [y] = grad(sum(y), [x], { createGraph: true }) as [Tensor];
+      const values = await y.data();
+      expect(values[0] + 0).toBe(0);
+      expect(values[1]).toBeCloseTo(expected, 12);
+    }
+  });
+
+  test("keeps std of equal numbers and the norm of zeros differentiable", async () => {
+    for (const fn of [(x: Tensor) => std(x), (x: Tensor) => norm(x)]) {
+      const x = tensor([0, 0, 0], { requiresGrad: true });
+      const [g] = grad(fn(x), [x], { createGraph: true }) as [Tensor];
+      const [h] = grad(sum(g.square()), [x]) as [Tensor];
+      expect(await g.toArray()).toEqual([0, 0, 0]);
+      expect(await h.toArray()).toEqual([0, 0, 0]);
+    }
   });
 });
 
