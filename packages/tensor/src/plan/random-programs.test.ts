@@ -9,6 +9,8 @@ import { createWebGPUBackend } from "../webgpu/backend.ts";
 import { runProgram } from "./random-programs.ts";
 
 const PROGRAMS = Number(process.env.LOOPGRAD_RANDOM_PROGRAMS ?? 60);
+const SEED = Number(process.env.LOOPGRAD_RANDOM_SEED ?? 20261);
+const TIMEOUT_MS = 60_000 + PROGRAMS * 1000;
 
 const TUNINGS: Record<string, Partial<Tuning>> = {
   "of the adapter": {},
@@ -28,15 +30,19 @@ describe.each(Object.entries(TUNINGS))("plans %s", (_, tuning) => {
   });
   afterAll(() => gpu.destroy());
 
-  test("random programs give the same bits as on cpu", async () => {
-    const numbers = fc.array(fc.nat(1_000_000), { minLength: 20, maxLength: 200, size: "max" });
-    await fc.assert(
-      fc.asyncProperty(numbers, async (program) => {
-        const wanted = await runProgram(cpu, program);
-        const got = await runProgram(gpu, program);
-        expect(got.values.map(withoutSign)).toEqual(wanted.values.map(withoutSign));
-      }),
-      { numRuns: PROGRAMS, seed: 20261, endOnFailure: process.env.CI !== undefined },
-    );
-  }, 600_000);
+  test(
+    "random programs give the same bits as on cpu",
+    async () => {
+      const numbers = fc.array(fc.nat(1_000_000), { minLength: 20, maxLength: 200, size: "max" });
+      await fc.assert(
+        fc.asyncProperty(numbers, async (program) => {
+          const wanted = await runProgram(cpu, program);
+          const got = await runProgram(gpu, program);
+          expect(got.values.map(withoutSign)).toEqual(wanted.values.map(withoutSign));
+        }),
+        { numRuns: PROGRAMS, seed: SEED, endOnFailure: process.env.CI !== undefined },
+      );
+    },
+    TIMEOUT_MS,
+  );
 });
