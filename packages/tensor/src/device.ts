@@ -10,12 +10,12 @@
 import { checkAgainstInterpreter } from "./debug/check.ts";
 import { debugging, printSegment } from "./debug/plan.ts";
 import type { DType, HostArray } from "./dtype.ts";
+import { LoopgradError } from "./errors.ts";
 import type { Attrs, Primitive, Spec } from "./primitives.ts";
 import { literalP } from "./primitives.ts";
 import type { Backend, BackendStats, Program, ReadRequest, Storage } from "./record/backend.ts";
 import { Segment } from "./record/segment.ts";
 import { NO_INPUTS, Value } from "./record/value.ts";
-import { LoopgradError } from "./errors.ts";
 
 /** Pending operations at which a segment is flushed unasked. */
 const MAX_PENDING = 16384;
@@ -190,7 +190,10 @@ export class Device {
       size: graph.nodes[node].shape.reduce((n, d) => n * d, 1),
     });
     const leafNodes = graph.nodes.flatMap((node, i) => (node.primitive === null ? [i] : []));
-    const requests = [...leaves.map((s, i) => request(s, leafNodes[i])), ...stored.map((s, i) => request(s, outputs[i]))];
+    const requests = [
+      ...leaves.map((s, i) => request(s, leafNodes[i])),
+      ...stored.map((s, i) => request(s, outputs[i])),
+    ];
     const { data } = this.backend.execute(null, [], [], requests);
     const scalars = [...segment.scalars];
     return (data as Promise<HostArray[]>).then((arrays) =>

@@ -23,7 +23,8 @@ export type NestedArray = number | boolean | NestedArray[];
 export class Tensor {
   /** @internal */ _value: Value;
   /** @internal */ _scope: Scope | null;
-  /** @internal Where the tape made this tensor; null for one that no gradient flows through. */ _link: TapeLink | null = null;
+  /** @internal Where the tape made this tensor; null for one that no gradient flows through. */ _link: TapeLink | null =
+    null;
   /** @internal Stands for this handle in operations while a functional call runs. */ _standIn: Tensor | null = null;
   /** @internal */ _released = false;
   /** The gradient that `backward()` accumulated; null before. */
@@ -143,7 +144,8 @@ export class Tensor {
 
   /** @internal Makes this handle stand for another value: how parameters change. */
   _rebind(value: Value): void {
-    if (this._link !== null && !("leaf" in this._link)) throw new GradError("a tensor computed on the tape cannot be rebound");
+    if (this._link !== null && !("leaf" in this._link))
+      throw new GradError("a tensor computed on the tape cannot be rebound");
     value.handles++;
     const old = this._value;
     this._value = value;
