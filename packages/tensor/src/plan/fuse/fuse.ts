@@ -53,6 +53,8 @@ const COSTS: Record<string, number> = {
   abs: 1,
 };
 const OTHER_COST = 12;
+/** Cost of a further view in the chain of a load: a division and a remainder by each of its dimensions. */
+const LEVEL_COST = 10;
 const RANDOM_COST = 80;
 
 export function fuse(lowered: Lowered, maxBuffers: number): Fused {
@@ -187,8 +189,10 @@ class Fusion {
     }
     let cost = work.kind === "map" ? (COSTS[work.op] ?? OTHER_COST) : work.kind === "random" ? RANDOM_COST : 4;
     let loads: ReadonlySet<number> = NOTHING;
-    for (const { node } of refsOf(work)) {
-      cost += this.#cost[node];
+    for (const ref of refsOf(work)) {
+      const { node } = ref;
+      const levels = ref.moves.length === 0 ? 0 : chainOf(this.work, ref).length - 1;
+      cost += this.#cost[node] + LEVEL_COST * levels * (1 + this.#loads[node].size);
       loads = union(loads, this.#loadsOf(node));
     }
     if (loads.size > this.maxBuffers - 2) {
