@@ -122,4 +122,5 @@ const ARRAYS: Record<DType, new (buffer: ArrayBuffer) => HostArray> = {
   int32: Int32Array,
   uint32: Uint32Array,
   bool: Uint8Array,
+  float16: Float32Array,
 };

@@ -112,7 +112,13 @@ function printContractRegister(kernel: ContractKernel, rows: number, columns: nu
         bases.push(`let ${line}_at${i} = ${name}_from${i} + ${address(view, shifted(apart.axes, b), params, false)};`);
       }
       bases.push(`let ${line}_out = ${address(place(own, strides), apart.axes, params, false)};`);
-      const printer = new BodyPrinter(`${line}_v`, params, null, (i) => `${line}_at${i} + ${name}_along${i}`);
+      const printer = new BodyPrinter(
+        `${line}_v`,
+        params,
+        kernel.operands,
+        null,
+        (i) => `${line}_at${i} + ${name}_along${i}`,
+      );
       const result = printer.print(body.code, [])[value];
       inner.push(...printer.lines);
       for (const f of printer.functions) functions.add(f);
@@ -156,7 +162,7 @@ function printContractRegister(kernel: ContractKernel, rows: number, columns: nu
       body: inner,
       close: walk.close,
       stores,
-      output: printOutput(kernel.output, params, functions, "result"),
+      output: printOutput(kernel.operands, kernel.output, params, functions, "result"),
       declarations: declarations(kernel.operands, params, functions),
     }),
     parameters: params.list,
@@ -176,7 +182,7 @@ function printContractTile(kernel: ContractKernel): PrintedKernel {
     const batch = takeApart("batch", kernel.batch, groups.batch, "batch", params);
     const line = takeApart(name, own, group, name, params);
     const depth = takeApart("k", kernel.k, groups.k, "k", params);
-    const printer = new BodyPrinter("v", params);
+    const printer = new BodyPrinter("v", params, kernel.operands);
     const axes = [...batch.axes, ...shifted(line.axes, b), ...shifted(depth.axes, b + own.length)];
     const values = printer.print(body.code, axes);
     for (const f of printer.functions) functions.add(f);
@@ -200,7 +206,7 @@ function printContractTile(kernel: ContractKernel): PrintedKernel {
       loadA: load(kernel.a, kernel.aValue, kernel.m, "m", groups.m),
       loadB: load(kernel.b, kernel.bValue, kernel.n, "n", groups.n),
       outputIndex,
-      output: printOutput(kernel.output, params, functions, "result"),
+      output: printOutput(kernel.operands, kernel.output, params, functions, "result"),
       declarations: declarations(kernel.operands, params, functions),
     }),
     parameters: params.list,

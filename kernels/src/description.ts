@@ -11,7 +11,8 @@ import type { Chain } from "./view.ts";
 export type ScalarType = "f32" | "i32" | "u32" | "bool";
 
 export interface Operand {
-  readonly type: ScalarType;
+  /** Type of the stored elements. Halves are computed with as f32. */
+  readonly type: ScalarType | "f16";
   readonly access: "read" | "write";
 }
 

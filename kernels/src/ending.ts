@@ -1,7 +1,7 @@
 /**
  * What every role prints: loops over dimensions, and the code that ends a kernel.
  */
-import type { OutputBody } from "./description.ts";
+import type { Operand, OutputBody } from "./description.ts";
 import { type Axis, BodyPrinter, outerViews, type Parameters, sizeOf, stored, takeApart } from "./print.ts";
 import { coalesce } from "./view.ts";
 
@@ -12,6 +12,7 @@ export const product = (sizes: readonly number[]): number => sizes.reduce((n, d)
 
 /** The code that ends a kernel: over output element `o`, in lines. */
 export function printOutput(
+  operands: readonly Operand[],
   output: OutputBody,
   params: Parameters,
   functions: Set<string>,
@@ -19,13 +20,10 @@ export function printOutput(
 ): string[] {
   const groups = coalesce(output.space, outerViews(output));
   const apart = takeApart("o", output.space, groups, "o", params);
-  const body = new BodyPrinter("v", params, result);
+  const body = new BodyPrinter("v", params, operands, result);
   const values = body.print(output.code, apart.axes);
   for (const name of body.functions) functions.add(name);
-  const stores = output.stores.map(({ operand, value }) => {
-    const { type } = output.code[value];
-    return stored(operand, "o", values[value], type);
-  });
+  const stores = output.stores.map(({ operand, value }) => stored(operands, operand, "o", values[value]));
   return [...apart.lines, ...body.lines, ...stores];
 }
 

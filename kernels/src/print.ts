@@ -5,11 +5,11 @@
  * uniform array `p`), so that kernels of one structure share one pipeline. Only structure is written: which
  * strides are 0 or 1, which dimensions are padded, how many there are.
  */
-import type { Body, Instruction, Parameter, ScalarType } from "./description.ts";
+import type { Body, Instruction, Operand, Parameter, ScalarType } from "./description.ts";
 import { coalesce, contiguous, type View } from "./view.ts";
 
 /** WGSL type of a buffer's elements. */
-export const storageType = (type: ScalarType): string => (type === "bool" ? "u32" : type);
+export const storageType = (type: Operand["type"]): string => (type === "bool" ? "u32" : type);
 
 /** The parameter block of a kernel being printed. */
 export class Parameters {
@@ -136,6 +136,7 @@ export class BodyPrinter {
   constructor(
     readonly prefix: string,
     readonly params: Parameters,
+    readonly operands: readonly Operand[],
     /** Text of the value of `result` instructions. */
     readonly result: string | null = null,
     /** Text of the element number of the i-th instruction's load, where the role works it out itself. */
@@ -161,9 +162,9 @@ export class BodyPrinter {
   #instruction(instruction: Instruction, i: number, axes: readonly Axis[], values: readonly string[]): string {
     switch (instruction.kind) {
       case "load": {
-        if (this.index !== null) return loaded(instruction.operand, this.index(i), instruction.type);
+        if (this.index !== null) return loaded(this.operands, instruction.operand, this.index(i));
         const { index, valid } = this.#locate(instruction.chain, axes);
-        const element = loaded(instruction.operand, index, instruction.type);
+        const element = loaded(this.operands, instruction.operand, index);
         return valid === null ? element : `select(${zero(instruction.type)}, ${element}, ${valid})`;
       }
       case "scalar":
@@ -195,7 +196,7 @@ export class BodyPrinter {
         const position = values[instruction.arg];
         const inside = `${position} >= 0 && ${position} < ${this.params.number(instruction.size)}`;
         const at = `${index} + ${position} * ${this.params.number(instruction.stride)}`;
-        const element = loaded(instruction.operand, at, instruction.type);
+        const element = loaded(this.operands, instruction.operand, at);
         return `select(${zero(instruction.type)}, ${element}, ${valid === null ? inside : `${inside} && ${valid}`})`;
       }
       case "random": {
@@ -256,13 +257,19 @@ export function literal(value: number, type: ScalarType): string {
   }
 }
 
-export function loaded(operand: number, index: string, type: ScalarType): string {
+/** An element of an operand, as the type it is computed with. */
+export function loaded(operands: readonly Operand[], operand: number, index: string): string {
   const element = `data${operand}[${index}]`;
-  return type === "bool" ? `(${element} != 0u)` : element;
+  const { type } = operands[operand];
+  return type === "bool" ? `(${element} != 0u)` : type === "f16" ? `f32(${element})` : element;
 }
 
-export const stored = (operand: number, index: string, value: string, type: ScalarType): string =>
-  `data${operand}[${index}] = ${type === "bool" ? `select(0u, 1u, ${value})` : value};`;
+/** The statement that stores an element. */
+export function stored(operands: readonly Operand[], operand: number, index: string, value: string): string {
+  const { type } = operands[operand];
+  const element = type === "bool" ? `select(0u, 1u, ${value})` : type === "f16" ? `f16(${value})` : value;
+  return `data${operand}[${index}] = ${element};`;
+}
 
 /** One elementwise primitive as a WGSL expression. `from` is the type of the arguments, `type` of the result. */
 function operation(op: string, type: ScalarType, from: ScalarType, args: readonly string[]): string {
@@ -351,6 +358,8 @@ function operation(op: string, type: ScalarType, from: ScalarType, args: readonl
       return `select(${z}, ${y}, ${x})`;
     case "cast":
       return cast(x, from, type);
+    case "round16":
+      return `round_to_half(${cast(x, from, "f32")})`;
     default:
       throw new Error(`no WGSL for the primitive ${op}`);
   }

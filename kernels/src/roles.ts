@@ -13,7 +13,7 @@ import type {
   Target,
 } from "./description.ts";
 import { loops, printOutput, product, WORKGROUP } from "./ending.ts";
-import { address, BodyPrinter, loaded, outerViews, Parameters, sizeOf, takeApart } from "./print.ts";
+import { address, BodyPrinter, loaded, outerViews, Parameters, sizeOf, stored, takeApart } from "./print.ts";
 import { declarations, fill } from "./skeleton.ts";
 import { coalesce, contiguous } from "./view.ts";
 import mapSkeleton from "./wgsl/map.wgsl";
@@ -50,7 +50,10 @@ function printMap(kernel: MapKernel): PrintedKernel {
   const params = new Parameters();
   const functions = new Set<string>();
   const size = product(kernel.output.space);
-  const slots = { size: params.number(size), output: printOutput(kernel.output, params, functions, null) };
+  const slots = {
+    size: params.number(size),
+    output: printOutput(kernel.operands, kernel.output, params, functions, null),
+  };
   return {
     source: fill(mapSkeleton, { ...slots, declarations: declarations(kernel.operands, params, functions) }),
     parameters: params.list,
@@ -75,7 +78,7 @@ function printReduce(kernel: ReduceKernel): PrintedKernel {
   );
   const reduced = groups.filter((g) => g[0] >= outer);
   const walk = loops(input.space, reduced, "r", params);
-  const body = new BodyPrinter("u", params);
+  const body = new BodyPrinter("u", params, kernel.operands);
   const value = body.print(input.code, [...apart.axes, ...walk.axes])[kernel.value];
   for (const name of body.functions) functions.add(name);
 
@@ -114,7 +117,7 @@ function printReduce(kernel: ReduceKernel): PrintedKernel {
     }
   }
   const result = op === "argmax" ? "place" : "total";
-  const output = printOutput(kernel.output, params, functions, result);
+  const output = printOutput(kernel.operands, kernel.output, params, functions, result);
   return {
     source: fill(reduceSkeleton, {
       size: sizeText,
@@ -139,6 +142,8 @@ function printScan(kernel: ScanKernel): PrintedKernel {
     inner: params.number(inner),
     lines: params.number(outer * inner),
     type: kernel.type,
+    element: loaded(kernel.operands, 0, "start + i * inner"),
+    store: stored(kernel.operands, 1, "start + i * inner", "total + part"),
   };
   return {
     source: fill(scanSkeleton, { ...slots, declarations: declarations(kernel.operands, params, new Set()) }),
@@ -165,7 +170,7 @@ function printSort(kernel: SortKernel): PrintedKernel {
     run: params.number(kernel.run),
     key: kernel.type,
     before: `return ${before};`,
-    load: loaded(0, "base + index * inner", kernel.type),
+    load: loaded(kernel.operands, 0, "base + index * inner"),
     index: kernel.first ? "i" : "data1[base + i * inner]",
     siblingIndex: kernel.first ? "i" : "data1[base + i * inner]",
     out,
@@ -204,6 +209,9 @@ function printScatter(kernel: ScatterKernel): PrintedKernel {
       stride: params.number(view.strides[axis]),
       count: params.number(indexShape[axis]),
       position: apart.axes[axis].coordinate,
+      start: loaded(kernel.operands, 0, "o"),
+      element: loaded(kernel.operands, 2, "at"),
+      store: stored(kernel.operands, 3, "o", "sum"),
       declarations: declarations(kernel.operands, params, new Set()),
     }),
     parameters: params.list,

@@ -44,7 +44,9 @@ export function declarations(
   params: Parameters,
   functions: ReadonlySet<string>,
 ): string[] {
-  const lines = [params.declaration()];
+  // A directive: it must come before every declaration.
+  const half = operands.some(({ type }) => type === "f16");
+  const lines = [...(half ? ["enable f16;", ""] : []), params.declaration()];
   operands.forEach(({ type, access }, i) => {
     const mode = access === "read" ? "read" : "read_write";
     lines.push(`@group(0) @binding(${i + 1}) var<storage, ${mode}> data${i}: array<${storageType(type)}>;`);

@@ -469,3 +469,13 @@ fn threefry(key0: u32, key1: u32, counter: u32) -> u32 {
   }
   return x;
 }
+
+// The half nearest to x, ties to even, as f32. In bits, because a compiler may drop a conversion there and back.
+fn round_to_half(x: f32) -> f32 {
+  if (is_nan(x)) { return x; }
+  if (abs(x) >= 65520.0) { return sign(x) * infinity(); }
+  // Below 2^-14 halves are whole multiples of 2^-24.
+  if (abs(x) < 6.103515625e-5) { return round(x * 16777216.0) * 5.9604644775390625e-8; }
+  let bits = bitcast<u32>(x);
+  return bitcast<f32>((bits + 0xfffu + ((bits >> 13u) & 1u)) & 0xffffe000u);
+}

@@ -17,7 +17,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
       total += part;
       part = /*{type}*/(0);
     }
-    part += data0[start + i * inner];
-    data1[start + i * inner] = total + part;
+    part += /*{element}*/;
+    /*{store}*/
   }
 }

@@ -7,14 +7,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let o = i32(id.x + id.y * groups.x * 64u);
   if (o >= /*{size}*/) { return; }
   /*{coordinates}*/
-  var sum = data0[o];
+  var sum = /*{start}*/;
   if (/*{inside}*/) {
     let first = /*{first}*/;
     let stride = /*{stride}*/;
     for (var i = 0; i < /*{count}*/; i++) {
       let at = first + i * stride;
-      if (data1[at] == /*{position}*/) { sum += data2[at]; }
+      if (data1[at] == /*{position}*/) { sum += /*{element}*/; }
     }
   }
-  data3[o] = sum;
+  /*{store}*/
 }

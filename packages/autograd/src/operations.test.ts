@@ -5,7 +5,7 @@
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import * as ops from "@loopgrad/tensor";
 import { eye, init, type Shape, type Tensor, tensor } from "@loopgrad/tensor";
-import { gradcheck, gradgradcheck } from "./index.ts";
+import { grad, gradcheck, gradgradcheck } from "./index.ts";
 
 /** An input's shape; elements lie in ±2 unless said otherwise, distinct, and none on a kink. */
 type Input = Shape | { readonly shape: Shape; readonly from: number; readonly to: number };
@@ -199,6 +199,21 @@ const MOVEMENTS: Record<string, Case[]> = {
   ],
   scatter: [[(x, s) => ops.scatter(x, 0, int([2, 0], 1, 2), s).exp(), [3, 2], [1, 2]]],
   scatterAdd: [[(x, s) => ops.scatterAdd(x, 1, int([1, 1, 0, 2], 2, 2), s).exp(), [2, 3], [2, 2]]],
+  index: [
+    [
+      curved((x) => [
+        ops.index(x, [int([1, -1, 1], 3, 1), int([0, -2], 2)]),
+        ops.index(x, [int([0, 1], 2), { start: 1 }, int([1, 1], 2)]),
+        ops.index(x, [-1, { step: 2 }]),
+      ]),
+      [2, 3, 2],
+    ],
+  ],
+  indexPut: [
+    [(x, v) => ops.indexPut(x, [int([1, 0, -2], 3), int([0, 2, 2], 3)], v).exp(), [2, 3], [3]],
+    [(x, v) => ops.indexPut(x, [int([1, 0, 1], 3)], v, { accumulate: true }).exp(), [2, 3], [3, 1]],
+    [(x, v) => ops.indexPut(x, [1, { stop: 2 }], v).exp(), [2, 3], []],
+  ],
   indexAdd: [[(x, s) => ops.indexAdd(x, 0, int([1, 1], 2), s, { alpha: 0.5 }).exp(), [3, 2], [2, 2]]],
 };
 
@@ -276,12 +291,13 @@ const CASES: Record<string, Case[]> = { ...ELEMENTWISE, ...REDUCTIONS, ...MOVEME
 const NO_GRADIENT: Record<string, string> = {
   "the result is bool or integer":
     "all any argmax argmin argsort bitwiseAnd bitwiseNot bitwiseOr bitwiseXor countNonzero eq ge gt isfinite isinf " +
-    "isnan le logicalAnd logicalNot logicalOr logicalXor lt ne oneHot randint randperm",
+    "isnan le logicalAnd logicalNot logicalOr logicalXor lt ne nonzero oneHot randint randperm",
   "a new tensor, that depends on no other's elements":
     "arange eye full fullLike iota linspace literal literalLike ones onesLike rand randLike randn randnLike scalar " +
     "tensor zeros zerosLike",
   "a sample: the probability has a gradient by other ways only": "bernoulli",
   "the result is on the host": "allclose isFloatingPoint",
+  "asynchronous: its gradient has a test of its own": "maskedSelect",
   "no operation, but devices, memory, shapes, dtypes, errors and the seams":
     "ArgumentError DTypeError Device DeviceError GradError LoopgradError ReleasedError Scope ShapeError Tensor asLeaf " +
     "bind bindConstant bindUntracked broadcastShapes bytesPerElement checkShape contiguousStrides convAttrs " +
@@ -312,6 +328,23 @@ describe.each(Object.keys(CASES))("%s", (name) => {
     await gradcheck(fn, leaves);
     await gradgradcheck(fn, leaves);
   });
+});
+
+test("maskedSelect, though it waits for its mask, is differentiated through what it selects", async () => {
+  const x = leafFor([2, 3], 0);
+  const selected = await ops.maskedSelect(x.square(), bool([1, 0, 1], 3));
+  const [first] = grad(selected.square().sum(), [x], { createGraph: true });
+  const [second] = grad((first as Tensor).sum(), [x]);
+  // Σ x⁴ over the selected: 4x³, 12x².
+  const data = [...(await x.data())];
+  const expected = (f: (v: number) => number) => data.map((v, i) => (i % 3 === 1 ? 0 : f(v)));
+  for (const [got, f] of [
+    [first, (v: number) => 4 * v ** 3],
+    [second, (v: number) => 12 * v ** 2],
+  ] as const) {
+    const values = await (got as Tensor).data();
+    expected(f).forEach((v, i) => void expect(values[i]).toBeCloseTo(v, 10));
+  }
 });
 
 test("every export is in the table, or has a reason not to be", () => {

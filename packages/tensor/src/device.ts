@@ -11,6 +11,7 @@ import { checkAgainstInterpreter } from "./debug/check.ts";
 import { debugging, printSegment } from "./debug/plan.ts";
 import type { DType, HostArray } from "./dtype.ts";
 import { LoopgradError } from "./errors.ts";
+import { fromHalf, toHalf } from "./half.ts";
 import type { Attrs, Primitive, Spec } from "./primitives.ts";
 import { literalP } from "./primitives.ts";
 import type { Backend, BackendStats, Program, ReadRequest, Storage } from "./record/backend.ts";
@@ -80,7 +81,8 @@ export class Device {
     this.#alive();
     this.backend.checkDType(dtype);
     const value = new Value(this, shape, dtype);
-    value.host = data;
+    // What is read back before an upload is what the device would hold.
+    value.host = dtype === "float16" ? fromHalf(toHalf(data)).slice(0, data.length) : data;
     return value;
   }
 

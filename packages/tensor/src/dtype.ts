@@ -2,19 +2,20 @@
  * Dtypes: what the elements of a tensor are, and how they are stored on the host.
  *
  * `code` is the dtype's number in records and plan keys. A bool is one byte on the host and
- * 32 bits wide on the GPU. float64 exists on the cpu device only.
+ * 32 bits wide on the GPU. float64 exists on the cpu device only; float16 on WebGPU adapters that have shader-f16, where it is
+ * a storage type: elements are computed in float32 and rounded where they are stored, or cast. Its host array is a Float32Array.
  */
 import { DTypeError } from "./errors.ts";
 
-export type DType = "float32" | "float64" | "int32" | "uint32" | "bool";
+export type DType = "float32" | "float64" | "int32" | "uint32" | "bool" | "float16";
 
 /** Host storage of a tensor's elements. */
 export type HostArray = Float32Array | Float64Array | Int32Array | Uint32Array | Uint8Array;
 
 /** Every dtype; the position is its code. */
-export const DTYPES: readonly DType[] = ["float32", "float64", "int32", "uint32", "bool"];
+export const DTYPES: readonly DType[] = ["float32", "float64", "int32", "uint32", "bool", "float16"];
 
-const CODES: Record<DType, number> = { float32: 0, float64: 1, int32: 2, uint32: 3, bool: 4 };
+const CODES: Record<DType, number> = { float32: 0, float64: 1, int32: 2, uint32: 3, bool: 4, float16: 5 };
 
 /** @throws DTypeError for a string that is no dtype */
 export const dtypeCode = (dtype: DType): number => (Object.hasOwn(CODES, dtype) ? CODES[dtype] : unknown(dtype));
@@ -23,12 +24,13 @@ function unknown(dtype: never | string): never {
   throw new DTypeError(`unknown dtype ${dtype}: wanted one of ${DTYPES.join(", ")}`);
 }
 
-export const isFloat = (dtype: DType): boolean => dtype === "float32" || dtype === "float64";
+export const isFloat = (dtype: DType): boolean => dtype === "float32" || dtype === "float64" || dtype === "float16";
 
 /** A fresh host array of `length` zeros for the dtype. */
 export function hostArray(dtype: DType, length: number): HostArray {
   switch (dtype) {
     case "float32":
+    case "float16":
       return new Float32Array(length);
     case "float64":
       return new Float64Array(length);
@@ -47,8 +49,8 @@ export function hostArray(dtype: DType, length: number): HostArray {
 /** Bytes of one element on the host. */
 export const bytesPerElement = (dtype: DType): number => (dtype === "float64" ? 8 : dtype === "bool" ? 1 : 4);
 
-/** The order of promotion: bool < uint32 < int32 < float32 < float64. */
-const RANK: Record<DType, number> = { bool: 0, uint32: 1, int32: 2, float32: 3, float64: 4 };
+/** The order of promotion: bool < uint32 < int32 < float16 < float32 < float64. */
+const RANK: Record<DType, number> = { bool: 0, uint32: 1, int32: 2, float16: 3, float32: 4, float64: 5 };
 
 /** The dtype in which two tensors meet, as torch promotes. */
 export const promote = (a: DType, b: DType): DType => (RANK[a] >= RANK[b] ? a : b);

@@ -30,6 +30,7 @@ export {
 // tensors, devices, memory
 export { getDevice, type InitOptions, init, setDevice } from "./init.ts";
 export * from "./ops/activation.ts";
+export * from "./ops/advanced-indexing.ts";
 export * from "./ops/arithmetic.ts";
 export * from "./ops/attention.ts";
 export * from "./ops/compare.ts";

@@ -4,6 +4,7 @@
  * A *storage* is one value's claim on a block; values that are the same elements in the same order share one.
  */
 import type { DType, HostArray } from "../dtype.ts";
+import { DTypeError } from "../errors.ts";
 import { simplify } from "../plan/simplify.ts";
 import type { Backend, BackendStats, Graph, Program, ReadRequest, Storage } from "../record/backend.ts";
 import { compile } from "./compile.ts";
@@ -21,8 +22,11 @@ export class CpuBackend implements Backend {
   #dispatches = 0;
   #submits = 0;
 
-  /** Every dtype is welcome. */
-  checkDType(_dtype: DType): void {}
+  checkDType(dtype: DType): void {
+    if (dtype === "float16") {
+      throw new DTypeError("float16 exists on WebGPU adapters with shader-f16 only: use float32 on the cpu device");
+    }
+  }
 
   upload(data: HostArray, _dtype: DType): Storage {
     return claim(this.#pool.adopt(data), data.byteLength);

@@ -4,6 +4,7 @@
 import { isFloatingPoint, to } from "../creation.ts";
 import { Tensor } from "../tensor.ts";
 import { relu, softplus } from "./activation.ts";
+import { index, indexPut, maskedSelect, nonzero } from "./advanced-indexing.ts";
 import {
   add,
   addcdiv,
@@ -177,7 +178,9 @@ const METHODS = {
   ge,
   gt,
   hypot,
+  index,
   indexAdd,
+  indexPut,
   indexSelect,
   isfinite,
   isFloatingPoint,
@@ -199,6 +202,7 @@ const METHODS = {
   logsumexp,
   lt,
   maskedFill,
+  maskedSelect,
   matmul,
   max,
   maximum,
@@ -213,6 +217,7 @@ const METHODS = {
   narrow,
   ne,
   neg,
+  nonzero,
   norm,
   outer,
   permute,

@@ -179,15 +179,25 @@ export function sliceAxis(x: Tensor, axis: number, start: number, size: number, 
 export function slice(x: Tensor, dim: number, start?: number | null, stop?: number | null, step = 1): Tensor {
   const axis = normalizeAxis(dim, x.rank, "slice");
   if (x.rank === 0) throw new ShapeError("slice: a 0-d tensor has no dim to slice");
+  const { start: from, size } = sliceBounds(x.shape[axis], start, stop, step);
+  return sliceAxis(x, axis, from, size, step);
+}
+
+/** Where start:stop:step of a dim of n elements begins, and how many it takes. */
+export function sliceBounds(
+  n: number,
+  start: number | null | undefined,
+  stop: number | null | undefined,
+  step: number,
+): { start: number; size: number } {
   if (!Number.isInteger(step) || step < 1) {
     throw new ArgumentError(`slice: step ${step}: wanted an integer >= 1; flip() reverses a dim`);
   }
   wantInteger("slice", "start", start ?? 0);
   wantInteger("slice", "stop", stop ?? 0);
-  const n = x.shape[axis];
   const from = clip(start ?? 0, n);
   const to = clip(stop ?? n, n);
-  return sliceAxis(x, axis, from, Math.max(0, Math.ceil((to - from) / step)), step);
+  return { start: from, size: Math.max(0, Math.ceil((to - from) / step)) };
 }
 
 const clip = (bound: number, n: number): number => Math.min(Math.max(bound < 0 ? bound + n : bound, 0), n);

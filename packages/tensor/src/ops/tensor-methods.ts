@@ -5,6 +5,7 @@ import type { Device } from "../device.ts";
 import type { DType } from "../dtype.ts";
 import type { Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import type { Index } from "./advanced-indexing.ts";
 import type { Operand } from "./operand.ts";
 import type { SortOptions } from "./order.ts";
 import type { Dims, NormOptions, ReduceOptions, VarianceOptions } from "./reduce.ts";
@@ -169,6 +170,11 @@ export interface TensorMethods {
   unfold(dimension: number, size: number, step: number): Tensor;
 
   // indexing
+  index(indices: readonly Index[]): Tensor;
+  indexPut(indices: readonly Index[], values: Operand, options?: { accumulate?: boolean }): Tensor;
+  nonzero(options?: { asTuple?: false }): Promise<Tensor>;
+  nonzero(options: { asTuple: true }): Promise<Tensor[]>;
+  maskedSelect(mask: Tensor): Promise<Tensor>;
   gather(dim: number, index: Tensor): Tensor;
   takeAlongDim(index: Tensor, dim: number): Tensor;
   scatter(dim: number, index: Tensor, source: Operand): Tensor;

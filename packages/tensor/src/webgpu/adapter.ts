@@ -103,7 +103,8 @@ export async function findDevice(options: AdapterOptions): Promise<FoundDevice> 
     "maxComputeWorkgroupsPerDimension",
   ] as const;
   for (const name of wanted) limits[name] = adapter.limits[name];
-  const device = await adapter.requestDevice({ requiredLimits: limits });
+  const requiredFeatures: GPUFeatureName[] = adapter.features.has("shader-f16") ? ["shader-f16"] : [];
+  const device = await adapter.requestDevice({ requiredLimits: limits, requiredFeatures });
   const { info } = adapter;
   const description = info.description || info.device || `${info.vendor} ${info.architecture}`;
   // Barriers cost ten times as much on a processor as they gain; a GPU lives by workgroup memory.

@@ -3,6 +3,7 @@
  */
 import { DTYPES, type DType, type HostArray } from "../dtype.ts";
 import { DeviceError, DTypeError } from "../errors.ts";
+import { elementBytes, fromHalf, toHalf } from "../half.ts";
 import type { Backend, BackendStats, Graph, Program, ReadRequest, Storage } from "../record/backend.ts";
 import { type AdapterOptions, type FoundDevice, findDevice, type Tuning } from "./adapter.ts";
 import { BufferPool, type GpuStorage } from "./pool.ts";
@@ -59,12 +60,15 @@ export class WebGPUBackend implements Backend {
     if (dtype === "float64") {
       throw new DTypeError('float64 exists on the cpu device only: use float32, or init({ device: "cpu" })');
     }
+    if (dtype === "float16" && !this.#device.features.has("shader-f16")) {
+      throw new DTypeError(`float16 needs an adapter with shader-f16, and ${this.description} has none: use float32`);
+    }
     if (!DTYPES.includes(dtype)) throw new DTypeError(`unknown dtype ${String(dtype)}`);
   }
 
   upload(data: HostArray, dtype: DType): Storage {
     this.#check();
-    const words = dtype === "bool" ? Uint32Array.from(data) : data;
+    const words = dtype === "bool" ? Uint32Array.from(data) : dtype === "float16" ? toHalf(data) : data;
     const storage = this.#pool.take(words.byteLength);
     if (words.byteLength > 0) this.#device.queue.writeBuffer(storage.buffer, 0, words as BufferSource);
     return storage;
@@ -114,13 +118,14 @@ export class WebGPUBackend implements Backend {
     encoder: GPUCommandEncoder,
     parts: readonly { storage: GpuStorage; dtype: DType; size: number }[],
   ): Promise<HostArray[]> {
-    const total = parts.reduce((sum, { size }) => sum + size * 4, 0);
+    const lengths = parts.map(({ dtype, size }) => Math.ceil((size * elementBytes(dtype)) / 4) * 4);
+    const total = lengths.reduce((sum, length) => sum + length, 0);
     const staging = this.#pool.takeStaging(total);
     let offset = 0;
-    for (const { storage, size } of parts) {
-      if (size > 0) encoder.copyBufferToBuffer(storage.buffer, 0, staging, offset, size * 4);
-      offset += size * 4;
-    }
+    parts.forEach(({ storage }, i) => {
+      if (lengths[i] > 0) encoder.copyBufferToBuffer(storage.buffer, 0, staging, offset, lengths[i]);
+      offset += lengths[i];
+    });
     this.#submit(encoder);
     return staging.mapAsync(GPUMapMode.READ).then(
       async () => {
@@ -128,9 +133,9 @@ export class WebGPUBackend implements Backend {
         this.#check();
         const mapped = staging.getMappedRange();
         let at = 0;
-        const arrays = parts.map(({ dtype, size }) => {
+        const arrays = parts.map(({ dtype, size }, i) => {
           const array = hostCopy(mapped, at, dtype, size);
-          at += size * 4;
+          at += lengths[i];
           return array;
         });
         staging.unmap();
@@ -192,6 +197,8 @@ function hostCopy(mapped: ArrayBuffer, offset: number, dtype: DType, size: numbe
       return new Uint32Array(mapped, offset, size).slice();
     case "bool":
       return Uint8Array.from(new Uint32Array(mapped, offset, size));
+    case "float16":
+      return fromHalf(new Uint16Array(mapped, offset, size));
     case "float64":
       throw new DTypeError("float64 does not exist on WebGPU");
     default:

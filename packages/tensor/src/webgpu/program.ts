@@ -8,8 +8,8 @@
  */
 import { type KernelDescription, type Parameter, printKernel } from "@loopgrad/kernels";
 import { debugging, printSegment } from "../debug/plan.ts";
-import { bytesPerElement } from "../dtype.ts";
 import { DeviceError } from "../errors.ts";
+import { elementBytes } from "../half.ts";
 import { allocate, type Place } from "../plan/allocate.ts";
 import { fuse } from "../plan/fuse/fuse.ts";
 import { lower } from "../plan/lower/lower.ts";
@@ -164,7 +164,7 @@ export class GpuProgram implements Program {
     allocate(kernels, places, bytesOf);
     function bytesOf(value: number): number {
       const { shape, dtype } = work[value];
-      return numel(shape) * Math.max(bytesPerElement(dtype), 4);
+      return numel(shape) * elementBytes(dtype);
     }
 
     let offset = 0;

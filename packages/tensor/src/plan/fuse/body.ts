@@ -43,7 +43,8 @@ export class Operands {
   }
 
   #add(value: number, access: "read" | "write"): number {
-    this.list.push({ type: scalarType(this.work[value].dtype), access });
+    const { dtype } = this.work[value];
+    this.list.push({ type: dtype === "float16" ? "f16" : scalarType(dtype), access });
     this.values.push(value);
     return this.list.length - 1;
   }
@@ -101,7 +102,9 @@ export class BodyWriter {
         const args = work.args.map((ref) => this.value(ref.node, [...ref.moves, ...moves]));
         if (work.op === "alias") return args[0];
         const from = scalarType(this.work[work.args[work.args.length - 1].node].dtype);
-        return this.#add({ kind: "op", type, op: work.op, from, args });
+        // A cast to float16 rounds, even where nothing is stored.
+        const op = work.op === "cast" && work.dtype === "float16" ? "round16" : work.op;
+        return this.#add({ kind: "op", type, op, from, args });
       }
       case "gather": {
         const arg = this.value(work.index.node, [...work.index.moves, ...moves]);
@@ -135,6 +138,7 @@ export class BodyWriter {
 export function scalarType(dtype: DType): ScalarType {
   switch (dtype) {
     case "float32":
+    case "float16":
       return "f32";
     case "int32":
       return "i32";
