@@ -10,7 +10,7 @@
  *   hyperparameters, through the rule.
  * - `"none"`: nothing. Each step's weights are leaves of their own.
  */
-import { grad, noGrad } from "@loopgrad/autograd";
+import { grad, graphGroup, noGrad } from "@loopgrad/autograd";
 import { checkFits } from "@loopgrad/nn";
 import { Optimizer, type ParamGroup, type State, type Updated } from "@loopgrad/optim";
 import { ArgumentError, currentScope, keep, ReleasedError, sameShape, scope, show, Tensor } from "@loopgrad/tensor";
@@ -117,6 +117,8 @@ export class DifferentiableOptimizer {
   /** Without a functional module: what the last step returned. */
   #latest: readonly Tensor[] | null = null;
   #disposed = false;
+  /** Steps taken: their numbers in a drawn graph. */
+  #steps = 0;
 
   constructor(opt: AnyOptimizer, params: readonly Tensor[], options: DifferentiableOptions = {}) {
     const { mode = "second-order", override, gradCallback, fmodel, ...rest } = options;
@@ -173,10 +175,13 @@ export class DifferentiableOptimizer {
     const inner = scope();
     const off = mode === "none" ? noGrad() : null;
     try {
-      let grads = this.#grads(loss, params, options.retainGraph ?? mode === "second-order", allowUnused);
-      if (gradCallback !== null) grads = this.#called(gradCallback, params, grads);
-      const perStep = override === undefined ? null : this.#resolve(override);
-      this.#adopt(params, this.#updated(params, grads, perStep));
+      // One part of the graph when it is drawn.
+      graphGroup(`step ${++this.#steps}`, () => {
+        let grads = this.#grads(loss, params, options.retainGraph ?? mode === "second-order", allowUnused);
+        if (gradCallback !== null) grads = this.#called(gradCallback, params, grads);
+        const perStep = override === undefined ? null : this.#resolve(override);
+        this.#adopt(params, this.#updated(params, grads, perStep));
+      });
     } finally {
       off?.end();
       inner.end();

@@ -1,6 +1,6 @@
 /** Inner loops: modes, callbacks, truncation, and that memory is flat. */
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { grad } from "@loopgrad/autograd";
+import { grad, makeDot } from "@loopgrad/autograd";
 import { functional as F, Linear, Sequential, Tanh } from "@loopgrad/nn";
 import { Adam, clippedByNorm, SGD } from "@loopgrad/optim";
 import {
@@ -247,4 +247,19 @@ describe("gradCallback", () => {
       expect(v).toBeCloseTo([0.872, 0.096][i], 6);
     });
   });
+});
+
+test("a drawn graph shows each inner step as one node", () => {
+  using _ = scope();
+  const model = make();
+  const [x, y] = batch();
+  using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.1 }));
+  for (let k = 0; k < 2; k++) loop.diffopt.step(F.mseLoss(loop.fmodel.forward(x), y));
+  const loss = F.mseLoss(loop.fmodel.forward(x), y);
+  const folded = makeDot(loss, model.namedParameters());
+  expect(folded.match(/step 1/g)).toHaveLength(1);
+  expect(folded.match(/step 2/g)).toHaveLength(1);
+  expect(folded).toContain("0.weight");
+  const lines = (dot: string) => dot.split("\n").length;
+  expect(lines(makeDot(loss, model.namedParameters(), { groups: "none" }))).toBeGreaterThan(2 * lines(folded));
 });
