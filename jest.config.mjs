@@ -20,6 +20,8 @@ const browserTests = "\\.browser\\.test\\.ts$";
 
 export default {
   maxWorkers: 2,
+  // A busy machine, or a first start that unpacks a browser of 200 MB, takes its time.
+  testTimeout: 60_000,
   projects: [
     {
       ...shared,
@@ -32,8 +34,6 @@ export default {
       displayName: "browser",
       testRegex: browserTests,
       globalSetup: "<rootDir>/scripts/jest-build-demos.mjs",
-      // The first test may unpack a browser of 200 MB.
-      testTimeout: 60_000,
     },
   ],
 };

@@ -12,7 +12,7 @@ let server: Awaited<ReturnType<typeof serve>>;
 
 beforeAll(async () => {
   [browser, server] = await Promise.all([launchBrowser(), serve(dist)]);
-});
+}, 120_000);
 
 afterAll(async () => {
   await browser?.close();

@@ -13,7 +13,7 @@ const problems: string[] = [];
 
 beforeAll(async () => {
   [browser, server] = await Promise.all([launchBrowser(), serve(dist)]);
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
   await browser?.close();
