@@ -54,7 +54,7 @@ const COSTS: Record<string, number> = {
 };
 const OTHER_COST = 12;
 /** Cost of a further view in the chain of a load: a division and a remainder by each of its dimensions. */
-const LEVEL_COST = 10;
+const LEVEL_COST = 30;
 const RANDOM_COST = 80;
 
 export function fuse(lowered: Lowered, maxBuffers: number): Fused {

@@ -23,6 +23,8 @@ export function lower(graph: Graph): Lowered {
 
 /** Movement operations between a node and its reader; beyond, a copy is stored. */
 const MOST_MOVES = 64;
+/** Views in the chain of a load: each costs divisions, and some compilers give up on many. */
+const MOST_VIEWS = 2;
 
 /** The work so far, and how to see a node in another shape. */
 export class Lowering {
@@ -47,8 +49,10 @@ export class Lowering {
       return !(idle && sameShape(before, move.shape));
     });
     if (useful.length === 0) return ref;
-    const from = ref.moves.length > MOST_MOVES ? this.stored(ref) : ref;
-    return { node: from.node, moves: [...from.moves, ...useful] };
+    const moved = { node: ref.node, moves: [...ref.moves, ...useful] };
+    if (ref.moves.length === 0) return moved;
+    if (moved.moves.length <= MOST_MOVES && chainOf(this.work, moved).length <= MOST_VIEWS) return moved;
+    return { node: this.stored(ref).node, moves: useful };
   }
 
   /** The ref broadcast to a shape. */
