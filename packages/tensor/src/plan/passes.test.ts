@@ -134,6 +134,36 @@ describe("fuse", () => {
     ).toEqual(["contract"]);
   });
 
+  test("what reads a result at other elements gets a kernel of its own", () => {
+    expect(
+      roles(
+        [
+          [4, 3],
+          [3, 4],
+        ],
+        (x, w) => x.matmul(w).transpose(0, 1).add(1),
+      ),
+    ).toEqual(["contract", "map"]);
+    expect(
+      roles(
+        [
+          [4, 3],
+          [3, 4],
+        ],
+        (x, w) => ops.flip(x.matmul(w), [0]).add(1),
+      ),
+    ).toEqual(["contract", "map"]);
+    expect(
+      roles(
+        [
+          [4, 3],
+          [3, 4],
+        ],
+        (x, w) => x.matmul(w).reshape([16]).add(1),
+      ),
+    ).toEqual(["contract"]);
+  });
+
   test("dear work that a contraction would repeat for every column is stored first", () => {
     expect(
       roles(

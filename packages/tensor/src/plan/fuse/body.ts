@@ -7,6 +7,7 @@ import {
   chainKey,
   contiguous,
   type Instruction,
+  isIdentity,
   isMasked,
   type Move,
   type Operand,
@@ -84,7 +85,10 @@ export class BodyWriter {
   #write(node: number, work: Work, moves: readonly Move[], chain: Chain): number {
     const type = scalarType(work.dtype);
     if (this.loads.has(node)) return this.#add({ kind: "load", type, operand: this.operands.read(node), chain });
-    if (node === this.root) return this.#add({ kind: "result", type });
+    if (node === this.root) {
+      if (!isIdentity(chain)) throw new Error("internal: a kernel reads its own result at another element");
+      return this.#add({ kind: "result", type });
+    }
     const computed = this.#compute(work, type, moves, chain);
     const padded = work.kind !== "iota" && isMasked(chain);
     return padded ? this.#add({ kind: "mask", type, arg: computed, chain }) : computed;
