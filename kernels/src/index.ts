@@ -16,5 +16,6 @@ export {
   isIdentity,
   isMasked,
   type Move,
+  rangeStart,
   type View,
 } from "./view.ts";

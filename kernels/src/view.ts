@@ -186,16 +186,19 @@ function reshaped(view: View, shape: readonly number[]): View | null {
 }
 
 /** Does the chain yield element i for the i-th index in row-major order? */
-export function isIdentity(chain: Chain): boolean {
-  if (chain.length !== 1) return false;
+export const isIdentity = (chain: Chain): boolean => rangeStart(chain) === 0;
+
+/** Where the chain yields elements s, s + 1, s + 2, … for the indices in row-major order: s. Else −1. */
+export function rangeStart(chain: Chain): number {
+  if (chain.length !== 1) return -1;
   const { shape, strides, offset, valid } = chain[0];
-  if (offset !== 0 || valid !== null) return false;
+  if (valid !== null) return -1;
   let stride = 1;
   for (let i = shape.length - 1; i >= 0; i--) {
-    if (shape[i] !== 1 && strides[i] !== stride) return false;
+    if (shape[i] !== 1 && strides[i] !== stride) return -1;
     stride *= shape[i];
   }
-  return true;
+  return offset;
 }
 
 /** Can any index of the chain fall outside its valid range? */

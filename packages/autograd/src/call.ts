@@ -37,9 +37,9 @@ export abstract class Call extends Node {
         sources === null || parent.sources === null ? (sources ?? parent.sources) : sources.union(parent.sources);
     }
     const { shape, dtype } = outputs[0];
-    super(null, [], parents, [...saved], shape, dtype, device, sources);
+    super(null, [], parents, [...saved], null, shape, dtype, device, sources);
     this.#outputs = outputs;
-    for (const value of saved) value.pins++;
+    for (const value of saved) value.saves++;
   }
 
   /**
@@ -76,7 +76,7 @@ export class Result extends Node {
     readonly at: number,
     { shape, dtype, device }: Value,
   ) {
-    super(null, [], [call], null, shape, dtype, device, call.sources);
+    super(null, [], [call], null, null, shape, dtype, device, call.sources);
   }
 
   override get name(): string {

@@ -3,33 +3,22 @@
  *
  * Between forward and backward a call holds its arguments and what the function *captured*: tensors it read from the
  * variables around it, such as parameters. These get their gradients like arguments do. The tape saw the
- * function read them, so they need not be declared.
+ * function read them, so they need not be declared. How this is done, recompute.ts tells.
  *
  * The second run must mean what the first did:
  * - Arguments and captured tensors have the values that they had then, though a parameter was assigned or a
- *   functional call has ended meanwhile: for the length of the second run their handles stand for the old values.
- *   A buffer that the function assigns (running statistics) is for the same reason not assigned twice.
- * - Random operations draw the same numbers: the random state is put back to where it stood, and restored afterwards.
+ *   functional call has ended meanwhile. A buffer that the function assigns (running statistics) is not assigned twice.
+ * - Random operations draw the same numbers.
  * - The function must do the same operations: read no other tensors of the tape (an error), depend on nothing else that
  *   has changed (not detected).
  *
- * Under `createGraph` the second run happens among images of arguments and captured tensors, and stays on the tape. So
- * gradients of every order are right; what is saved is the memory between forward and the first backward.
+ * Gradients of every order are right; what is saved is the memory between forward and the first backward.
  */
-import {
-  GradError,
-  getRngState,
-  type RngState,
-  sameShape,
-  scope,
-  setRngState,
-  Tensor,
-  type Value,
-} from "@loopgrad/tensor";
-import { Call, handlesOf, origins, placeOf, type Results, resultsOf } from "./call.ts";
-import { isGradEnabled, within } from "./mode.ts";
-import { attach, type Node, nodeOf, observe, passNode, timeMark } from "./tape.ts";
-import { walk } from "./walk.ts";
+import { Tensor } from "@loopgrad/tensor";
+import { Result, type Results } from "./call.ts";
+import { isGradEnabled } from "./mode.ts";
+import { type Recomputation, record } from "./recompute.ts";
+import { attach, nodeOf } from "./tape.ts";
 
 /**
  * A function that does not keep its inner values for backward, but computes them again there.
@@ -43,179 +32,89 @@ import { walk } from "./walk.ts";
  * @example   const h = checkpoint((x: Tensor) => block.forward(x))(input); // block's parameters get their gradients
  */
 export function checkpoint<A extends readonly unknown[], R extends Results>(fn: (...args: A) => R): (...args: A) => R {
-  return (...args) => (isGradEnabled() ? scope(() => record(fn, args)) : fn(...args));
+  return (...args) => (isGradEnabled() ? record(fn, args).results : fn(...args));
 }
 
-/** A tensor that the function read: an argument, or captured. */
-interface Site {
-  readonly value: Value;
-  /** Where it was made, if the results depend on it. */
-  readonly node: Node | null;
-  /** Whether it is on the tape at all: fn may ask for gradients by tensors that its results don't depend on. */
-  readonly linked: boolean;
-  /** Of a captured one: the handles through which it was read. */
-  readonly handles: readonly Tensor[];
-}
+/**
+ * Functions that follow one another, each taking what the one before returned, in calls of several *stages*: only what
+ * the first stage of a call took, and what the stages captured, is held for backward.
+ *
+ * @internal
+ * @example
+ * const chain = new CheckpointChain(() => device.flush());
+ * let [w, loss] = chain.extend(step, [w0]);
+ * [w, loss] = chain.extend(step, [w]); // w in between is not held
+ */
+export class CheckpointChain {
+  readonly #submit: () => void;
+  readonly #emits: number;
+  readonly #handOver: (emitted: Tensor[]) => void;
+  #call: Recomputation | null = null;
+  #length = 0;
+  /** Held off the tape and outside every scope; `linked` are those that belong on it. */
+  #emitted: { readonly tensor: Tensor; readonly linked: boolean }[] = [];
 
-/** Runs fn, notes what it read, and keeps of its graph nothing but where it began. */
-function record<A extends readonly unknown[], R extends Results>(fn: (...args: A) => R, args: A): R {
-  const start = timeMark();
-  const rng = getRngState();
-  const places = args.map((x) => (x instanceof Tensor ? placeOf(x) : x));
-  const reads = new Map<Tensor, Read>();
-  const returned = watch(reads, () =>
-    scope(() => {
-      const value = fn(...(places as unknown as A));
-      resultsOf("checkpoint", value);
-      return value;
-    }),
-  );
-  const results = resultsOf("checkpoint", returned);
-  const placeNodes = places.map((x) => (x instanceof Tensor ? nodeOf(x) : null));
-  const from = origins(results, new Set(placeNodes.filter((node) => node !== null)), start);
-
-  const sites = args.flatMap((x, i): Site[] => {
-    if (!(x instanceof Tensor)) return [];
-    const place = placeNodes[i];
-    const node = place !== null && from.used.has(place) ? nodeOf(x) : null;
-    return [{ value: x._live(), node, linked: place !== null, handles: [] }];
-  });
-  const own = new Set<unknown>([...places, ...results]);
-  const explained = new Set<Node>();
-  for (const [tensor, { value, node, given }] of reads) {
-    // What fn made was released when it returned: what still lives was there before.
-    if (tensor.isReleased || own.has(tensor)) continue;
-    const reached = node !== null && from.captured.has(node) ? node : null;
-    if (reached !== null) explained.add(reached);
-    sites.push({ value, node: reached, linked: node !== null, handles: [tensor, ...given] });
-  }
-  for (const node of from.captured) {
-    if (explained.has(node)) continue;
-    throw new GradError(
-      `checkpoint: fn differentiates a graph that was made before it (${node.label()}): ` +
-        "compute that inside fn, or take its gradient outside",
-    );
-  }
-  const call = sites.some((site) => site.node !== null)
-    ? new Checkpoint(fn as unknown as Fn, args, sites, results, rng)
-    : null;
-  return handlesOf(call, results, returned);
-}
-
-/** What a tensor was when it was first read, and the slots that it was read through. */
-interface Read {
-  readonly value: Value;
-  readonly node: Node | null;
-  readonly given: Set<Tensor>;
-}
-
-/** Runs fn, and notes the operands of all its operations. */
-function watch<T>(reads: Map<Tensor, Read>, fn: () => T): T {
-  const stop = observe((_primitive, inputs, _attrs, _output, given) => {
-    inputs.forEach((tensor, i) => {
-      let read = reads.get(tensor);
-      if (read === undefined) {
-        read = { value: tensor._value, node: tensor._link as Node | null, given: new Set() };
-        reads.set(tensor, read);
-      }
-      if (given[i] !== tensor) read.given.add(given[i]);
-    });
-  });
-  try {
-    return fn();
-  } finally {
-    stop();
-  }
-}
-
-type Fn = (...args: never[]) => Results;
-
-class Checkpoint extends Call {
-  readonly #fn: Fn;
-  #args: readonly unknown[];
-  #sites: readonly Site[];
-  readonly #rng: RngState;
-
-  constructor(fn: Fn, args: readonly unknown[], sites: readonly Site[], results: readonly Tensor[], rng: RngState) {
-    const parents = sites.map((site) => site.node);
-    const saved = sites.map((site) => site.value);
-    super(
-      "checkpoint",
-      parents,
-      saved,
-      results.map((y) => y._live()),
-      results[0].device,
-    );
-    this.#fn = fn;
-    this.#args = args;
-    this.#sites = sites;
-    this.#rng = rng;
+  /**
+   * @param submit    submits the work of a stage, when it has run for the first time and when it has run again, and of
+   *                  the walk back through a call: so that stages of one structure replay one plan
+   * @param emits     how many of a stage's first results are results of the call, though stages follow
+   * @param handOver  gets these when the call has ended, for all its stages in order
+   */
+  constructor(submit: () => void, emits = 0, handOver: (emitted: Tensor[]) => void = () => {}) {
+    this.#submit = submit;
+    this.#emits = emits;
+    this.#handOver = handOver;
   }
 
-  override free(): void {
-    super.free();
-    this.#args = [];
-    this.#sites = [];
+  /** Stages of the present call. */
+  get length(): number {
+    return this.#length;
   }
 
-  backward(gs: readonly (Tensor | null)[], createGraph: boolean): (Tensor | null)[] {
-    const start = timeMark();
-    const places = this.#sites.map(({ value, node, linked }) => {
-      const tensor = new Tensor(value);
-      if (!linked) return tensor;
-      const place = passNode(value, createGraph ? node : null);
-      place.markSource();
-      return attach(tensor, place);
-    });
-    const results = resultsOf("checkpoint", this.#again(places, start));
-    const seeds = gs.flatMap((cotangent, at) => {
-      const y = results[at];
-      if (cotangent === null) return [];
-      if (y === undefined || !sameShape(y.shape, cotangent.shape) || y.dtype !== cotangent.dtype) {
-        throw new GradError(`checkpoint: fn's result ${at} was ${cotangent}, and run again ${y ?? "is missing"}`);
-      }
-      const node = nodeOf(y);
-      return node === null ? [] : [{ node, cotangent }];
-    });
-    const at = this.#sites.flatMap(({ node }, i) => (node === null ? [] : [i]));
-    const wanted = at.map((i) => nodeOf(places[i]) as Node);
-    const shares = new Array<Tensor | null>(this.#sites.length).fill(null);
-    walk(seeds, wanted, { createGraph, retainGraph: createGraph }).forEach((share, k) => {
-      shares[at[k]] = share;
-    });
-    return shares;
-  }
-
-  /** Runs fn a second time, with everything as it was. */
-  #again(places: readonly Tensor[], start: number): Results {
-    let next = 0;
-    const xs = this.#args.map((x) => (x instanceof Tensor ? places[next++] : x));
-    const before = this.#sites.map(({ handles }) => handles.map((handle) => handle._standIn));
-    const rng = getRngState();
-    const stop = observe((_primitive, inputs) => {
-      for (const { _link } of inputs) {
-        const node = _link as Node | null;
-        if (node === null || node.seq > start) continue;
-        throw new GradError(
-          `checkpoint: run again, fn read a tensor of the tape (${node.label()}) that it had not read before: ` +
-            "the variables it reads must be the same in backward; pass what changes as an argument",
-        );
-      }
-    });
-    try {
-      this.#sites.forEach(({ handles }, i) => {
-        for (const handle of handles) handle._standIn = places[i];
-      });
-      setRngState(this.#rng);
-      return within(true, () => this.#fn(...(xs as never[])));
-    } finally {
-      stop();
-      setRngState(rng);
-      this.#sites.forEach(({ handles }, i) => {
-        handles.forEach((handle, k) => {
-          handle._standIn = before[i][k];
-        });
-      });
+  /**
+   * Runs a function as the next stage, or as the first of a new call, if something else came of what it takes: a loss
+   * by weights in between, say.
+   */
+  extend(fn: (...args: Tensor[]) => Tensor[], args: readonly Tensor[]): Tensor[] {
+    if (this.#call === null || this.#call.isFree || args.some((x) => this.#isExposed(x))) this.cut();
+    const emitted = this.#emitted.map(({ tensor }) => tensor);
+    const { call, results } = isGradEnabled()
+      ? record<Tensor[], Tensor[]>(fn, [...args], {
+          call: this.#call,
+          emits: this.#emits,
+          emitted,
+          submit: this.#submit,
+        })
+      : { call: null, results: fn(...args) };
+    if (call === null) this.cut();
+    for (const y of results.slice(0, this.#emits)) {
+      this.#emitted.push({ tensor: new Tensor(y._live(), null), linked: nodeOf(y) !== null });
     }
+    this.#call = call;
+    this.#length++;
+    this.#submit();
+    return results;
+  }
+
+  /** Whether a result of the last stage has been used by other than the one handle that holds it. */
+  #isExposed(tensor: Tensor): boolean {
+    const node = nodeOf(tensor);
+    return node instanceof Result && node.call === this.#call && node.refs > 1;
+  }
+
+  /** Ends the call: the next stage begins a new one. */
+  cut(): void {
+    const [call, last] = [this.#call, this.#emitted.length - this.#emits];
+    const emitted = this.#emitted.map(({ tensor, linked }, i) => {
+      const handle = new Tensor(tensor._live());
+      if (call === null || !linked) return handle;
+      // The last stage's are its first results; those of the others come after all of its results.
+      return attach(handle, call.result(i >= last ? i - last : call.stageResults + i));
+    });
+    for (const { tensor } of this.#emitted) tensor.dispose();
+    this.#emitted = [];
+    this.#call = null;
+    this.#length = 0;
+    if (emitted.length > 0) this.#handOver(emitted);
   }
 }

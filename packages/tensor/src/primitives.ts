@@ -9,6 +9,7 @@
  */
 import { DTYPES, type DType, dtypeCode, isFloat } from "./dtype.ts";
 import { DTypeError, ShapeError } from "./errors.ts";
+import { elementBytes } from "./half.ts";
 import { broadcastShapes, numel, type Shape, sameShape, show } from "./shape.ts";
 
 export type Kind =
@@ -20,6 +21,7 @@ export type Kind =
   | "cast"
   | "reduce"
   | "movement"
+  | "pack"
   | "matmul"
   | "conv"
   | "gather"
@@ -243,6 +245,40 @@ export const padP = define("pad", "movement", ([x], attrs) => {
 });
 /** Reverses. Attrs: the axes. */
 export const flipP = define("flip", "movement", same);
+
+// ---- packs -----------------------------------------------------------------------------------------------------
+
+/** Bytes at whose multiples the pieces of a pack start: there, every WebGPU device can bind them by themselves. */
+export const PIECE_ALIGNMENT = 256;
+
+/**
+ * Where pieces of these sizes start in a pack, and how long it is, in elements: one after another, each at the
+ * next multiple of 256 bytes.
+ */
+export function packLayout(sizes: readonly number[], dtype: DType): { starts: number[]; length: number } {
+  const unit = PIECE_ALIGNMENT / elementBytes(dtype);
+  const starts = new Array<number>(sizes.length);
+  let length = 0;
+  for (let i = 0; i < sizes.length; i++) {
+    starts[i] = length;
+    length += Math.ceil(sizes[i] / unit) * unit;
+  }
+  return { starts, length };
+}
+
+/**
+ * Tensors of one dtype and any shapes as the *pieces* of one long vector, at the places that `packLayout` says. Between
+ * them lie zeros; or, if the pieces are those of a vector in these places, what it has there: then it is the result.
+ * A planner has the kernels that make the pieces write them where they belong. No attrs.
+ */
+export const packP = define("pack", "pack", (pieces) => {
+  const { dtype } = pieces[0];
+  const sizes = pieces.map((piece) => {
+    if (piece.dtype !== dtype) throw new DTypeError(`pack: dtypes ${dtype} and ${piece.dtype} differ`);
+    return numel(piece.shape);
+  });
+  return { shape: [packLayout(sizes, dtype).length], dtype };
+});
 
 // ---- contraction --------------------------------------------------------------------------------------------------
 

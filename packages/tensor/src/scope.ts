@@ -6,6 +6,7 @@
  * gradient, an optimizer or the tape holds (those hold handles of their own). Outside any scope a tensor
  * lives until `dispose()`, or until the garbage collector gets to it.
  */
+import "./dispose.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** An open scope: `using _ = scope()`. */

@@ -4,6 +4,7 @@
  * A *handle* is the JavaScript object; several may stand for one value. Operations never change a tensor.
  * The methods that compute are installed by `ops/methods.ts`, those of the tape by `@loopgrad/autograd`.
  */
+import "./dispose.ts";
 import type { Device } from "./device.ts";
 import type { DType, HostArray } from "./dtype.ts";
 import { GradError, LoopgradError, ReleasedError } from "./errors.ts";
@@ -119,6 +120,13 @@ export class Tensor {
     const { grad } = this;
     this.grad = null;
     if (grad !== null) grad._release();
+  }
+
+  /** @internal Releases a gradient that is zeroed: what was computed from it and not stored goes with it. */
+  _discard(): void {
+    const value = this._value;
+    this._release();
+    value.device.lapse(value);
   }
 
   /** @internal The value, if the tensor may be used. */

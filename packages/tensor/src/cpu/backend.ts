@@ -7,6 +7,7 @@ import type { DType, HostArray } from "../dtype.ts";
 import { DTypeError } from "../errors.ts";
 import { simplify } from "../plan/simplify.ts";
 import type { Backend, BackendStats, Graph, Program, ReadRequest, Storage } from "../record/backend.ts";
+import { Bank, CHUNK, type Place } from "../record/bank.ts";
 import { compile } from "./compile.ts";
 import { type Block, Pool } from "./pool.ts";
 import { type CpuProgram, NOTHING } from "./program.ts";
@@ -15,10 +16,18 @@ interface CpuStorage extends Storage {
   readonly block: Block;
 }
 
+/** A small value in the bank: float64 holds the elements of every dtype. */
+interface StowedStorage extends Storage {
+  readonly stowed: true;
+  readonly place: Place<Float64Array>;
+  readonly dtype: DType;
+}
+
 export class CpuBackend implements Backend {
   readonly kind = "cpu";
   readonly description = "JavaScript on one core";
   readonly #pool = new Pool();
+  readonly #bank = new Bank(() => this.#pool.take(this.#pool.classFor("float64", CHUNK)).data as Float64Array);
   #dispatches = 0;
   #submits = 0;
 
@@ -36,6 +45,8 @@ export class CpuBackend implements Backend {
     return compile(simplify(graph), this.#pool);
   }
 
+  discard(): void {}
+
   execute(
     program: Program | null,
     leaves: readonly Storage[],
@@ -52,7 +63,7 @@ export class CpuBackend implements Backend {
   }
 
   #run(program: CpuProgram, leaves: readonly CpuStorage[], scalars: readonly number[]): CpuStorage[] {
-    const { steps, arrays, blocks, outputSlots } = program;
+    const { steps, arrays, blocks, outputSlots, outputStarts, outputSizes, outputBytes } = program;
     for (const { slot, from } of program.leaves) {
       blocks[slot] = leaves[from].block;
       arrays[slot] = leaves[from].block.data;
@@ -72,15 +83,40 @@ export class CpuBackend implements Backend {
     this.#dispatches += steps.length;
     this.#submits++;
     const storages = new Array<CpuStorage>(outputSlots.length);
-    for (let i = 0; i < outputSlots.length; i++) storages[i] = claim(blocks[outputSlots[i]], program.outputBytes[i]);
+    for (let i = 0; i < outputSlots.length; i++) {
+      const block = blocks[outputSlots[i]];
+      const start = outputStarts[i];
+      storages[i] = claim(start > 0 ? this.#pool.part(block, start, outputSizes[i]) : block, outputBytes[i]);
+    }
     for (const { slot } of program.leaves) arrays[slot] = NOTHING;
     blocks.fill(NO_BLOCK);
     return storages;
   }
 
   release(storage: Storage): void {
+    if (storage.stowed) {
+      this.#bank.give((storage as StowedStorage).place);
+      return;
+    }
     const { block } = storage as CpuStorage;
     if (--block.refs === 0) this.#pool.give(block);
+  }
+
+  stow(small: readonly { storage: Storage; dtype: DType; size: number }[]): Storage[] {
+    return small.map(({ storage, dtype, size }): StowedStorage => {
+      const place = this.#bank.take(size);
+      place.chunk.set((storage as CpuStorage).block.data.subarray(0, size), place.offset);
+      this.release(storage);
+      return { bytes: storage.bytes, stowed: true, place, dtype };
+    });
+  }
+
+  fetch(stowed: Storage): Storage {
+    const { place, dtype, bytes } = stowed as StowedStorage;
+    const block = this.#pool.take(this.#pool.classFor(dtype, place.size));
+    block.data.set(place.chunk.subarray(place.offset, place.offset + place.size));
+    this.release(stowed);
+    return claim(block, bytes);
   }
 
   stats(): BackendStats {
@@ -93,6 +129,7 @@ export class CpuBackend implements Backend {
       peakUsedBytes,
       buffersCreated,
       dispatches: this.#dispatches,
+      copies: 0,
       submits: this.#submits,
       pipelinesCreated: 0,
       bindGroupsCreated: 0,

@@ -10,7 +10,7 @@ import { aliasP, castP, literalP, type Primitive, padP, scalarP } from "../primi
 import type { Graph, GraphNode } from "../record/backend.ts";
 import { numel, type Shape, sameShape } from "../shape.ts";
 import { constantOf, evaluate } from "./interpreter.ts";
-import { broadcast, contiguous, isContiguous, type Layout, moved } from "./layout.ts";
+import { broadcast, contiguous, isContiguous, type Layout, moved, rangeStart } from "./layout.ts";
 import type { Pool } from "./pool.ts";
 import { type Arrays, type CpuProgram, NOTHING, type Operand, type Run, type Source, type Step } from "./program.ts";
 import { type Instruction, lowerCluster, lowerCopy } from "./steps/cluster.ts";
@@ -58,7 +58,16 @@ class Compiler {
       const members = clusters[i];
       if (nodes[i].primitive === null || members !== null) this.#operands[i] = this.#lower(nodes[i], members ?? []);
     }
-    const outputSlots = outputs.map((output) => this.#ownSlot(this.#operands[output]));
+    const whole = new Set(
+      outputs
+        .map((i) => this.#operands[i])
+        .filter((x) => this.#isWhole(x))
+        .map(({ slot }) => slot),
+    );
+    const starts = outputs.map((i) => (whole.has(this.#operands[i].slot) ? rangeStart(this.#operands[i]) : -1));
+    const outputSlots = outputs.map((i, j) =>
+      starts[j] < 0 ? this.#ownSlot(this.#operands[i]) : this.#operands[i].slot,
+    );
     this.#planBlocks(outputSlots);
     return {
       outputs: outputs.length,
@@ -68,6 +77,8 @@ class Compiler {
       leaves: this.#leaves,
       scalars: this.#scalars,
       outputSlots,
+      outputStarts: starts.map((start) => Math.max(start, 0)),
+      outputSizes: outputs.map((output) => numel(nodes[output].shape)),
       outputBytes: outputs.map((output) => numel(nodes[output].shape) * bytesPerElement(nodes[output].dtype)),
     };
   }
@@ -157,10 +168,15 @@ class Compiler {
 
   /** The slot that holds just this value, row-major, in a block that storages can share. */
   #ownSlot(operand: Operand): number {
+    if (this.#isWhole(operand)) return operand.slot;
+    return this.#copy(operand, operand.shape, contiguous(operand.shape)).slot;
+  }
+
+  /** Is the operand all of its slot, row-major, in a block that storages can share? */
+  #isWhole(operand: Operand): boolean {
     const { slot, shape } = operand;
     const shareable = this.#written[slot] >= 0 || this.#leaves.some((leaf) => leaf.slot === slot);
-    if (shareable && isContiguous(operand) && this.#sizes[slot] === numel(shape)) return slot;
-    return this.#copy(operand, shape, contiguous(shape)).slot;
+    return shareable && isContiguous(operand) && this.#sizes[slot] === numel(shape);
   }
 
   #slot(size: number): number {

@@ -31,6 +31,8 @@ export class InterpreterBackend implements Backend {
     return { outputs: graph.outputs.length, graph };
   }
 
+  discard(): void {}
+
   execute(
     program: Program | null,
     leaves: readonly Storage[],
@@ -46,10 +48,18 @@ export class InterpreterBackend implements Backend {
 
   release(): void {}
 
+  stow(small: readonly { storage: Storage }[]): Storage[] {
+    return small.map(({ storage }) => storage);
+  }
+
+  fetch(stowed: Storage): Storage {
+    return stowed;
+  }
+
   /** Nothing is counted. */
   stats(): BackendStats {
     const memory = { buffers: 0, bytes: 0, peakBytes: 0, usedBytes: 0, peakUsedBytes: 0, buffersCreated: 0 };
-    return { ...memory, dispatches: 0, submits: 0, pipelinesCreated: 0, bindGroupsCreated: 0 };
+    return { ...memory, dispatches: 0, copies: 0, submits: 0, pipelinesCreated: 0, bindGroupsCreated: 0 };
   }
 
   async synchronize(): Promise<void> {}

@@ -12,7 +12,7 @@ import { convolution, matmul } from "./contraction.ts";
 import { elementwise } from "./elementwise.ts";
 import { gather, scatterAdd } from "./indexing.ts";
 import { contiguous, copyInto, type HostView, moved } from "./layout.ts";
-import { move } from "./movement.ts";
+import { move, pack } from "./movement.ts";
 import { randomBits } from "./random.ts";
 import { argsort, cumsum, reduce } from "./reduce.ts";
 
@@ -60,6 +60,7 @@ const EVALUATE: Readonly<Record<Kind, Evaluate>> = {
   cast: elementwise,
   reduce,
   movement: move,
+  pack,
   matmul,
   conv: convolution,
   gather,

@@ -28,15 +28,17 @@ export interface HostView extends Layout {
 export const contiguous = (shape: Shape): Layout => ({ shape, strides: contiguousStrides(shape), offset: 0 });
 
 /** True where the elements lie row-major without gaps from the array's start. */
-export function isContiguous({ shape, strides, offset }: Layout): boolean {
-  if (offset !== 0) return false;
+export const isContiguous = (layout: Layout): boolean => rangeStart(layout) === 0;
+
+/** Where the elements lie row-major without gaps: the offset of the first. Else −1. */
+export function rangeStart({ shape, strides, offset }: Layout): number {
   let stride = 1;
   for (let i = shape.length - 1; i >= 0; i--) {
-    if (shape[i] === 0) return true;
-    if (shape[i] !== 1 && strides[i] !== stride) return false;
+    if (shape[i] === 0) return offset;
+    if (shape[i] !== 1 && strides[i] !== stride) return -1;
     stride *= shape[i];
   }
-  return true;
+  return offset;
 }
 
 /** The layout broadcast to a shape, by NumPy's rule: repeated axes have stride 0. */

@@ -12,8 +12,10 @@ export interface Block {
   readonly data: HostArray;
   /** The list it returns to; null for an array that came from outside. */
   readonly home: SizeClass | null;
-  /** Storages that share it. */
+  /** Storages that share it, and blocks that are parts of it. */
   refs: number;
+  /** The block whose elements these are a part of. */
+  readonly whole?: Block;
 }
 
 /** The free blocks of one dtype and size. */
@@ -65,9 +67,19 @@ export class Pool {
     return { data, home: null, refs: 0 };
   }
 
+  /** Elements of a block, as a block. */
+  part(whole: Block, start: number, size: number): Block {
+    whole.refs++;
+    return { data: whole.data.subarray(start, start + size) as HostArray, home: null, refs: 0, whole };
+  }
+
   /** The block may be taken again; one from outside is forgotten. */
   give(block: Block): void {
-    const { home, data } = block;
+    const { home, data, whole } = block;
+    if (whole !== undefined) {
+      if (--whole.refs === 0) this.give(whole);
+      return;
+    }
     this.usedBytes -= data.byteLength;
     if (home !== null) {
       home.free.push(block);

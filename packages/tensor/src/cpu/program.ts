@@ -46,6 +46,9 @@ export interface CpuProgram extends Program {
   readonly scalars: readonly Source[];
   /** Each output's slot, in order. A slot may occur more than once, and may be a leaf's. */
   readonly outputSlots: readonly number[];
+  /** The element of its slot with which each output begins. */
+  readonly outputStarts: readonly number[];
+  readonly outputSizes: readonly number[];
   readonly outputBytes: readonly number[];
 }
 

@@ -26,11 +26,21 @@ class CapturingBackend implements Backend {
     return { outputs: graph.outputs.length };
   }
 
+  discard(): void {}
+
   execute(program: Program | null) {
     return { outputs: new Array<Storage>(program?.outputs ?? 0).fill(NOTHING), data: null };
   }
 
   release(): void {}
+
+  stow(): Storage[] {
+    return [];
+  }
+
+  fetch(stowed: Storage): Storage {
+    return stowed;
+  }
 
   stats() {
     return {
@@ -41,6 +51,7 @@ class CapturingBackend implements Backend {
       peakUsedBytes: 0,
       buffersCreated: 0,
       dispatches: 0,
+      copies: 0,
       submits: 0,
       pipelinesCreated: 0,
       bindGroupsCreated: 0,

@@ -270,7 +270,7 @@ describe("allocate", () => {
       [0, { kind: "leaf", index: 0 }],
       [1, { kind: "leaf", index: 1 }],
     ]);
-    allocate(kernels, places, () => 256);
+    allocate(kernels, new Map(), places, () => 256);
     const slots = new Set([...places.values()].flatMap((place) => (place.kind === "scratch" ? [place.index] : [])));
     expect(slots.size).toBe(2);
     for (const { description, operands } of kernels) {

@@ -52,7 +52,7 @@ const flat = (x: Tensor, shape: Shape): Tensor => bind(p.reshapeP, [x], [...shap
 /** One more operation on the values so far; null where the draw does not fit. */
 function step(values: readonly Tensor[], draw: Draw): Tensor | null {
   const pick = () => values[draw.below(values.length)];
-  const op = draw.below(30);
+  const op = draw.below(35);
   let x = pick();
   const rank = x.rank;
   const axis = draw.below(rank);
@@ -172,6 +172,26 @@ function step(values: readonly Tensor[], draw: Draw): Tensor | null {
       return bind(p.aliasP, [x]);
     case 28:
       return bind(p.castP, [x], [p.dtypeAttr(["float32", "int32", "bool"][draw.below(3)] as "float32")]);
+    case 29:
+    case 30: {
+      const others = Array.from({ length: draw.below(5) }, pick);
+      return bind(p.packP, [
+        x,
+        ...others.map((t) => (t.dtype === x.dtype ? t : bind(p.castP, [t], [p.dtypeAttr(x.dtype)]))),
+      ]);
+    }
+    case 31:
+    case 32: {
+      // A range that begins where a piece of a pack could.
+      const vector = values.findLast((t) => t.rank === 1 && t.size >= 64);
+      if (vector === undefined) return null;
+      const start = 64 * draw.below(Math.ceil(vector.size / 64));
+      const size = 1 + draw.below(Math.min(vector.size - start, 130));
+      return bind(p.sliceP, [vector], [start, size, 1]);
+    }
+    case 33:
+      x.device.flush();
+      return null;
     default:
       return folded(bind(p.mulP, [asFloat(x), bindConstant(x.device, p.scalarP, [0], 1 + draw.below(3))]));
   }

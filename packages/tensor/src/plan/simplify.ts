@@ -15,12 +15,15 @@ import {
   divP,
   expandP,
   flipP,
+  type Kind,
   literalP,
   matmulP,
   maxP,
   mulP,
   negP,
   type Primitive,
+  packLayout,
+  packP,
   padP,
   permuteP,
   prodP,
@@ -32,7 +35,7 @@ import {
   whereP,
 } from "../primitives.ts";
 import type { Graph, GraphNode } from "../record/backend.ts";
-import { type Shape, sameShape } from "../shape.ts";
+import { numel, type Shape, sameShape } from "../shape.ts";
 
 /** A rewrite: the position of an equal, simpler node, or −1 where the rule has nothing to say. */
 type Rewrite = (b: Builder, inputs: readonly number[], attrs: Attrs, shape: Shape, dtype: DType) => number;
@@ -220,6 +223,79 @@ rewrite(padP, (b, [x], _, shape) => {
   if (sameShape(b.nodes[x].shape, shape)) return x;
   return b.known(x) === 0 ? b.literal(0, shape, b.nodes[x].dtype) : -1;
 });
+
+/** A vector's pieces packed again in their places are that vector, with whatever it has between them. */
+rewrite(packP, (b, pieces, _, shape, dtype) => {
+  const { starts } = layoutOf(b, pieces, dtype);
+  let whole = -1;
+  for (const [k, piece] of pieces.entries()) {
+    const part = rangeOf(b, piece);
+    if (part === null || part.start !== starts[k] || (whole >= 0 && whole !== part.of)) return -1;
+    whole = part.of;
+  }
+  return whole >= 0 && sameShape(b.nodes[whole].shape, shape) ? whole : -1;
+});
+
+/**
+ * Pieces of a pack, packed anew: the kernels that made them can write them there as well. Also pieces of a vector that
+ * elementwise work, the same for every element, made of a pack: gradients that were clipped.
+ */
+rewrite(packP, (b, pieces, _, __, dtype) => {
+  const vector = rangeOf(b, pieces[0])?.of;
+  const work = vector === undefined ? null : workOnPack(b, vector);
+  if (work === null || b.nodes[work.pack].dtype !== dtype) return -1;
+  const { inputs } = b.nodes[work.pack];
+  const byStart = new Map(layoutOf(b, inputs, dtype).starts.map((start, k) => [start, inputs[k]]));
+  const originals: number[] = [];
+  for (const piece of pieces) {
+    const part = rangeOf(b, piece);
+    const original = part?.of === vector ? byStart.get(part?.start ?? -1) : undefined;
+    if (original === undefined || numel(b.nodes[original].shape) !== numel(b.nodes[piece].shape)) return -1;
+    originals.push(original);
+  }
+  const again = new Map([[work.pack, b.make(packP, originals)]]);
+  for (const i of work.steps) {
+    const { primitive, attrs } = b.nodes[i];
+    const args = b.nodes[i].inputs.map((input) => again.get(input) ?? input);
+    again.set(i, b.make(primitive as Primitive, args, attrs));
+  }
+  return again.get(vector as number) as number;
+});
+
+/** The pack that a vector is computed from, element by element and with scalars, and the nodes between; else null. */
+function workOnPack(b: Builder, vector: number): { pack: number; steps: number[] } | null {
+  const steps = new Set<number>();
+  let pack = -1;
+  const stack = [vector];
+  for (let i = stack.pop(); i !== undefined; i = stack.pop()) {
+    const { primitive, inputs, shape } = b.nodes[i];
+    if (shape.length === 0 || steps.has(i) || i === pack) continue;
+    if (primitive === packP && pack < 0) pack = i;
+    else if (ELEMENTWISE.has(primitive?.kind) && steps.size < MOST_STEPS) {
+      steps.add(i);
+      stack.push(...inputs);
+    } else return null;
+  }
+  return { pack, steps: [...steps].sort((i, j) => i - j) };
+}
+
+const ELEMENTWISE: ReadonlySet<Kind | undefined> = new Set<Kind>(["unary", "binary", "compare", "where"]);
+/** Nodes that are worth being computed once more. */
+const MOST_STEPS = 16;
+
+const layoutOf = (b: Builder, pieces: readonly number[], dtype: DType) =>
+  packLayout(
+    pieces.map((i) => numel(b.nodes[i].shape)),
+    dtype,
+  );
+
+/** The vector that a node is a range of, and the element with which it begins; null where it is no such thing. */
+function rangeOf(b: Builder, i: number): { of: number; start: number } | null {
+  const slice = b.is(i, reshapeP) ? b.nodes[i].inputs[0] : i;
+  const { inputs, attrs } = b.nodes[slice];
+  const isRange = b.is(slice, sliceP) && attrs.length === 3 && attrs[2] === 1;
+  return isRange ? { of: inputs[0], start: attrs[0] } : null;
+}
 
 /** Flipping nothing, or only dimensions of size 1, or what is the same everywhere. */
 rewrite(flipP, (b, [x], axes, shape) => (axes.every((axis) => shape[axis] === 1) || b.known(x) !== null ? x : -1));

@@ -8,6 +8,8 @@ import type { Shape } from "../shape.ts";
 /** A backend's memory for one value. */
 export interface Storage {
   readonly bytes: number;
+  /** In the bank (see bank.ts): it must be fetched before it is used. */
+  readonly stowed?: boolean;
 }
 
 /** One node of a graph: an input of the segment (`leaf`), or a primitive applied to earlier nodes. */
@@ -47,6 +49,8 @@ export interface Backend {
   checkDType(dtype: DType): void;
   upload(data: HostArray, dtype: DType): Storage;
   compile(graph: Graph): Program;
+  /** Gives back what a program holds. It will not run again. */
+  discard(program: Program): void;
   /** Runs a program (null: nothing to run, reads only). Returns the storages of its outputs, in order. */
   execute(
     program: Program | null,
@@ -55,6 +59,10 @@ export interface Backend {
     reads: readonly ReadRequest[],
   ): { outputs: readonly Storage[]; data: Promise<HostArray[]> | null };
   release(storage: Storage): void;
+  /** Moves storages of small values to the bank. Returns what stands for them there; the old ones are released. */
+  stow(small: readonly { storage: Storage; dtype: DType; size: number }[]): Storage[];
+  /** Moves a value from the bank to a storage of its own. */
+  fetch(stowed: Storage): Storage;
   /** Counts since the backend was made. */
   stats(): BackendStats;
   /** Resolves when all submitted work is done. */
@@ -73,6 +81,8 @@ export interface BackendStats {
   peakUsedBytes: number;
   buffersCreated: number;
   dispatches: number;
+  /** Copies and fills that plans had the queue do without a kernel. */
+  copies: number;
   submits: number;
   pipelinesCreated: number;
   bindGroupsCreated: number;

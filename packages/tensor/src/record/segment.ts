@@ -6,7 +6,9 @@
  * dtype and shape. `words` is all of the plan's key: two segments with equal words are the same program.
  */
 import { dtypeCode } from "../dtype.ts";
+import { ReleasedError } from "../errors.ts";
 import { literalP, type Primitive, scalarP } from "../primitives.ts";
+import { show } from "../shape.ts";
 import type { Graph, GraphNode } from "./backend.ts";
 import type { Value } from "./value.ts";
 
@@ -38,7 +40,7 @@ export class Segment {
     const primitive = value.primitive as Primitive;
     this.#reserve(1 + inputs.length + attrs.length);
     const { words } = this;
-    words[this.length++] = primitive.code | (inputs.length << 8) | (attrs.length << 16);
+    words[this.length++] = primitive.code | (inputs.length << 8) | (attrs.length << 24);
     for (let i = 0; i < inputs.length; i++) words[this.length++] = inputs[i].index;
     for (let i = 0; i < attrs.length; i++) words[this.length++] = attrs[i];
     value.segment = this.id;
@@ -71,6 +73,7 @@ export class Segment {
         stack.pop();
         continue;
       }
+      if (top.primitive === null) throw lapsedError(value);
       let ready = true;
       for (const input of top.inputs) {
         if (input.segment === this.id) continue;
@@ -133,3 +136,9 @@ export class Segment {
     return { nodes, outputs, leafCount: leaf, scalarCount: scalar };
   }
 }
+
+const lapsedError = (value: Value): ReleasedError =>
+  new ReleasedError(
+    `a tensor of shape ${show(value.shape)} was not stored, and cannot be computed again: a parameter it depends on was ` +
+      "assigned twice since, or a gradient zeroed. Read it before, or detach() it, which stores it",
+  );

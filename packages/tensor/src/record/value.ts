@@ -2,9 +2,22 @@
  * Values: what a tensor handle stands for.
  *
  * A value is *pending* (recorded in the open segment), *stored* (it has a storage on its device), or
- * *virtual* (neither: it keeps its record and is recorded again when it is asked for). Three counts say who
- * needs it: `handles` (tensor handles), `pins` (the tape, parameters, reads under way: must be stored at a
- * flush) and `uses` (records that have it as an input). At zero of all three its storage is given back.
+ * *virtual* (neither: it keeps its record and is recorded again when it is asked for). Four counts say who
+ * needs it: `handles` (tensor handles), `pins` (parameters, reads under way: must be stored at a flush), `saves`
+ * (the tape: must be stored until a walk has read it) and `uses` (records that have it as an input). At zero of all
+ * four its storage is given back.
+ *
+ * A program that opens no scopes drops handles without a word, and what they stand for seems to be needed for ever.
+ * So that its memory stays flat too, three more things end a storage, and lose nothing:
+ *
+ * - A value that was stored for the tape alone is *virtual again* once the tape lets go: it kept its record. So is one
+ *   that was computed a second time, after some idle flushes.
+ * - A value given by the host, or read, is kept there as well. After some idle flushes its storage goes; a use uploads it again.
+ * - A *small* value (a loss) moves after some idle flushes to a shared buffer, and back when it is used.
+ *
+ * And one that does lose something: a value *lapses* when the slot that held it has moved on twice (a parameter's
+ * value of two steps ago), or as a gradient that is zeroed. What was computed from it, and neither stored nor asked
+ * for since, is gone, and says so.
  */
 import type { Device } from "../device.ts";
 import type { DType, HostArray } from "../dtype.ts";
@@ -15,10 +28,13 @@ import type { Storage } from "./backend.ts";
 export class Value {
   handles = 0;
   pins = 0;
+  saves = 0;
+  /** How often the tape has saved what the value is computed from, in its stead: the record must stay. */
+  recipes = 0;
   uses = 0;
 
   storage: Storage | null = null;
-  /** Elements given by the user and not yet uploaded. */
+  /** Elements on the host: given by the user, or read back. */
   host: HostArray | null = null;
 
   /** The record: how to compute the value; null once it is stored. */
@@ -30,8 +46,18 @@ export class Value {
   /** The segment in which `index` is this value's node. */
   segment = -1;
   index = -1;
+  /** Detached, to be used beyond its graph: store it although something consumes it. */
+  wanted = false;
   /** Recorded a second time: store it, so that there is no third. */
   again = false;
+  /** Stored because it was recorded a second time, with its record kept: the storage goes when it is idle. */
+  cached = false;
+  /** Not worth keeping for what could be computed from it again. */
+  lapsed = false;
+  /** The flush that last read or wrote the storage. */
+  lastUse = 0;
+  /** Among those that may become idle (see idle.ts). */
+  watched = false;
 
   constructor(
     readonly device: Device,

@@ -5,9 +5,16 @@ import { DTYPES, type DType, type HostArray } from "../dtype.ts";
 import { DeviceError, DTypeError } from "../errors.ts";
 import { elementBytes, fromHalf, toHalf } from "../half.ts";
 import type { Backend, BackendStats, Graph, Program, ReadRequest, Storage } from "../record/backend.ts";
+import { Bank, CHUNK, type Place } from "../record/bank.ts";
 import { type AdapterOptions, type FoundDevice, findDevice, type Tuning } from "./adapter.ts";
 import { BufferPool, type GpuStorage } from "./pool.ts";
 import { GpuProgram, Pipelines } from "./program.ts";
+
+/** A small value in the bank, whose chunks count in words of 4 bytes. */
+interface StowedStorage extends Storage {
+  readonly stowed: true;
+  readonly place: Place<GPUBuffer>;
+}
 
 export async function createWebGPUBackend(options: AdapterOptions): Promise<WebGPUBackend> {
   return new WebGPUBackend(await findDevice(options));
@@ -21,7 +28,8 @@ export class WebGPUBackend implements Backend {
   readonly #pool: BufferPool;
   readonly #pipelines: Pipelines;
   readonly #tuning: Tuning;
-  readonly #counts = { dispatches: 0, bindGroupsCreated: 0 };
+  readonly #bank = new Bank(() => this.#pool.take(4 * CHUNK).buffer);
+  readonly #counts = { dispatches: 0, copies: 0, bindGroupsCreated: 0 };
   #submits = 0;
   /** The first error that came after the call that caused it. */
   #failure: DeviceError | null = null;
@@ -79,6 +87,10 @@ export class WebGPUBackend implements Backend {
     return new GpuProgram(graph, this.#device, this.#pool, this.#pipelines, this.#tuning);
   }
 
+  discard(program: Program): void {
+    (program as GpuProgram).dispose();
+  }
+
   execute(
     program: Program | null,
     leaves: readonly Storage[],
@@ -92,6 +104,7 @@ export class WebGPUBackend implements Backend {
     if (program instanceof GpuProgram) {
       outputs = program.outputStorages(inputs);
       program.upload(scalars);
+      program.prepare(encoder, inputs, outputs, this.#counts);
       const pass = encoder.beginComputePass();
       program.replay(pass, inputs, outputs, this.#counts);
       pass.end();
@@ -123,7 +136,7 @@ export class WebGPUBackend implements Backend {
     const staging = this.#pool.takeStaging(total);
     let offset = 0;
     parts.forEach(({ storage }, i) => {
-      if (lengths[i] > 0) encoder.copyBufferToBuffer(storage.buffer, 0, staging, offset, lengths[i]);
+      if (lengths[i] > 0) encoder.copyBufferToBuffer(storage.buffer, storage.offset, staging, offset, lengths[i]);
       offset += lengths[i];
     });
     this.#submit(encoder);
@@ -151,7 +164,33 @@ export class WebGPUBackend implements Backend {
   }
 
   release(storage: Storage): void {
-    this.#pool.give(storage as GpuStorage);
+    if (storage.stowed) this.#bank.give((storage as StowedStorage).place);
+    else this.#pool.give(storage as GpuStorage);
+  }
+
+  stow(small: readonly { storage: Storage; dtype: DType; size: number }[]): Storage[] {
+    this.#check();
+    const encoder = this.#device.createCommandEncoder();
+    const stowed = small.map(({ storage, dtype, size }): StowedStorage => {
+      const words = Math.ceil((size * elementBytes(dtype)) / 4);
+      const place = this.#bank.take(words);
+      const { buffer, offset } = storage as GpuStorage;
+      encoder.copyBufferToBuffer(buffer, offset, place.chunk, 4 * place.offset, 4 * words);
+      return { bytes: storage.bytes, stowed: true, place };
+    });
+    this.#submit(encoder);
+    for (const { storage } of small) this.release(storage);
+    return stowed;
+  }
+
+  fetch(stowed: Storage): Storage {
+    const { place } = stowed as StowedStorage;
+    const storage = this.#pool.take(4 * place.size);
+    const encoder = this.#device.createCommandEncoder();
+    encoder.copyBufferToBuffer(place.chunk, 4 * place.offset, storage.buffer, 0, 4 * place.size);
+    this.#submit(encoder);
+    this.release(stowed);
+    return storage;
   }
 
   stats(): BackendStats {
@@ -164,6 +203,7 @@ export class WebGPUBackend implements Backend {
       peakUsedBytes,
       buffersCreated: created,
       dispatches: this.#counts.dispatches,
+      copies: this.#counts.copies,
       submits: this.#submits,
       pipelinesCreated: this.#pipelines.count,
       bindGroupsCreated: this.#counts.bindGroupsCreated,

@@ -5,11 +5,20 @@ import { DeviceError } from "../errors.ts";
 import { sizeClass } from "../plan/allocate.ts";
 import type { Storage } from "../record/backend.ts";
 
-/** A buffer with a number, by which bind groups are remembered. `refs` counts the values that share it. */
+/**
+ * A buffer, or a *part* of one, with a number by which bind groups are remembered. `refs` counts the values that share
+ * it; all parts in use together count once for the whole.
+ */
 export interface GpuStorage extends Storage {
   readonly buffer: GPUBuffer;
+  /** Byte at which it begins in the buffer. */
+  readonly offset: number;
   readonly id: number;
   refs: number;
+  /** What it is a part of. */
+  readonly whole: GpuStorage | null;
+  /** Parts that were asked for, by where they begin. */
+  parts: Map<number, GpuStorage> | null;
 }
 
 /** Free bytes above which buffers are given back to the system instead of being kept. */
@@ -52,7 +61,11 @@ export class BufferPool {
 
   give(storage: GpuStorage): void {
     if (--storage.refs > 0) return;
-    const { bytes } = storage;
+    const { bytes, whole } = storage;
+    if (whole !== null) {
+      this.give(whole);
+      return;
+    }
     this.usedBytes -= bytes;
     if (this.#freeBytes + bytes > KEEP_FREE_BYTES) {
       this.#destroy(storage);
@@ -62,6 +75,32 @@ export class BufferPool {
     const list = this.#free.get(bytes);
     if (list === undefined) this.#free.set(bytes, [storage]);
     else list.push(storage);
+  }
+
+  /** Part of a storage. The same one each time, as long as the whole has its buffer: bind groups remember it. */
+  part(whole: GpuStorage, offset: number, bytes: number): GpuStorage {
+    whole.parts ??= new Map();
+    let part = whole.parts.get(offset);
+    if (part?.bytes !== bytes) {
+      part = {
+        buffer: whole.buffer,
+        offset: whole.offset + offset,
+        bytes,
+        id: this.#ids++,
+        refs: 0,
+        whole,
+        parts: null,
+      };
+      whole.parts.set(offset, part);
+    }
+    return part;
+  }
+
+  /** A part, for a value to hold. */
+  takePart(whole: GpuStorage, offset: number, bytes: number): GpuStorage {
+    const part = this.part(whole, offset, bytes);
+    if (part.refs++ === 0) whole.refs++;
+    return part;
   }
 
   scratch(bytes: number, index: number): GpuStorage {
@@ -97,9 +136,16 @@ export class BufferPool {
     return this.#create(bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
   }
 
+  destroyUniform(buffer: GPUBuffer): void {
+    buffer.destroy();
+    this.buffers--;
+    this.bytes -= buffer.size;
+  }
+
   #make(size: number): GpuStorage {
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    return { buffer: this.#create(size, usage), bytes: size, id: this.#ids++, refs: 1 };
+    const buffer = this.#create(size, usage);
+    return { buffer, offset: 0, bytes: size, id: this.#ids++, refs: 1, whole: null, parts: null };
   }
 
   #destroy(storage: GpuStorage): void {

@@ -10,9 +10,10 @@ import { type KernelDescription, type Parameter, printKernel } from "@loopgrad/k
 import { debugging, printSegment } from "../debug/plan.ts";
 import { DeviceError } from "../errors.ts";
 import { elementBytes } from "../half.ts";
-import { allocate, type Place } from "../plan/allocate.ts";
+import { allocate, isFixed, type Place } from "../plan/allocate.ts";
 import { fuse } from "../plan/fuse/fuse.ts";
 import { lower } from "../plan/lower/lower.ts";
+import type { Piece, Work } from "../plan/lower/work.ts";
 import { simplify } from "../plan/simplify.ts";
 import type { Graph, Program } from "../record/backend.ts";
 import { numel, show } from "../shape.ts";
@@ -34,9 +35,24 @@ interface Pipeline {
   readonly layout: GPUBindGroupLayout;
 }
 
+/** What happens to a pack before the first kernel runs. */
+interface Pack {
+  readonly place: Place;
+  readonly bytes: number;
+  /** Something lies between the pieces: it is filled with zeros. */
+  readonly hasGaps: boolean;
+  /** Pieces that come from leaves. In bytes. */
+  readonly copies: readonly {
+    readonly leaf: number;
+    readonly from: number;
+    readonly to: number;
+    readonly bytes: number;
+  }[];
+}
+
 interface Step extends Pipeline {
   readonly places: readonly Place[];
-  /** Positions in `places` of leaves and outputs, whose buffers change from replay to replay. */
+  /** Positions in `places` of leaves and outputs, or parts of them, whose buffers change from replay to replay. */
   readonly changing: readonly number[];
   readonly block: { readonly offset: number; readonly size: number };
   readonly workgroups: readonly [number, number];
@@ -125,6 +141,7 @@ export class Pipelines {
 /** Counts that replays add to. */
 export interface Counts {
   dispatches: number;
+  copies: number;
   bindGroupsCreated: number;
 }
 
@@ -135,6 +152,11 @@ export class GpuProgram implements Program {
   /** For outputs that are leaves: which; else −1. For outputs that are the same value twice: the first one. */
   readonly #outputLeaf: number[] = [];
   readonly #outputFirst: number[] = [];
+  /** Byte of the value's storage at which an output begins. */
+  readonly #outputStart: number[] = [];
+  /** Bytes of values that are stored behind the outputs, for those that are parts of them. */
+  readonly #hiddenBytes: number[] = [];
+  readonly #packs: Pack[] = [];
   readonly #uniform: GPUBuffer | null = null;
   readonly #words: ArrayBuffer;
   readonly #scalars: ScalarWord[] = [];
@@ -148,23 +170,40 @@ export class GpuProgram implements Program {
   ) {
     const simple = simplify(graph);
     if (debugging("plan")) printSegment("simplified", simple);
-    const { kernels, work, outputs } = fuse(lower(simple), tuning.maxBuffers);
+    const { kernels, packs, work, outputs, hidden } = fuse(lower(simple), tuning.maxBuffers);
     const places = new Map<number, Place>();
     work.forEach((w, i) => {
       if (w.kind === "leaf") places.set(i, { kind: "leaf", index: w.slot });
     });
     this.outputs = outputs.length;
-    outputs.forEach((value, j) => {
+    hidden.forEach((value, h) => {
+      this.#hiddenBytes.push(bytesOf(value));
+      places.set(value, { kind: "output", index: outputs.length + h });
+    });
+    outputs.forEach(({ value, start }, j) => {
+      if (start > 0) return;
       const place = places.get(value);
-      this.#outputBytes.push(bytesOf(value));
-      this.#outputLeaf.push(place?.kind === "leaf" ? place.index : -1);
-      this.#outputFirst.push(place?.kind === "output" ? place.index : j);
+      this.#outputLeaf[j] = place?.kind === "leaf" ? place.index : -1;
+      this.#outputFirst[j] = place?.kind === "output" ? place.index : j;
       if (place === undefined) places.set(value, { kind: "output", index: j });
     });
-    allocate(kernels, places, bytesOf);
-    function bytesOf(value: number): number {
+    outputs.forEach(({ value, start }, j) => {
+      const { shape } = simple.nodes[simple.outputs[j]];
+      this.#outputBytes.push(bytesOf(value, start > 0 ? numel(shape) : undefined));
+      this.#outputStart.push(bytesOf(value, start));
+      if (start === 0) return;
+      const place = places.get(value);
+      this.#outputLeaf[j] = place?.kind === "leaf" ? place.index : -1;
+      this.#outputFirst[j] = place?.kind === "output" ? place.index : j;
+    });
+    const pieces = new Map(packs.map((i) => [i, (work[i] as Work & { kind: "pack" }).pieces]));
+    allocate(kernels, pieces, places, bytesOf);
+    for (const [i, its] of pieces)
+      this.#packs.push(packOf(its, places, places.get(i) as Place, (elements) => bytesOf(i, elements)));
+    /** Bytes of a value, or of so many elements of it. */
+    function bytesOf(value: number, elements?: number): number {
       const { shape, dtype } = work[value];
-      return numel(shape) * elementBytes(dtype);
+      return (elements ?? numel(shape)) * elementBytes(dtype);
     }
 
     let offset = 0;
@@ -178,7 +217,7 @@ export class GpuProgram implements Program {
       this.#steps.push({
         ...pipelines.get(printed.source, description),
         places: located,
-        changing: located.flatMap((place, i) => (place.kind === "scratch" ? [] : [i])),
+        changing: located.flatMap((place, i) => (isFixed(place) ? [] : [i])),
         block: { offset, size },
         workgroups: folded(printed.workgroups, device.limits.maxComputeWorkgroupsPerDimension),
         groups: [],
@@ -204,22 +243,33 @@ export class GpuProgram implements Program {
 
   /** Storages for the outputs of a replay: fresh ones, or a leaf's own where the output is a leaf. */
   outputStorages(leaves: readonly GpuStorage[]): GpuStorage[] {
-    const storages: GpuStorage[] = [];
+    const storages = new Array<GpuStorage>(this.outputs);
     try {
+      for (const [h, bytes] of this.#hiddenBytes.entries()) storages[this.outputs + h] = this.pool.take(bytes);
       for (let j = 0; j < this.outputs; j++) {
         const leaf = this.#outputLeaf[j];
         const first = this.#outputFirst[j];
-        if (leaf < 0 && first === j) storages.push(this.pool.take(this.#outputBytes[j]));
+        if (this.#outputStart[j] > 0) continue;
+        if (leaf < 0 && first === j) storages[j] = this.pool.take(this.#outputBytes[j]);
         else {
           const shared = leaf >= 0 ? leaves[leaf] : storages[first];
           shared.refs++;
-          storages.push(shared);
+          storages[j] = shared;
         }
       }
     } catch (error) {
-      for (const storage of storages) this.pool.give(storage);
+      for (const storage of storages) if (storage !== undefined) this.pool.give(storage);
       throw error;
     }
+    for (let j = 0; j < this.outputs; j++) {
+      const start = this.#outputStart[j];
+      if (start === 0) continue;
+      const leaf = this.#outputLeaf[j];
+      const whole = leaf >= 0 ? leaves[leaf] : storages[this.#outputFirst[j]];
+      storages[j] = this.pool.takePart(whole, start, this.#outputBytes[j]);
+    }
+    // What is hidden is held by its parts.
+    for (let h = 0; h < this.#hiddenBytes.length; h++) this.pool.give(storages[this.outputs + h]);
     return storages;
   }
 
@@ -242,6 +292,24 @@ export class GpuProgram implements Program {
     this.device.queue.writeBuffer(this.#uniform as GPUBuffer, low * 4, this.#words, low * 4, (high - low + 1) * 4);
   }
 
+  /** What comes before the first kernel: zeros and copies into packs. */
+  prepare(
+    encoder: GPUCommandEncoder,
+    leaves: readonly GpuStorage[],
+    outputs: readonly GpuStorage[],
+    counts: Counts,
+  ): void {
+    for (const { place, bytes, hasGaps, copies } of this.#packs) {
+      const { buffer, offset } = this.#storage(place, leaves, outputs);
+      if (hasGaps) encoder.clearBuffer(buffer, offset, bytes);
+      for (const copy of copies) {
+        const leaf = leaves[copy.leaf];
+        encoder.copyBufferToBuffer(leaf.buffer, leaf.offset + copy.from, buffer, offset + copy.to, copy.bytes);
+      }
+      counts.copies += copies.length + Number(hasGaps);
+    }
+  }
+
   replay(
     pass: GPUComputePassEncoder,
     leaves: readonly GpuStorage[],
@@ -260,6 +328,12 @@ export class GpuProgram implements Program {
     counts.dispatches += this.#steps.length;
   }
 
+  /** Gives the uniform buffer back. */
+  dispose(): void {
+    if (this.#uniform !== null) this.pool.destroyUniform(this.#uniform);
+    for (const step of this.#steps) step.groups.length = 0;
+  }
+
   #group(step: Step, leaves: readonly GpuStorage[], outputs: readonly GpuStorage[], counts: Counts): GPUBindGroup {
     const { groups, changing, places } = step;
     search: for (let g = 0; g < groups.length; g++) {
@@ -275,7 +349,7 @@ export class GpuProgram implements Program {
       layout: step.layout,
       entries: [
         { binding: 0, resource: { buffer: this.#uniform as GPUBuffer, offset, size } },
-        ...storages.map(({ buffer }, i) => ({ binding: i + 1, resource: { buffer } })),
+        ...storages.map((storage, i) => ({ binding: i + 1, resource: bindingOf(storage) })),
       ],
     });
     counts.bindGroupsCreated++;
@@ -291,8 +365,31 @@ export class GpuProgram implements Program {
   #storage(place: Place, leaves: readonly GpuStorage[], outputs: readonly GpuStorage[]): GpuStorage {
     if (place.kind === "leaf") return leaves[place.index];
     if (place.kind === "output") return outputs[place.index];
+    if (place.kind === "part")
+      return this.pool.part(this.#storage(place.of, leaves, outputs), place.offset, place.bytes);
     return this.pool.scratch(place.bytes, place.index);
   }
+}
+
+/** All of a buffer, or the part that a storage is; bindings are multiples of 4 bytes long. */
+const bindingOf = ({ buffer, offset, bytes, whole }: GpuStorage): GPUBufferBinding =>
+  whole === null ? { buffer } : { buffer, offset, size: Math.ceil(bytes / 4) * 4 };
+
+/** A pack's copies, and whether its pieces leave gaps. */
+function packOf(
+  pieces: readonly Piece[],
+  places: ReadonlyMap<number, Place>,
+  place: Place,
+  bytesOf: (elements?: number) => number,
+): Pack {
+  const copies = pieces.flatMap(({ ref, from, start, size }) => {
+    const source = places.get(ref.node) as Place;
+    if (source.kind !== "leaf") return [];
+    return [{ leaf: source.index, from: bytesOf(from), to: bytesOf(start), bytes: bytesOf(size) }];
+  });
+  const filled = pieces.reduce((bytes, { size }) => bytes + bytesOf(size), 0);
+  const bytes = bytesOf();
+  return { place, bytes, hasGaps: filled < bytes, copies };
 }
 
 /** Workgroups as a grid within the limit of a dimension. */

@@ -25,6 +25,9 @@ export interface Draft {
 }
 
 export class Builder {
+  /** Packs that are wanted. */
+  readonly packs: number[] = [];
+
   constructor(
     readonly work: Work[],
     readonly drafts: readonly Draft[],
@@ -38,6 +41,12 @@ export class Builder {
     const stores = [root, ...owned].filter((i) => i >= 0 && this.wanted.has(i));
     if (stores.length === 0) return [];
     const work = root < 0 ? null : this.work[root];
+    if (work !== null && work.kind === "pack") {
+      // No kernel: those of the pieces write where they belong.
+      this.packs.push(root);
+      for (const { ref } of work.pieces) if (this.work[ref.node].kind !== "leaf") this.wanted.add(ref.node);
+      return [];
+    }
     if (work !== null && work.kind === "sort") return this.#buildSort(root, work);
     const operands = new Operands(this.work, this.wanted);
     let description: KernelDescription;

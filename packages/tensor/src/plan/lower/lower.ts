@@ -12,11 +12,12 @@ import type { Graph, GraphNode } from "../../record/backend.ts";
 import { type Shape, sameShape } from "../../shape.ts";
 import { matmul } from "./contraction.ts";
 import { conv } from "./convolution.ts";
+import { piecesOf } from "./pack.ts";
 import { reduce } from "./reduction.ts";
 import { chainOf, expandTo, type Lowered, type Ref, reshapeTo, type Work } from "./work.ts";
 
 export function lower(graph: Graph): Lowered {
-  const lowering = new Lowering();
+  const lowering = new Lowering(graph);
   for (const node of graph.nodes) lowering.refs.push(lowering.lower(node));
   return { work: lowering.work, outputs: graph.outputs.map((i) => lowering.refs[i]) };
 }
@@ -32,6 +33,16 @@ export class Lowering {
   /** For every node of the graph, where its value is found. */
   readonly refs: Ref[] = [];
   readonly #copies = new Map<string, Ref>();
+
+  /** For every node of the graph, how many read it; being an output counts as well. */
+  readonly uses: readonly number[];
+
+  constructor(readonly graph: Graph) {
+    const uses = new Array<number>(graph.nodes.length).fill(0);
+    for (const { inputs } of graph.nodes) for (const input of inputs) uses[input]++;
+    for (const output of graph.outputs) uses[output]++;
+    this.uses = uses;
+  }
 
   add(work: Work): Ref {
     this.work.push(work);
@@ -107,6 +118,8 @@ export class Lowering {
       }
       case "movement":
         return this.move(inputs[0], { name: primitive.name, attrs, shape });
+      case "pack":
+        return this.add({ kind: "pack", pieces: piecesOf(this, node), shape, dtype });
       case "reduce":
         return reduce(this, primitive, inputs[0], attrs, shape, dtype);
       case "matmul":

@@ -11,6 +11,14 @@ export interface Ref {
   readonly moves: readonly Move[];
 }
 
+/** A piece of a pack: `size` elements of a stored value, from element `from` on, that belong at element `start`. */
+export interface Piece {
+  readonly ref: Ref;
+  readonly from: number;
+  readonly size: number;
+  readonly start: number;
+}
+
 interface Common {
   readonly shape: Shape;
   readonly dtype: DType;
@@ -44,6 +52,8 @@ export type Work = Common &
         readonly k: Shape;
         readonly strides: { readonly batch: number[]; readonly m: number[]; readonly n: number[] };
       }
+    /** One vector with every piece at its start. A piece is written there by the kernel that makes it, or copied. */
+    | { readonly kind: "pack"; readonly pieces: readonly Piece[] }
     | { readonly kind: "scan"; readonly x: Ref; readonly axis: number }
     | { readonly kind: "sort"; readonly x: Ref; readonly axis: number; readonly descending: boolean }
     | { readonly kind: "scatter"; readonly x: Ref; readonly index: Ref; readonly source: Ref; readonly axis: number }
@@ -72,6 +82,8 @@ export function refsOf(work: Work): readonly Ref[] {
       return [work.arg];
     case "contract":
       return [work.a, work.b];
+    case "pack":
+      return work.pieces.map(({ ref }) => ref);
     case "scan":
     case "sort":
       return [work.x];
