@@ -1,46 +1,94 @@
 /**
- * Containers: modules made of modules. Their items are named by index or key, as in torch.
+ * Containers: modules made of modules or parameters. Their items are named by index or key, as in torch.
+ *
+ * An item is reached by `at(index)` or `get(key)`; `layer.at(-1)` is the last. Containers may grow while a model is
+ * being built, and are found anew whenever somebody asks for parameters.
  */
 import { ArgumentError, type Tensor } from "@loopgrad/tensor";
 import { type Member, Module } from "./module.ts";
+import { Parameter, type Slot } from "./slot.ts";
 
 /** A module of one tensor. */
 export type Layer = Module & { forward(x: Tensor): Tensor };
+
+/** Items by name. */
+export type Named<T> = Readonly<Record<string, T>> | ReadonlyMap<string, T>;
+
+const entriesOf = <T>(items: Named<T>): [string, T][] =>
+  items instanceof Map ? [...items] : Object.entries(items as Readonly<Record<string, T>>);
+
+/** The item at an index; negative ones count from the end. */
+function itemAt<T>(who: string, items: readonly T[], index: number, kind: string): T {
+  const item = items.at(index);
+  if (item === undefined) throw new ArgumentError(`${who}: index ${index}: there are ${items.length} ${kind}`);
+  return item;
+}
+
+/** The item of a name. */
+function itemOf<T>(who: string, items: ReadonlyMap<string, T>, name: string): T {
+  const item = items.get(name);
+  if (item === undefined) throw new ArgumentError(`${who}: no ${name}: there are ${[...items.keys()].join(", ")}`);
+  return item;
+}
+
+/** Throws for a name that would not be one part of a path. */
+function checkName(who: string, name: string): void {
+  if (name === "" || name.includes(".")) {
+    throw new ArgumentError(`${who}: name "${name}": wanted one that is not empty and has no dot`);
+  }
+}
 
 /**
  * Modules run one after the other.
  *
  * @see      torch.nn.Sequential
  * @example  const model = new Sequential(new Linear(2, 16), new ReLU(), new Linear(16, 1));
+ * @example  const model = new Sequential({ hidden: new Linear(2, 16), act: new Tanh(), out: new Linear(16, 1) });
  */
 export class Sequential extends Module {
-  readonly #layers: Layer[];
+  readonly #layers = new Map<string, Layer>();
 
-  constructor(...layers: Layer[]) {
+  /** @param layers  modules, named 0, 1, …; or one object or map of modules by name */
+  constructor(...layers: Layer[] | [Named<Layer>]) {
     super();
-    this.#layers = layers;
+    const [first] = layers;
+    if (layers.length === 1 && !(first instanceof Module)) {
+      for (const [name, layer] of entriesOf(first as Named<Layer>)) {
+        checkName("Sequential", name);
+        this.#layers.set(name, layer);
+      }
+    } else this.push(...(layers as Layer[]));
   }
 
   override *members(): Generator<[string, Member]> {
-    for (let i = 0; i < this.#layers.length; i++) yield [String(i), this.#layers[i]];
+    yield* this.#layers;
     yield* super.members();
   }
 
   override forward(x: Tensor): Tensor {
     let y = x;
-    for (const layer of this.#layers) y = layer.forward(y);
+    for (const layer of this.#layers.values()) y = layer.forward(y);
     return y;
   }
 
   get length(): number {
-    return this.#layers.length;
+    return this.#layers.size;
   }
 
   /** The i-th module; negative indices count from the end. */
   at(index: number): Layer {
-    const layer = this.#layers.at(index);
-    if (layer === undefined) throw new ArgumentError(`Sequential: index ${index}: there are ${this.length} modules`);
-    return layer;
+    return itemAt("Sequential", [...this.#layers.values()], index, "modules");
+  }
+
+  /** The module of a name. */
+  get(name: string): Layer {
+    return itemOf("Sequential", this.#layers, name);
+  }
+
+  /** Adds modules at the end, named by their place. */
+  push(...layers: Layer[]): this {
+    for (const layer of layers) this.#layers.set(String(this.#layers.size), layer);
+    return this;
   }
 
   [Symbol.iterator](): IterableIterator<Layer> {
@@ -51,7 +99,8 @@ export class Sequential extends Module {
 /**
  * A list of modules, to be run by its owner.
  *
- * @see torch.nn.ModuleList
+ * @see      torch.nn.ModuleList
+ * @example  readonly blocks = new ModuleList(Array.from({ length: 6 }, () => new Block(64)));
  */
 export class ModuleList<M extends Module = Module> extends Module {
   readonly #items: M[];
@@ -62,7 +111,8 @@ export class ModuleList<M extends Module = Module> extends Module {
   }
 
   override *members(): Generator<[string, Member]> {
-    for (let i = 0; i < this.#items.length; i++) yield [String(i), this.#items[i]];
+    for (const [i, item] of this.#items.entries()) yield [String(i), item];
+    yield* super.members();
   }
 
   get length(): number {
@@ -71,9 +121,7 @@ export class ModuleList<M extends Module = Module> extends Module {
 
   /** The i-th module; negative indices count from the end. */
   at(index: number): M {
-    const item = this.#items.at(index);
-    if (item === undefined) throw new ArgumentError(`ModuleList: index ${index}: there are ${this.length} modules`);
-    return item;
+    return itemAt("ModuleList", this.#items, index, "modules");
   }
 
   push(...items: M[]): this {
@@ -83,5 +131,173 @@ export class ModuleList<M extends Module = Module> extends Module {
 
   [Symbol.iterator](): IterableIterator<M> {
     return this.#items.values();
+  }
+
+  /** Neighbours with the same text are printed once: `(0-5): 6 x Block(…)`. */
+  protected override childTexts(): [string, string][] {
+    const runs: { first: number; last: number; text: string }[] = [];
+    for (const [i, [, text]] of super.childTexts().entries()) {
+      const run = runs.at(-1);
+      if (run?.text === text) run.last = i;
+      else runs.push({ first: i, last: i, text });
+    }
+    return runs.map(({ first, last, text }) =>
+      first === last ? [String(first), text] : [`${first}-${last}`, `${last - first + 1} x ${text}`],
+    );
+  }
+}
+
+/**
+ * Modules by name, to be run by their owner.
+ *
+ * @see      torch.nn.ModuleDict
+ * @example  readonly heads = new ModuleDict({ policy: new Linear(64, 4), value: new Linear(64, 1) });
+ */
+export class ModuleDict<M extends Module = Module> extends Module {
+  readonly #items = new Map<string, M>();
+
+  constructor(items: Named<M> = {}) {
+    super();
+    for (const [name, module] of entriesOf(items)) this.set(name, module);
+  }
+
+  override *members(): Generator<[string, Member]> {
+    yield* this.#items;
+    yield* super.members();
+  }
+
+  get length(): number {
+    return this.#items.size;
+  }
+
+  get(name: string): M {
+    return itemOf("ModuleDict", this.#items, name);
+  }
+
+  has(name: string): boolean {
+    return this.#items.has(name);
+  }
+
+  set(name: string, module: M): this {
+    checkName("ModuleDict", name);
+    this.#items.set(name, module);
+    return this;
+  }
+
+  /** Takes a module out; false if there was none of that name. */
+  delete(name: string): boolean {
+    return this.#items.delete(name);
+  }
+
+  keys(): IterableIterator<string> {
+    return this.#items.keys();
+  }
+
+  values(): IterableIterator<M> {
+    return this.#items.values();
+  }
+
+  /** Names and modules. */
+  [Symbol.iterator](): IterableIterator<[string, M]> {
+    return this.#items.entries();
+  }
+}
+
+const asParameter = (x: Tensor): Parameter => (x instanceof Parameter ? x : new Parameter(x));
+
+const slotText = (slot: Slot): string => `Parameter containing: [${slot.dtype} of size ${slot.shape.join("x")}]`;
+
+/**
+ * A list of parameters.
+ *
+ * @see      torch.nn.ParameterList
+ * @example  readonly scales = new ParameterList([ones([4]), ones([8])]); // tensors become parameters
+ */
+export class ParameterList extends Module {
+  readonly #items: Parameter[] = [];
+
+  constructor(items: Iterable<Tensor> = []) {
+    super();
+    this.push(...items);
+  }
+
+  override *members(): Generator<[string, Member]> {
+    for (const [i, item] of this.#items.entries()) yield [String(i), item];
+    yield* super.members();
+  }
+
+  get length(): number {
+    return this.#items.length;
+  }
+
+  /** The i-th parameter; negative indices count from the end. */
+  at(index: number): Parameter {
+    return itemAt("ParameterList", this.#items, index, "parameters");
+  }
+
+  /** Adds parameters at the end; plain tensors become parameters. */
+  push(...items: Tensor[]): this {
+    this.#items.push(...items.map(asParameter));
+    return this;
+  }
+
+  [Symbol.iterator](): IterableIterator<Parameter> {
+    return this.#items.values();
+  }
+
+  protected override childTexts(): [string, string][] {
+    return this.#items.map((slot, i) => [String(i), slotText(slot)]);
+  }
+}
+
+/**
+ * Parameters by name.
+ *
+ * @see      torch.nn.ParameterDict
+ * @example  readonly priors = new ParameterDict({ mean: zeros([3]), logVar: zeros([3]) });
+ */
+export class ParameterDict extends Module {
+  readonly #items = new Map<string, Parameter>();
+
+  constructor(items: Named<Tensor> = {}) {
+    super();
+    for (const [name, x] of entriesOf(items)) this.set(name, x);
+  }
+
+  override *members(): Generator<[string, Member]> {
+    yield* this.#items;
+    yield* super.members();
+  }
+
+  get length(): number {
+    return this.#items.size;
+  }
+
+  get(name: string): Parameter {
+    return itemOf("ParameterDict", this.#items, name);
+  }
+
+  has(name: string): boolean {
+    return this.#items.has(name);
+  }
+
+  /** Adds or replaces a parameter; a plain tensor becomes one. */
+  set(name: string, x: Tensor): this {
+    checkName("ParameterDict", name);
+    this.#items.set(name, asParameter(x));
+    return this;
+  }
+
+  keys(): IterableIterator<string> {
+    return this.#items.keys();
+  }
+
+  /** Names and parameters. */
+  [Symbol.iterator](): IterableIterator<[string, Parameter]> {
+    return this.#items.entries();
+  }
+
+  protected override childTexts(): [string, string][] {
+    return [...this.#items].map(([name, slot]) => [name, slotText(slot)]);
   }
 }

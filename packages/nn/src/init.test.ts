@@ -1,6 +1,6 @@
 /** Initialisation: ranges and moments of what is drawn. */
 import { beforeAll, expect, test } from "@jest/globals";
-import { manualSeed, init as start, type Tensor, zeros } from "@loopgrad/tensor";
+import { manualSeed, rand, init as start, type Tensor, zeros } from "@loopgrad/tensor";
 import { Conv2d, init, Linear, Parameter } from "./index.ts";
 
 beforeAll(async () => {
@@ -75,4 +75,64 @@ test("a slot keeps its place on the tape and its gradient flag", () => {
   const frozen = new Parameter(zeros(SHAPE), { requiresGrad: false });
   expect(init.kaimingUniform(frozen).requiresGrad).toBe(false);
   expect(init.kaimingUniform(slot()).isLeaf).toBe(true);
+});
+
+test.each([
+  [[6, 4], 1],
+  [[4, 6], 2],
+  [[5, 2, 2], 1],
+])("orthogonal of %p has orthonormal rows or columns, times the gain", async (shape, gain) => {
+  const weight = (init.orthogonal(slot(shape), gain) as Tensor).flatten(1);
+  const [rows, columns] = weight.shape;
+  const gram = await (rows <= columns ? weight.matmul(weight.t()) : weight.t().matmul(weight)).data();
+  const n = Math.min(rows, columns);
+  for (const [i, x] of gram.entries()) expect(x).toBeCloseTo(i % (n + 1) === 0 ? gain ** 2 : 0, 12);
+});
+
+test("orthogonal is seeded, moves the random stream on, and has no preferred direction", async () => {
+  manualSeed(7);
+  const first = await init.orthogonal(slot([3, 3])).data();
+  const second = await init.orthogonal(slot([3, 3])).data();
+  manualSeed(7);
+  expect(await init.orthogonal(slot([3, 3])).data()).toEqual(first);
+  expect(second).not.toEqual(first);
+  const draws = await Promise.all(Array.from({ length: 300 }, () => init.orthogonal(slot([2, 2])).data()));
+  for (const element of [0, 1, 2, 3]) {
+    const mean = draws.reduce((sum, m) => sum + m[element], 0) / draws.length;
+    expect(Math.abs(mean)).toBeLessThan(0.15);
+  }
+});
+
+test("dirac passes the channels of each group through", async () => {
+  const conv = new Conv2d(2, 4, 3, { padding: 1, groups: 2, bias: false });
+  init.dirac(conv.weight, { groups: 2 });
+  const x = rand([1, 2, 4, 4]);
+  const [a, b] = [await x.select(1, 0).data(), await x.select(1, 1).data()];
+  const y = conv.forward(x);
+  expect(await y.select(1, 0).data()).toEqual(a);
+  expect(await y.select(1, 2).data()).toEqual(b);
+  // A group of two outputs has one input: its second output gets nothing.
+  expect(new Set(await y.select(1, 1).data())).toEqual(new Set([0]));
+  expect(() => init.dirac(slot([2, 2]))).toThrow(/weight of a convolution/);
+});
+
+test("sparse leaves its share of each column 0", async () => {
+  const zero = init
+    .sparse(slot([10, 7]), 0.35, 2)
+    .eq(0)
+    .to("int32")
+    .sum(0);
+  expect(await zero.toArray()).toEqual(new Array(7).fill(4));
+  expect(() => init.sparse(slot(), 1.2)).toThrow(/probability/);
+});
+
+test("gains are torch's", () => {
+  expect(init.calculateGain("tanh")).toBeCloseTo(5 / 3, 12);
+  expect(init.calculateGain("leakyRelu", 0.2)).toBeCloseTo(Math.sqrt(2 / 1.04), 12);
+  expect(init.calculateGain("selu")).toBe(0.75);
+});
+
+test("what is no slot, and unknown options, are refused", () => {
+  expect(() => init.zeros(zeros([2]) as unknown as Parameter)).toThrow(/wanted a Parameter/);
+  expect(() => init.kaimingUniform(slot(), { fan: "in" } as object)).toThrow(/unknown option fan/);
 });

@@ -7,17 +7,22 @@
  */
 import {
   ArgumentError,
+  argsort,
   full,
+  getRngState,
   numel,
   rand,
   randn,
   type Shape,
   ShapeError,
   scope,
+  setRngState,
   show,
   type Tensor,
+  tensor,
 } from "@loopgrad/tensor";
-import type { Slot } from "./slot.ts";
+import { checkOptions, checkProbability } from "./options.ts";
+import { Slot } from "./slot.ts";
 
 export type Nonlinearity = "linear" | "conv" | "sigmoid" | "tanh" | "relu" | "leakyRelu" | "selu";
 
@@ -27,6 +32,9 @@ function set<S extends Slot>(
   slot: S,
   make: (like: { device: S["device"]; dtype: S["dtype"] }, shape: Shape) => Tensor,
 ): S {
+  if (!(slot instanceof Slot)) {
+    throw new ArgumentError("init: wanted a Parameter or a Buffer; of a parametrized layer, its originals");
+  }
   scope(() => {
     slot.assign(make({ device: slot.device, dtype: slot.dtype }, slot.shape).detach());
   });
@@ -65,6 +73,7 @@ export function truncNormal<S extends Slot>(
   std = 1,
   options: { low?: number; high?: number } = {},
 ): S {
+  checkOptions("truncNormal", options, ["low", "high"]);
   const { low = -2, high = 2 } = options;
   if (!(low < high)) throw new ArgumentError(`truncNormal: bounds ${low} and ${high}: wanted low < high`);
   // Redrawing on the device would need a read; eight draws leave one in 10⁵ outside, and those are clamped.
@@ -92,8 +101,103 @@ export function eye<S extends Slot>(slot: S): S {
   );
 }
 
+/**
+ * A convolution weight that passes its channels through, as far as there are as many: 1 at the kernel's centre.
+ *
+ * @param options.groups  of the convolution (default 1): each group passes its own channels
+ * @see                   torch.nn.init.dirac_
+ */
+export function dirac<S extends Slot>(slot: S, options: { groups?: number } = {}): S {
+  checkOptions("dirac", options, ["groups"]);
+  const { groups = 1 } = options;
+  const [rows, columns, ...kernel] = slot.shape;
+  if (kernel.length < 1 || kernel.length > 3 || rows % groups !== 0) {
+    throw new ShapeError(`dirac: ${show(slot.shape)} in ${groups} groups: wanted the weight of a convolution`);
+  }
+  const size = numel(kernel);
+  const centre = kernel.reduce((at, length) => at * length + Math.floor(length / 2), 0);
+  const weight = new Float64Array(rows * columns * size);
+  const perGroup = rows / groups;
+  for (let row = 0; row < rows; row++) {
+    const column = row % perGroup;
+    if (column < columns) weight[(row * columns + column) * size + centre] = 1;
+  }
+  return set(slot, (like, shape) => tensor(weight, { ...like, shape }));
+}
+
+/**
+ * A random matrix with orthonormal rows or columns, whichever are fewer; uniform among all of them. Dimensions after
+ * the first count as one.
+ *
+ * It is computed on the host, in time O(rows · columns · the fewer of them).
+ *
+ * @see torch.nn.init.orthogonal_
+ */
+export function orthogonal<S extends Slot>(slot: S, gain = 1): S {
+  if (slot.rank < 2) throw new ShapeError(`orthogonal: ${show(slot.shape)}: wanted rank >= 2`);
+  const rows = slot.shape[0];
+  const columns = slot.size / rows;
+  const vectors = orthonormal(Math.min(rows, columns), Math.max(rows, columns));
+  const weight = new Float64Array(rows * columns);
+  for (const [i, vector] of vectors.entries()) {
+    for (const [j, x] of vector.entries()) weight[rows <= columns ? i * columns + j : j * columns + i] = gain * x;
+  }
+  return set(slot, (like, shape) => tensor(weight, { ...like, shape }));
+}
+
+/** Orthonormal vectors: normal ones, each freed of its parts along those before it (Gram and Schmidt), twice. */
+function orthonormal(count: number, length: number): Float64Array[] {
+  const normal = hostNormal();
+  const vectors: Float64Array[] = [];
+  const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, x, i) => sum + x * b[i], 0);
+  while (vectors.length < count) {
+    const vector = Float64Array.from({ length }, normal);
+    // The first pass leaves rounding errors along the others, the second takes them away.
+    for (const other of [...vectors, ...vectors]) {
+      const along = dot(vector, other);
+      for (let i = 0; i < length; i++) vector[i] -= along * other[i];
+    }
+    const size = Math.sqrt(dot(vector, vector));
+    vectors.push(vector.map((x) => x / size));
+  }
+  return vectors;
+}
+
+/** Normal numbers on the host, from the next place in the random stream: mulberry32, Box and Muller. */
+function hostNormal(): () => number {
+  const { seed, calls } = getRngState();
+  setRngState({ seed, calls: calls + 1 });
+  let state = (Math.imul(seed >>> 0, 0x9e3779b1) ^ Math.imul((calls + 1) >>> 0, 0x85ebca77)) >>> 0;
+  const uniform = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+  return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+}
+
+/**
+ * N(0, std²) with a share of each column set to 0.
+ *
+ * @param sparsity  the share, in [0, 1]
+ * @see             torch.nn.init.sparse_
+ */
+export function sparse<S extends Slot>(slot: S, sparsity: number, std = 0.01): S {
+  if (slot.rank !== 2) throw new ShapeError(`sparse: ${show(slot.shape)}: wanted a matrix`);
+  checkProbability("sparse", "sparsity", sparsity);
+  const zeroed = Math.ceil(sparsity * slot.shape[0]);
+  // Ranks of random numbers down each column: a random permutation of the rows.
+  const rank = (x: Tensor): Tensor => argsort(argsort(x, 0), 0);
+  return set(slot, (like, shape) =>
+    randn(shape, like)
+      .mul(std)
+      .mul(rank(rand(shape, like)).ge(zeroed).to(like.dtype)),
+  );
+}
+
 /** Gain of a nonlinearity. `slope` is leakyRelu's negative slope. @see torch.nn.init.calculate_gain */
-export function gainOf(nonlinearity: Nonlinearity, slope = 0.01): number {
+export function calculateGain(nonlinearity: Nonlinearity, slope = 0.01): number {
   switch (nonlinearity) {
     case "linear":
     case "conv":
@@ -109,7 +213,7 @@ export function gainOf(nonlinearity: Nonlinearity, slope = 0.01): number {
       return 3 / 4;
     default:
       nonlinearity satisfies never;
-      throw new ArgumentError(`gainOf: unknown nonlinearity ${String(nonlinearity)}`);
+      throw new ArgumentError(`calculateGain: unknown nonlinearity ${String(nonlinearity)}`);
   }
 }
 
@@ -144,9 +248,12 @@ export interface KaimingOptions {
 }
 
 function kaimingStd(shape: Shape, options: KaimingOptions): number {
+  checkOptions("kaiming", options, ["a", "mode", "nonlinearity"]);
   const { a = 0, mode = "fanIn", nonlinearity = "leakyRelu" } = options;
+  if (mode !== "fanIn" && mode !== "fanOut")
+    throw new ArgumentError(`kaiming: mode ${mode}: wanted "fanIn" or "fanOut"`);
   const [fanIn, fanOut] = fans(shape);
-  return gainOf(nonlinearity, a) / Math.sqrt(mode === "fanIn" ? fanIn : fanOut);
+  return calculateGain(nonlinearity, a) / Math.sqrt(mode === "fanIn" ? fanIn : fanOut);
 }
 
 /** U(−b, b) with b = gain √(3 / fan). @see torch.nn.init.kaiming_uniform_ */

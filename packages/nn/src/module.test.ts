@@ -1,7 +1,7 @@
 /** Modules: what is found where, under which names; modes, state dicts, text. */
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { init, LoopgradError, manualSeed, ShapeError, type Tensor, tensor, zeros } from "@loopgrad/tensor";
-import { BatchNorm1d, Buffer, Dropout, Linear, Module, ModuleList, Parameter, ReLU, Sequential } from "./index.ts";
+import { BatchNorm1d, Buffer, Dropout, Linear, Module, Parameter, ReLU, Sequential, substitute } from "./index.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
@@ -72,14 +72,6 @@ describe("members", () => {
     const module = new Everything();
     expect(() => module.register("scale", new Parameter(zeros([1])))).toThrow(LoopgradError);
   });
-
-  test("lists and sequences name their items by index", () => {
-    const list = new ModuleList([new Linear(1, 2), new Linear(2, 3)]);
-    expect(list.namedParameters().map(([name]) => name)).toEqual(["0.weight", "0.bias", "1.weight", "1.bias"]);
-    expect(list.at(-1).outFeatures).toBe(3);
-    expect(() => list.at(2)).toThrow(/there are 2 modules/);
-    expect([...new Sequential(new ReLU())]).toHaveLength(1);
-  });
 });
 
 describe("modes", () => {
@@ -124,7 +116,7 @@ describe("state dicts", () => {
     expect(await read(model.parameters()[0])).toEqual(weight);
   });
 
-  test("refuse missing, unknown and misshapen entries", () => {
+  test("refuse missing and unknown names, unless told not to be strict", () => {
     const layer = new Linear(2, 1);
     const weight = zeros([1, 2]);
     expect(() => layer.loadStateDict({ weight })).toThrow(/missing: bias; unexpected: none/);
@@ -133,7 +125,41 @@ describe("state dicts", () => {
       missing: ["bias"],
       unexpected: ["extra"],
     });
-    expect(() => layer.loadStateDict({ weight: zeros([2, 1]), bias: zeros([1]) })).toThrow(ShapeError);
+    expect(() => layer.loadStateDict({}, { assign: true } as object)).toThrow(/unknown option assign/);
+  });
+
+  test("list all that is wrong in one error, and load nothing then", async () => {
+    const model = new Sequential(new Linear(2, 1), new BatchNorm1d(1));
+    const before = await Promise.all(Object.values(model.stateDict()).map(read));
+    const state = {
+      ...model.stateDict(),
+      "0.weight": zeros([2, 1]),
+      "1.num_batches_tracked": zeros([]),
+      "1.weight": zeros([1]),
+      extra: zeros([1]),
+    };
+    delete (state as Record<string, Tensor>)["0.bias"];
+    const load = (strict: boolean) => () => model.loadStateDict(state, { strict });
+    for (const strict of [true, false]) {
+      expect(load(strict)).toThrow(ShapeError);
+      expect(load(strict)).toThrow(
+        /missing: 0.bias; unexpected: extra; misfits: 0.weight: .* shape \[1, 2\], the tensor \[2, 1\]; 1.num_batches_tracked: the slot is int32, the tensor float64\. Nothing was loaded/,
+      );
+    }
+    expect(await Promise.all(Object.values(model.stateDict()).map(read))).toEqual(before);
+  });
+
+  test("convert floats of another precision", async () => {
+    const layer = new Linear(1, 1, { bias: false });
+    layer.loadStateDict({ weight: tensor([[0.5]], { dtype: "float32" }) });
+    expect(layer.weight.dtype).toBe("float64");
+    expect(await read(layer.weight)).toEqual([0.5]);
+  });
+
+  test("are not loaded while a functional call stands for a parameter", () => {
+    const layer = new Linear(1, 1);
+    const load = () => substitute(layer, { params: layer.parameters() }, (m) => m.loadStateDict(m.stateDict()));
+    expect(load).toThrow(/a functional call is running/);
   });
 
   test("take a shared parameter under any of its names", async () => {
@@ -144,15 +170,54 @@ describe("state dicts", () => {
   });
 });
 
-test("toString shows the tree", () => {
-  const model = new Sequential(new Linear(2, 3), new Sequential(new ReLU(), new Dropout({ p: 0.1 })));
-  expect(String(model)).toBe(`Sequential(
-  (0): Linear(inFeatures=2, outFeatures=3, bias=true)
+describe("text", () => {
+  test("is the tree as torch prints it", () => {
+    const model = new Sequential(new Linear(2, 3), new Sequential(new ReLU(), new Dropout({ p: 0.1 })));
+    expect(String(model)).toBe(`Sequential(
+  (0): Linear(in_features=2, out_features=3, bias=True)
   (1): Sequential(
     (0): ReLU()
-    (1): Dropout(p=0.1)
+    (1): Dropout(p=0.1, inplace=False)
   )
 )`);
+  });
+
+  test("has a module's own settings before its children, and a shared child under each name", () => {
+    class Two extends Module {
+      readonly a = new ReLU();
+      readonly b = this.a;
+      override extraRepr(): string {
+        return "x=1\ny=2";
+      }
+    }
+    expect(String(new Two())).toBe("Two(\n  x=1\n  y=2\n  (a): ReLU()\n  (b): ReLU()\n)");
+  });
+
+  test("ends where a module holds its parent", () => {
+    class Child extends Module {
+      parent: Module | null = null;
+    }
+    class Parent extends Module {
+      readonly child = new Child();
+    }
+    const parent = new Parent();
+    parent.child.parent = parent;
+    expect(String(parent)).toBe("Parent(\n  (child): Child(\n    (parent): Parent(…)\n  )\n)");
+  });
+});
+
+test("parameters are counted once each, all or those that are not frozen", () => {
+  const layer = new Linear(3, 2);
+  const model = new Sequential(layer, layer, new Linear(2, 2));
+  layer.bias?.requiresGrad_(false);
+  expect(model.parameterCount()).toBe(8 + 6);
+  expect(model.parameterCount({ trainable: true })).toBe(6 + 6);
+});
+
+test("apply visits children before their parents", () => {
+  const seen: string[] = [];
+  new Sequential(new Linear(1, 1), new Sequential(new ReLU())).apply((m) => void seen.push(m.constructor.name));
+  expect(seen).toEqual(["ReLU", "Sequential", "Linear", "Sequential"]);
 });
 
 test("an unknown option of a layer is an error", () => {

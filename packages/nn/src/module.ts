@@ -9,14 +9,23 @@
  * Parameters are looked up when a forward runs, so a functional call (see functional-call.ts) may put other
  * tensors in their place, whichever method or submodule is entered.
  */
-import { LoopgradError, type Tensor, wrap } from "@loopgrad/tensor";
+import { type Device, type DType, LoopgradError } from "@loopgrad/tensor";
+import {
+  addForwardHook,
+  addForwardPreHook,
+  type ForwardHook,
+  type ForwardPreHook,
+  type HookOptions,
+  type RemovableHandle,
+} from "./hooks.ts";
+import { convert, type Destination, destination, transfer } from "./moving.ts";
+import { checkOptions } from "./options.ts";
+import { tree } from "./repr.ts";
 import { Buffer, Parameter, Slot } from "./slot.ts";
+import { type LoadReport, loadInto, type StateDict, stateDictOf } from "./state-dict.ts";
 
 /** What a module is made of. */
 export type Member = Parameter | Buffer | Module;
-
-/** Names and values of all parameters and buffers. */
-export type StateDict = Record<string, Tensor>;
 
 /**
  * Base class of all layers and models.
@@ -147,7 +156,7 @@ export class Module {
   /** Drops the gradients of all parameters. */
   zeroGrad(): void {
     for (const parameter of this.parameters()) {
-      parameter.grad?.dispose();
+      parameter.grad?._discard();
       parameter.grad = null;
     }
   }
@@ -163,53 +172,45 @@ export class Module {
   /**
    * A snapshot of all parameters and buffers, under torch's names; a shared one under each of its names.
    * The tensors belong to the current scope and do not change when the module does.
+   *
+   * @see torch.nn.Module.state_dict
    */
   stateDict(): StateDict {
-    const state: StateDict = {};
-    for (const [name, slot] of this.#everyName()) state[name] = wrap(slot._live());
-    return state;
+    return stateDictOf(this);
   }
 
   /**
-   * Assigns parameters and buffers from tensors by name. A shared one may be given under any of its names.
+   * Assigns parameters and buffers from tensors by name. A shared one may be given under any of its names. Floats of
+   * another precision are converted.
    *
    * @param options.strict  missing and unknown names are errors (default true)
    * @returns               the names that were missing and unknown
-   * @throws                ShapeError, DTypeError or DeviceError for a tensor that does not fit
+   * @throws                LoopgradError that lists all missing and unknown names; ShapeError that lists them and all
+   *                        tensors that do not fit. Nothing is loaded then.
+   * @see                   torch.nn.Module.load_state_dict
    */
-  loadStateDict(state: StateDict, options: { strict?: boolean } = {}): { missing: string[]; unexpected: string[] } {
-    const unexpected = new Set(Object.keys(state));
-    const missing = new Map<Slot, string>();
-    const given = new Map<Slot, Tensor>();
-    for (const [name, slot] of this.#everyName()) {
-      unexpected.delete(name);
-      const tensor = state[name];
-      if (tensor !== undefined) given.set(slot, tensor);
-      else if (!missing.has(slot)) missing.set(slot, name);
-    }
-    const absent = [...missing].filter(([slot]) => !given.has(slot)).map(([, name]) => name);
-    if ((options.strict ?? true) && (absent.length > 0 || unexpected.size > 0)) {
-      throw new LoopgradError(
-        `loadStateDict: ${this.constructor.name}: missing: ${absent.join(", ") || "none"}; ` +
-          `unexpected: ${[...unexpected].join(", ") || "none"}; { strict: false } loads what fits`,
-      );
-    }
-    for (const [slot, tensor] of given) slot.assign(tensor);
-    return { missing: absent, unexpected: [...unexpected] };
+  loadStateDict(state: StateDict, options: { strict?: boolean } = {}): LoadReport {
+    return loadInto(this, state, options);
   }
 
-  /** Every slot under every path that leads to it. */
-  *#everyName(): Generator<[string, Slot]> {
-    const path: Module[] = [];
-    function* visit(prefix: string, module: Module): Generator<[string, Slot]> {
-      if (path.includes(module)) return;
-      path.push(module);
-      const members = [...module.members()];
-      for (const [name, member] of members) if (member instanceof Slot) yield [join(prefix, name), member];
-      for (const [name, member] of members) if (member instanceof Module) yield* visit(join(prefix, name), member);
-      path.pop();
-    }
-    yield* visit("", this);
+  /**
+   * Converts the float parameters and buffers to a dtype, at once; or moves all of them to a device, or both, which
+   * takes a read of every value. Parameters stay the same objects, so an optimizer goes on with them; its own state
+   * does not move: move the module first. Gradients move along.
+   *
+   * @returns  the module; a promise of it if a device is given
+   * @throws   DTypeError if the device has no such dtype (float64 is on the cpu only)
+   * @see      torch.nn.Module.to
+   * @example  model.to("float64"); // on the cpu
+   * @example  await model.to(await init({ device: "webgpu" }));
+   */
+  to(dtype: DType): this;
+  to(target: Device | (Destination & { device: Device })): Promise<this>;
+  to(target: DType | Device | Destination): this | Promise<this> {
+    const { device, dtype } = destination(target);
+    if (device !== undefined) return transfer(this, device, dtype).then(() => this);
+    if (dtype !== undefined) convert(this, dtype);
+    return this;
   }
 
   /** Gives back the storage of all parameters, buffers and gradients. The module cannot be used any more. */
@@ -218,24 +219,80 @@ export class Module {
     for (const buffer of this.buffers()) buffer.dispose();
   }
 
+  // ---- hooks ---------------------------------------------------------------------------------------------------
+
+  /**
+   * Has a function run before every forward of this module, with the module and its arguments. What it returns
+   * replaces the arguments: an array all of them, anything else but undefined the only one.
+   *
+   * Hooks run however a forward is entered: called directly, by a parent, in a functional call, in an inner loop.
+   *
+   * @see      torch.nn.Module.register_forward_pre_hook
+   * @example  using _ = model.encoder.registerForwardPreHook((_module, [x]) => x.sub(0.5));
+   */
+  registerForwardPreHook<M extends Module>(
+    this: M,
+    hook: ForwardPreHook<M>,
+    options: HookOptions = {},
+  ): RemovableHandle {
+    return addForwardPreHook(this, hook as (module: Module, args: unknown[]) => unknown, options);
+  }
+
+  /**
+   * Has a function run after every forward of this module, with the module, its arguments and its output. What it
+   * returns, if not undefined, replaces the output. A tensor that a hook puts aside lives as long as its scope:
+   * `keep(output)` or `output.detach()` outside of one.
+   *
+   * @see      torch.nn.Module.register_forward_hook
+   * @example
+   * const shapes: string[] = [];
+   * const handle = layer.registerForwardHook((_module, _args, y) => void shapes.push(String(y.shape)));
+   * model.forward(x);
+   * handle.remove();
+   */
+  registerForwardHook<M extends Module>(this: M, hook: ForwardHook<M>, options: HookOptions = {}): RemovableHandle {
+    return addForwardHook(this, hook as (module: Module, args: unknown[], output: unknown) => unknown, options);
+  }
+
   // ---- text ----------------------------------------------------------------------------------------------------
+
+  /** How many numbers the parameters hold; a shared one counts once. `trainable` leaves out the frozen ones. */
+  parameterCount(options: { trainable?: boolean } = {}): number {
+    checkOptions("parameterCount", options, ["trainable"]);
+    const counted = this.parameters().filter((p) => !options.trainable || p.requiresGrad);
+    return counted.reduce((count, p) => count + p.size, 0);
+  }
 
   /** The module's settings, for `toString`. */
   extraRepr(): string {
     return "";
   }
 
-  /** The tree in torch's layout. */
+  /** The module's name, for `toString`. */
+  protected typeName(): string {
+    return Object.hasOwn(this, "parametrizations") ? `Parametrized${this.constructor.name}` : this.constructor.name;
+  }
+
+  /** The children's names and texts, for `toString`. */
+  protected childTexts(): [string, string][] {
+    const children = [...this.members()].filter((entry): entry is [string, Module] => entry[1] instanceof Module);
+    return children.map(([name, child]) => [name, child.toString()]);
+  }
+
+  /** The tree as torch prints it. */
   toString(): string {
-    const lines = this.namedChildren().map(
-      ([name, child]) => `(${name}): ${child.toString().replaceAll("\n", "\n  ")}`,
-    );
-    const own = this.extraRepr();
-    if (lines.length === 0) return `${this.constructor.name}(${own})`;
-    if (own !== "") lines.unshift(own);
-    return `${this.constructor.name}(\n  ${lines.join("\n  ")}\n)`;
+    if (printing.has(this)) return `${this.typeName()}(…)`;
+    printing.add(this);
+    try {
+      return tree(this.typeName(), this.extraRepr(), this.childTexts());
+    } finally {
+      printing.delete(this);
+    }
   }
 }
+
+/** Modules whose text is being made: one that holds its parent must not print it again. */
+const printing = new Set<Module>();
 
 /** Members in a field's value: itself, or items of a collection. `path` guards against collections that hold themselves. */
 function* membersOf(name: string, value: unknown, path: object[]): Generator<[string, Member]> {
@@ -252,7 +309,5 @@ function* membersOf(name: string, value: unknown, path: object[]): Generator<[st
   for (const [key, item] of items) yield* membersOf(join(name, String(key)), item, inner);
 }
 
-const join = (prefix: string, name: string): string => (prefix === "" ? name : `${prefix}.${name}`);
-
-/** torch's name of a field: `runningMean` → `running_mean`. */
-export const snakeCase = (field: string): string => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+/** A name below a prefix. */
+export const join = (prefix: string, name: string): string => (prefix === "" ? name : `${prefix}.${name}`);

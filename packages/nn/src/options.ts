@@ -11,13 +11,18 @@ export interface PlacementOptions {
   dtype?: DType;
 }
 
-/** The options over their defaults. */
-export function withDefaults<T extends object>(who: string, defaults: T, options: Partial<T>): T {
+/** Throws for an option that is not among the known ones. */
+export function checkOptions(who: string, options: object, known: readonly string[]): void {
   for (const name of Object.keys(options)) {
-    if (!(name in defaults)) {
-      throw new ArgumentError(`${who}: unknown option ${name}: wanted one of ${Object.keys(defaults).join(", ")}`);
+    if (!known.includes(name)) {
+      throw new ArgumentError(`${who}: unknown option ${name}: wanted one of ${known.join(", ")}`);
     }
   }
+}
+
+/** The options over their defaults. */
+export function withDefaults<T extends object>(who: string, defaults: T, options: Partial<T>): T {
+  checkOptions(who, options, Object.keys(defaults));
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   return { ...defaults, ...Object.fromEntries(given) };
 }
@@ -39,6 +44,17 @@ export function checkSizes(who: string, sizes: Readonly<Record<string, number>>)
     if (!Number.isInteger(size) || size < 1)
       throw new ArgumentError(`${who}: ${name} is ${size}, wanted an integer >= 1`);
   }
+}
+
+/** Throws unless the number is a probability. */
+export function checkProbability(who: string, name: string, p: number): void {
+  if (!(p >= 0 && p <= 1)) throw new ArgumentError(`${who}: ${name} is ${p}, wanted a probability in [0, 1]`);
+}
+
+/** Throws unless the value is one of the words. */
+export function checkWord<T extends string>(who: string, name: string, value: T, words: readonly T[]): void {
+  if (words.includes(value)) return;
+  throw new ArgumentError(`${who}: ${name} is ${String(value)}, wanted ${words.map((w) => `"${w}"`).join(" or ")}`);
 }
 
 /** One number for every spatial dimension, or one each. */

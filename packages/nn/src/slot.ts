@@ -23,6 +23,9 @@ import {
 
 /** A handle outside every scope whose value is stored at each flush, and can be replaced. */
 export class Slot extends Tensor {
+  /** The value before the present one: results computed from it can be asked for until the next change. */
+  #before: Value | null = null;
+
   /** @param tensor  gives the first value; the tensor itself is not held, nor is its place on the tape */
   constructor(tensor: Tensor) {
     const value = tensor._live();
@@ -49,6 +52,22 @@ export class Slot extends Tensor {
     value.pins++;
     this._rebind(value);
     old.device.unpinned(old);
+    if (this.#before !== null) this.#before.device.lapse(this.#before);
+    this.#before = old;
+  }
+
+  /**
+   * @internal Replaces the value by one of another dtype or on another device: how modules move. Graphs recorded before
+   * mean the old value, so the slot gets a new place on the tape; hooks on its gradient stay.
+   */
+  _move(tensor: Tensor): void {
+    const { requiresGrad } = this;
+    const hooks = (this._link as { hooks?: unknown } | null)?.hooks;
+    if (requiresGrad) this.requiresGrad_(false);
+    this._set(tensor._live());
+    if (!requiresGrad) return;
+    this.requiresGrad_(true);
+    (this._link as { hooks?: unknown }).hooks = hooks;
   }
 
   /** @internal */
@@ -113,5 +132,11 @@ export class Buffer extends Slot {
     }
     checkFits("assign", this, tensor);
     this._standIn = tensor._standIn ?? tensor;
+  }
+
+  /** @internal Assigns a tensor that no one else holds; disposes of it, unless it is the stand-in now. */
+  _adopt(tensor: Tensor): void {
+    this.assign(tensor);
+    if (this._standIn !== tensor) tensor.dispose();
   }
 }

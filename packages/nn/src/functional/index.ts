@@ -27,6 +27,7 @@ export {
   hardsigmoid,
   hardswish,
   hardtanh,
+  interpolate,
   leakyRelu,
   linear,
   logSoftmax,
@@ -39,9 +40,12 @@ export {
   oneHot,
   pad,
   pairwiseDistance,
+  pixelShuffle,
+  pixelUnshuffle,
   prelu,
   relu,
   relu6,
+  scaledDotProductAttention,
   selu,
   sigmoid,
   silu,
@@ -55,9 +59,11 @@ export {
   threshold,
   unfold,
 } from "@loopgrad/tensor";
+export * from "./class-margin-losses.ts";
 export * from "./dropout.ts";
 export * from "./likelihood-losses.ts";
 export * from "./losses.ts";
 export * from "./margin-losses.ts";
 export * from "./norms.ts";
+export * from "./pooling.ts";
 export type { Reduction, ReductionOptions } from "./reduction.ts";

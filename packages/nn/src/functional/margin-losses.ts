@@ -148,13 +148,48 @@ export function tripletMarginLoss(
   negative: Tensor,
   options: TripletMarginOptions = {},
 ): Tensor {
-  const op = "tripletMarginLoss";
+  const { p, eps, ...rest } = options;
+  const distance = (a: Tensor, b: Tensor): Tensor => pairwiseDistance(a, b, { p, eps });
+  return triplet("tripletMarginLoss", distance, [anchor, positive, negative], rest);
+}
+
+/** Options of {@link tripletMarginWithDistanceLoss}. */
+export interface TripletDistanceOptions extends MarginOptions {
+  /** Maps two tensors to their distances. Default {@link pairwiseDistance}. */
+  distanceFunction?: (a: Tensor, b: Tensor) => Tensor;
+  /** Whether the negative is also held away from the positive: the smaller distance counts. Default false. */
+  swap?: boolean;
+}
+
+/**
+ * As {@link tripletMarginLoss}, with any distance.
+ *
+ * @param options  `distanceFunction`, `margin` (1, > 0), `swap`
+ * @see            torch.nn.functional.triplet_margin_with_distance_loss
+ * @example        tripletMarginWithDistanceLoss(a, p, n, { distanceFunction: (x, y) => x.sub(y).abs().amax(-1) });
+ */
+export function tripletMarginWithDistanceLoss(
+  anchor: Tensor,
+  positive: Tensor,
+  negative: Tensor,
+  options: TripletDistanceOptions = {},
+): Tensor {
+  const { distanceFunction = (a, b) => pairwiseDistance(a, b), ...rest } = options;
+  return triplet("tripletMarginWithDistanceLoss", distanceFunction, [anchor, positive, negative], rest);
+}
+
+function triplet(
+  op: string,
+  distance: (a: Tensor, b: Tensor) => Tensor,
+  [anchor, positive, negative]: readonly [Tensor, Tensor, Tensor],
+  options: MarginOptions & { swap?: boolean },
+): Tensor {
   checkSame(op, anchor, positive, ["anchor", "positive"]);
   checkSame(op, anchor, negative, ["anchor", "negative"]);
-  const { margin = 1, swap = false, p, eps } = options;
+  const { margin = 1, swap = false } = options;
   if (!(margin > 0)) throw new ArgumentError(`${op}: margin is ${margin}, wanted > 0`);
-  const near = pairwiseDistance(anchor, positive, { p, eps });
-  const far = pairwiseDistance(anchor, negative, { p, eps });
-  const least = swap ? far.minimum(pairwiseDistance(positive, negative, { p, eps })) : far;
+  const near = distance(anchor, positive);
+  const far = distance(anchor, negative);
+  const least = swap ? far.minimum(distance(positive, negative)) : far;
   return reduce(op, hinge(near.sub(least).add(margin)), options.reduction);
 }

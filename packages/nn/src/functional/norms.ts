@@ -5,7 +5,17 @@
  * the channels, instance norm over each sample's spatial dimensions, group norm over groups of channels, layer norm
  * over the last dimensions.
  */
-import { ArgumentError, numel, type Shape, ShapeError, sameShape, show, type Tensor } from "@loopgrad/tensor";
+import {
+  ArgumentError,
+  numel,
+  pad,
+  type Shape,
+  ShapeError,
+  sameShape,
+  show,
+  type Tensor,
+  unfoldDim,
+} from "@loopgrad/tensor";
 
 /** Mean and biased variance, with the reduced dimensions kept as 1. */
 export interface Statistics {
@@ -92,19 +102,16 @@ export function layerNorm(
   return bias === null ? scaled : scaled.add(bias);
 }
 
-/** RMS norm: x / sqrt(mean(x²) + eps) over the last dimensions. `eps` defaults to float32's spacing at 1. @see torch.nn.functional.rms_norm */
+/** RMS norm: x / sqrt(mean(x²) + eps) over the last dimensions. `eps` defaults to the dtype's spacing at 1. @see torch.nn.functional.rms_norm */
 export function rmsNorm(
   x: Tensor,
   normalizedShape: Shape,
   weight: Tensor | null = null,
-  options: { eps?: number } = {},
+  options: { eps?: number | null } = {},
 ): Tensor {
   const axes = lastAxes("rmsNorm", x, normalizedShape);
-  const scale = x
-    .square()
-    .mean(axes, { keepdim: true })
-    .add(options.eps ?? 2 ** -23)
-    .rsqrt();
+  const eps = options.eps ?? (x.dtype === "float64" ? 2 ** -52 : 2 ** -23);
+  const scale = x.square().mean(axes, { keepdim: true }).add(eps).rsqrt();
   return weight === null ? x.mul(scale) : x.mul(scale).mul(weight);
 }
 
@@ -148,4 +155,25 @@ export function instanceNorm(
   if (axes.length === 0) throw new ShapeError(`instanceNorm: ${show(x.shape)} has no spatial dimensions`);
   const { output, mean, variance } = normalizeOver(x, axes, options.eps ?? 1e-5);
   return { output: affine(output, weight, bias), mean, variance };
+}
+
+/**
+ * Local response norm: x / (k + α mean(x²))^β, the mean over `size` neighbouring channels, which are 0 beyond the ends.
+ *
+ * @param x        float, [N, C, …]
+ * @param options  `alpha` (1e-4), `beta` (0.75), `k` (1)
+ * @see            torch.nn.functional.local_response_norm
+ */
+export function localResponseNorm(
+  x: Tensor,
+  size: number,
+  options: { alpha?: number; beta?: number; k?: number } = {},
+): Tensor {
+  const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
+  if (x.rank < 3) throw new ShapeError(`localResponseNorm: ${show(x.shape)}: wanted [N, C, d1, …]`);
+  const spatial = new Array<number>(2 * (x.rank - 2)).fill(0);
+  const before = Math.floor(size / 2);
+  const squares = pad(x.square(), [...spatial, before, size - 1 - before]);
+  const mean = unfoldDim(squares, 1, size, 1).mean(-1);
+  return x.div(mean.mul(alpha).add(k).pow(beta));
 }

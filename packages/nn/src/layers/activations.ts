@@ -1,167 +1,158 @@
 /**
- * Activations as modules: elementwise functions, and softmax.
+ * Activations as modules: functions of single elements, and those that weigh the elements along a dimension.
+ *
+ * Most are a function of `nn.functional` and nothing else. So their classes are made: by `elementwise` from a function
+ * alone, by `configured` from a function and its options, by `along` from one that takes a dimension.
  */
+
+import type { Tensor } from "@loopgrad/tensor";
 import * as ops from "@loopgrad/tensor";
-import { ArgumentError, type Tensor } from "@loopgrad/tensor";
+import { rrelu } from "../functional/dropout.ts";
 import { Module } from "../module.ts";
-import { PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
+import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
+import { float, quoted, settings } from "../repr.ts";
 import type { Parameter } from "../slot.ts";
 import { constantParameter } from "./slots.ts";
 
-/** A module that applies a function without settings. */
-abstract class Elementwise extends Module {
-  abstract override forward(x: Tensor): Tensor;
+/** What all activations are: modules of one tensor. */
+export interface Activation extends Module {
+  forward(x: Tensor): Tensor;
 }
+
+/** A class that applies a function without settings. */
+function elementwise(fn: (x: Tensor) => Tensor): new () => Activation {
+  return class extends Module {
+    override forward(x: Tensor): Tensor {
+      return fn(x);
+    }
+  };
+}
+
+/** A class that applies a function with options, which default to those given. */
+function configured<O extends object>(
+  fn: (x: Tensor, options: O) => Tensor,
+  defaults: O,
+): new (
+  options?: Partial<O>,
+) => Activation & { readonly options: Readonly<O> } {
+  return class extends Module {
+    readonly options: Readonly<O>;
+
+    constructor(options: Partial<O> = {}) {
+      super();
+      this.options = withDefaults(this.constructor.name, defaults, options);
+    }
+
+    override forward(x: Tensor): Tensor {
+      return fn(x, this.options);
+    }
+
+    override extraRepr(): string {
+      const texts = Object.entries(this.options).map(([name, value]) => [
+        name,
+        typeof value === "number" ? float(value) : quoted(String(value)),
+      ]);
+      return settings(Object.fromEntries(texts));
+    }
+  };
+}
+
+/** A class that applies a function along a dimension. */
+function along(fn: (x: Tensor, dim: number) => Tensor): new (dim: number) => Activation & { readonly dim: number } {
+  return class extends Module {
+    constructor(readonly dim: number) {
+      super();
+    }
+
+    override forward(x: Tensor): Tensor {
+      return fn(x, this.dim);
+    }
+
+    override extraRepr(): string {
+      return settings({ dim: this.dim });
+    }
+  };
+}
+
+// ---- of single elements ----------------------------------------------------------------------------------------
 
 /** max(x, 0), with derivative 0 at 0. @see torch.nn.ReLU */
-export class ReLU extends Elementwise {
-  override forward(x: Tensor): Tensor {
-    return ops.relu(x);
-  }
-}
+export class ReLU extends elementwise(ops.relu) {}
 
 /** min(max(x, 0), 6). @see torch.nn.ReLU6 */
-export class ReLU6 extends Elementwise {
-  override forward(x: Tensor): Tensor {
-    return ops.relu6(x);
-  }
-}
+export class ReLU6 extends elementwise(ops.relu6) {}
 
 /** @see torch.nn.Tanh */
-export class Tanh extends Elementwise {
-  override forward(x: Tensor): Tensor {
-    return x.tanh();
-  }
-}
+export class Tanh extends elementwise(ops.tanh) {}
 
-/** 1 / (1 + e^−x). @see torch.nn.Sigmoid */
-export class Sigmoid extends Elementwise {
-  override forward(x: Tensor): Tensor {
-    return x.sigmoid();
-  }
-}
+/** x − tanh(x). @see torch.nn.Tanhshrink */
+export class Tanhshrink extends elementwise(ops.tanhshrink) {}
 
-/** x σ(x). @see torch.nn.SiLU */
-export class SiLU extends Elementwise {
-  override forward(x: Tensor): Tensor {
-    return ops.silu(x);
-  }
-}
-
-/** x tanh(softplus(x)). @see torch.nn.Mish */
-export class Mish extends Elementwise {
-  override forward(x: Tensor): Tensor {
-    return ops.mish(x);
-  }
-}
-
-/** x / (1 + |x|). @see torch.nn.Softsign */
-export class Softsign extends Elementwise {
-  override forward(x: Tensor): Tensor {
-    return ops.softsign(x);
-  }
-}
+/** σ(x) = 1 / (1 + e^−x). @see torch.nn.Sigmoid */
+export class Sigmoid extends elementwise(ops.sigmoid) {}
 
 /** log σ(x). @see torch.nn.LogSigmoid */
-export class LogSigmoid extends Elementwise {
-  override forward(x: Tensor): Tensor {
-    return ops.logsigmoid(x);
-  }
-}
+export class LogSigmoid extends elementwise(ops.logsigmoid) {}
+
+/** relu6(x + 3) / 6. @see torch.nn.Hardsigmoid */
+export class Hardsigmoid extends elementwise(ops.hardsigmoid) {}
 
 /** x · relu6(x + 3) / 6. @see torch.nn.Hardswish */
-export class Hardswish extends Elementwise {
-  override forward(x: Tensor): Tensor {
-    return ops.hardswish(x);
-  }
-}
+export class Hardswish extends elementwise(ops.hardswish) {}
+
+/** x σ(x). @see torch.nn.SiLU */
+export class SiLU extends elementwise(ops.silu) {}
+
+/** x tanh(softplus(x)). @see torch.nn.Mish */
+export class Mish extends elementwise(ops.mish) {}
+
+/** x / (1 + |x|). @see torch.nn.Softsign */
+export class Softsign extends elementwise(ops.softsign) {}
 
 /** Scaled ELU. @see torch.nn.SELU */
-export class SELU extends Elementwise {
-  override forward(x: Tensor): Tensor {
-    return ops.selu(x);
-  }
-}
+export class SELU extends elementwise(ops.selu) {}
 
-/** A module that applies a function with settings. */
-abstract class Configured<O extends object> extends Module {
-  readonly options: Readonly<O>;
+/** x for x > 0, `negativeSlope` · x below (default 0.01). @see torch.nn.LeakyReLU */
+export class LeakyReLU extends configured(ops.leakyRelu, { negativeSlope: 0.01 }) {}
 
-  constructor(who: string, defaults: O, options: Partial<O>) {
-    super();
-    this.options = withDefaults(who, defaults, options);
-  }
+/** x for x > 0, `alpha` (e^x − 1) below (default 1). @see torch.nn.ELU */
+export class ELU extends configured(ops.elu, { alpha: 1 }) {}
 
+/** x for x > 0, α (e^(x/α) − 1) below (`alpha`, default 1). @see torch.nn.CELU */
+export class CELU extends configured(ops.celu, { alpha: 1 }) {}
+
+/** x Φ(x), with the normal distribution function, or its `approximate: "tanh"`. @see torch.nn.GELU */
+export class GELU extends configured(ops.gelu, { approximate: "none" as "none" | "tanh" }) {}
+
+/** log(1 + e^(βx)) / β (`beta`, 1); x itself where βx is above the `threshold` (20). @see torch.nn.Softplus */
+export class Softplus extends configured(ops.softplus, { beta: 1, threshold: 20 }) {}
+
+/** x limited to [`minVal`, `maxVal`] (−1 and 1). @see torch.nn.Hardtanh */
+export class Hardtanh extends configured(ops.hardtanh, { minVal: -1, maxVal: 1 }) {}
+
+/** x where |x| > λ (`lambd`, 0.5), else 0. @see torch.nn.Hardshrink */
+export class Hardshrink extends configured(ops.hardshrink, { lambd: 0.5 }) {
   override extraRepr(): string {
-    return Object.entries(this.options)
-      .map(([name, value]) => `${name}=${String(value)}`)
-      .join(", ");
+    return float(this.options.lambd);
   }
 }
 
-/** x for x > 0, negativeSlope · x below (default 0.01). @see torch.nn.LeakyReLU */
-export class LeakyReLU extends Configured<{ negativeSlope: number }> {
-  constructor(options: { negativeSlope?: number } = {}) {
-    super("LeakyReLU", { negativeSlope: 0.01 }, options);
-  }
-
-  override forward(x: Tensor): Tensor {
-    return ops.leakyRelu(x, this.options);
+/** x ∓ λ where |x| > λ (`lambd`, 0.5), else 0. @see torch.nn.Softshrink */
+export class Softshrink extends configured(ops.softshrink, { lambd: 0.5 }) {
+  override extraRepr(): string {
+    return float(this.options.lambd);
   }
 }
 
-/** x for x > 0, α (e^x − 1) below. @see torch.nn.ELU */
-export class ELU extends Configured<{ alpha: number }> {
-  constructor(options: { alpha?: number } = {}) {
-    super("ELU", { alpha: 1 }, options);
-  }
-
+/**
+ * x for x > 0, a slope times x below: in training drawn for each element from U[`lower`, `upper`) (1/8 and 1/3), else
+ * their mean.
+ *
+ * @see torch.nn.RReLU
+ */
+export class RReLU extends configured(rrelu, { lower: 1 / 8, upper: 1 / 3 }) {
   override forward(x: Tensor): Tensor {
-    return ops.elu(x, this.options);
-  }
-}
-
-/** x for x > 0, α (e^(x/α) − 1) below. @see torch.nn.CELU */
-export class CELU extends Configured<{ alpha: number }> {
-  constructor(options: { alpha?: number } = {}) {
-    super("CELU", { alpha: 1 }, options);
-  }
-
-  override forward(x: Tensor): Tensor {
-    return ops.celu(x, this.options);
-  }
-}
-
-/** x Φ(x), with the normal distribution function or its tanh approximation. @see torch.nn.GELU */
-export class GELU extends Configured<{ approximate: "none" | "tanh" }> {
-  constructor(options: { approximate?: "none" | "tanh" } = {}) {
-    super("GELU", { approximate: "none" }, options);
-  }
-
-  override forward(x: Tensor): Tensor {
-    return ops.gelu(x, this.options);
-  }
-}
-
-/** log(1 + e^(βx)) / β; x itself where βx is above the threshold. @see torch.nn.Softplus */
-export class Softplus extends Configured<{ beta: number; threshold: number }> {
-  constructor(options: { beta?: number; threshold?: number } = {}) {
-    super("Softplus", { beta: 1, threshold: 20 }, options);
-  }
-
-  override forward(x: Tensor): Tensor {
-    return ops.softplus(x, this.options);
-  }
-}
-
-/** x limited to [minVal, maxVal]. @see torch.nn.Hardtanh */
-export class Hardtanh extends Configured<{ minVal: number; maxVal: number }> {
-  constructor(options: { minVal?: number; maxVal?: number } = {}) {
-    super("Hardtanh", { minVal: -1, maxVal: 1 }, options);
-  }
-
-  override forward(x: Tensor): Tensor {
-    return ops.hardtanh(x, this.options);
+    return rrelu(x, { ...this.options, training: this.training });
   }
 }
 
@@ -179,74 +170,26 @@ export class Threshold extends Module {
   }
 
   override extraRepr(): string {
-    return `threshold=${this.threshold}, value=${this.value}`;
+    return settings({ threshold: this.threshold, value: this.value });
   }
 }
 
-/** a σ(b), with a and b the halves of x along a dimension (default the last). @see torch.nn.GLU */
-export class GLU extends Module {
-  constructor(readonly dim = -1) {
-    super();
-  }
-
-  override forward(x: Tensor): Tensor {
-    return ops.glu(x, this.dim);
-  }
-
-  override extraRepr(): string {
-    return `dim=${this.dim}`;
-  }
-}
-
-/** Softmax along a dimension. @see torch.nn.Softmax */
-export class Softmax extends Module {
-  constructor(readonly dim: number) {
-    super();
-  }
-
-  override forward(x: Tensor): Tensor {
-    return x.softmax(this.dim);
-  }
-
-  override extraRepr(): string {
-    return `dim=${this.dim}`;
-  }
-}
-
-/** Softmax over the channels of [N, C, H, W]. @see torch.nn.Softmax2d */
-export class Softmax2d extends Softmax {
-  constructor() {
-    super(-3);
-  }
-}
-
-/** Logarithm of softmax along a dimension. @see torch.nn.LogSoftmax */
-export class LogSoftmax extends Module {
-  constructor(readonly dim: number) {
-    super();
-  }
-
-  override forward(x: Tensor): Tensor {
-    return x.logSoftmax(this.dim);
-  }
-
-  override extraRepr(): string {
-    return `dim=${this.dim}`;
-  }
-}
-
-/** x for x > 0, a learned slope times x below; one slope, or one per channel. @see torch.nn.PReLU */
+/**
+ * x for x > 0, a learned slope times x below: one slope, or one for each channel.
+ *
+ * @param options  `numParameters` (1), `init`: the first slope (0.25)
+ * @see            torch.nn.PReLU
+ */
 export class PReLU extends Module {
   readonly weight: Parameter;
+  readonly numParameters: number;
 
   constructor(options: PlacementOptions & { numParameters?: number; init?: number } = {}) {
     super();
-    const { numParameters, init, ...rest } = withDefaults(
-      "PReLU",
-      { numParameters: 1, init: 0.25, ...PLACEMENT },
-      options,
-    );
-    if (!(numParameters >= 1)) throw new ArgumentError(`PReLU: numParameters is ${numParameters}, wanted >= 1`);
+    const defaults = { numParameters: 1, init: 0.25, ...PLACEMENT };
+    const { numParameters, init, ...rest } = withDefaults("PReLU", defaults, options);
+    checkSizes("PReLU", { numParameters });
+    this.numParameters = numParameters;
     this.weight = constantParameter([numParameters], init, placement("PReLU", rest));
   }
 
@@ -255,6 +198,27 @@ export class PReLU extends Module {
   }
 
   override extraRepr(): string {
-    return `numParameters=${this.weight.size}`;
+    return settings({ numParameters: this.numParameters });
+  }
+}
+
+// ---- along a dimension -----------------------------------------------------------------------------------------
+
+/** Softmax along a dimension. @see torch.nn.Softmax */
+export class Softmax extends along(ops.softmax) {}
+
+/** Softmax of −x along a dimension. @see torch.nn.Softmin */
+export class Softmin extends along(ops.softmin) {}
+
+/** Logarithm of softmax along a dimension. @see torch.nn.LogSoftmax */
+export class LogSoftmax extends along(ops.logSoftmax) {}
+
+/** Softmax over the channels of [N, C, H, W] or [C, H, W]. @see torch.nn.Softmax2d */
+export class Softmax2d extends elementwise((x) => ops.softmax(x, -3)) {}
+
+/** a σ(b), with a and b the halves of x along a dimension (default the last). @see torch.nn.GLU */
+export class GLU extends along(ops.glu) {
+  constructor(dim = -1) {
+    super(dim);
   }
 }

@@ -5,23 +5,31 @@
  */
 import {
   ArgumentError,
+  cat,
   DTypeError,
-  gelu,
   isFloat,
   linear,
-  relu,
+  ones,
   ShapeError,
   show,
   type Tensor,
+  zeros,
 } from "@loopgrad/tensor";
 import { dropout } from "../functional/dropout.ts";
 import * as init from "../init.ts";
-import { Module, snakeCase } from "../module.ts";
-import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
+import { Module } from "../module.ts";
+import {
+  checkOptions,
+  checkProbability,
+  checkSizes,
+  PLACEMENT,
+  type PlacementOptions,
+  placement,
+  withDefaults,
+} from "../options.ts";
+import { snakeCase } from "../repr.ts";
 import type { Parameter } from "../slot.ts";
 import { Linear } from "./linear.ts";
-import { LayerNorm } from "./norms.ts";
-import { Dropout } from "./shape.ts";
 import { constantParameter } from "./slots.ts";
 
 /** Options of {@link MultiheadAttention}. */
@@ -30,6 +38,10 @@ export interface AttentionOptions extends PlacementOptions {
   dropout?: number;
   /** Default true. */
   bias?: boolean;
+  /** A learned key and value more, at the end of each sequence. Default false. */
+  addBiasKv?: boolean;
+  /** A key and value of zeros more, at the end of each sequence. Default false. */
+  addZeroAttn?: boolean;
   /** Features of the keys. Default embedDim. */
   kdim?: number;
   /** Features of the values. Default embedDim. */
@@ -40,7 +52,7 @@ export interface AttentionOptions extends PlacementOptions {
 
 /** Options of {@link MultiheadAttention.forward}. */
 export interface AttentionCall {
-  /** [N, S]: keys that nobody may see. */
+  /** [N, S], or [S] without a batch: keys that nobody may see. */
   keyPaddingMask?: Tensor;
   /** [L, S] or [N · heads, L, S]. */
   attnMask?: Tensor;
@@ -48,7 +60,19 @@ export interface AttentionCall {
   needWeights?: boolean;
   /** Their mean over the heads. Default true. */
   averageAttnWeights?: boolean;
+  /** Without `attnMask`: queries see no later keys. With one it says so already. Default false. */
+  isCausal?: boolean;
 }
+
+const CALL = ["keyPaddingMask", "attnMask", "needWeights", "averageAttnWeights", "isCausal"];
+
+/**
+ * A mask that hides the future: true above the diagonal.
+ *
+ * @see torch.nn.Transformer.generate_square_subsequent_mask, which makes the same mask as floats
+ */
+export const causalMask = (queries: number, keys: number, like: Tensor): Tensor =>
+  ones([queries, keys], { device: like.device }).triu(1).to("bool");
 
 /**
  * Attention with several heads.
@@ -63,8 +87,11 @@ export class MultiheadAttention extends Module {
   readonly kProjWeight: Parameter | null;
   readonly vProjWeight: Parameter | null;
   readonly inProjBias: Parameter | null;
+  readonly biasK: Parameter | null;
+  readonly biasV: Parameter | null;
   readonly outProj: Linear;
   readonly dropout: number;
+  readonly addZeroAttn: boolean;
   readonly batchFirst: boolean;
 
   constructor(
@@ -77,44 +104,76 @@ export class MultiheadAttention extends Module {
     checkSizes(who, { embedDim, numHeads });
     if (embedDim % numHeads !== 0)
       throw new ArgumentError(`${who}: ${embedDim} features do not divide into ${numHeads} heads`);
-    const defaults = { dropout: 0, bias: true, kdim: embedDim, vdim: embedDim, batchFirst: false, ...PLACEMENT };
-    const { dropout: p, bias, kdim, vdim, batchFirst, ...rest } = withDefaults(who, defaults, options);
-    const where = placement(who, rest);
+    const defaults = {
+      dropout: 0,
+      bias: true,
+      addBiasKv: false,
+      addZeroAttn: false,
+      kdim: embedDim,
+      vdim: embedDim,
+      batchFirst: false,
+      ...PLACEMENT,
+    };
+    const given = withDefaults(who, defaults, options);
+    const { bias, addBiasKv, kdim, vdim } = given;
+    checkProbability(who, "dropout", given.dropout);
+    checkSizes(who, { kdim, vdim });
+    const where = placement(who, { device: given.device, dtype: given.dtype });
     const weight = (rows: number, columns: number): Parameter =>
       init.xavierUniform(constantParameter([rows, columns], 0, where));
+    const extra = (): Parameter => init.xavierNormal(constantParameter([1, 1, embedDim], 0, where));
     const together = kdim === embedDim && vdim === embedDim;
     this.inProjWeight = together ? weight(3 * embedDim, embedDim) : null;
     this.qProjWeight = together ? null : weight(embedDim, embedDim);
     this.kProjWeight = together ? null : weight(embedDim, kdim);
     this.vProjWeight = together ? null : weight(embedDim, vdim);
     this.inProjBias = bias ? constantParameter([3 * embedDim], 0, where) : null;
+    this.biasK = addBiasKv ? extra() : null;
+    this.biasV = addBiasKv ? extra() : null;
     this.outProj = new Linear(embedDim, embedDim, { bias, ...where });
     if (this.outProj.bias !== null) init.zeros(this.outProj.bias);
-    this.dropout = p;
-    this.batchFirst = batchFirst;
+    this.dropout = given.dropout;
+    this.addZeroAttn = given.addZeroAttn;
+    this.batchFirst = given.batchFirst;
   }
 
   override stateName(field: string): string {
     return snakeCase(field);
   }
 
+  /**
+   * @param query  [L, N, embedDim], [N, L, embedDim] with `batchFirst`, or [L, embedDim]
+   * @param key    [S, N, kdim] or likewise
+   * @param value  [S, N, vdim] or likewise
+   * @returns      the answers, in the query's shape, and the weights: [N, L, S], or [N, heads, L, S] if they are not
+   *               averaged; null if they are not needed
+   */
   override forward(query: Tensor, key: Tensor, value: Tensor, options: AttentionCall = {}): [Tensor, Tensor | null] {
-    for (const x of [query, key, value]) {
-      if (x.rank !== 3) throw new ShapeError(`MultiheadAttention: input ${show(x.shape)}, wanted rank 3`);
+    const who = "MultiheadAttention";
+    checkOptions(`${who}.forward`, options, CALL);
+    const inputs = [query, key, value];
+    const { rank } = query;
+    for (const x of inputs) {
+      if ((rank !== 2 && rank !== 3) || x.rank !== rank) {
+        throw new ShapeError(
+          `${who}: inputs ${inputs.map((y) => show(y.shape)).join(", ")}, wanted all of rank 3 or 2`,
+        );
+      }
     }
-    const { keyPaddingMask, attnMask, needWeights = true, averageAttnWeights = true } = options;
-    const batchFirst = (x: Tensor): Tensor => (this.batchFirst ? x : x.transpose(0, 1));
-    const [q, k, v] = this.#projected(batchFirst(query), batchFirst(key), batchFirst(value)).map((x) => this.#heads(x));
-    let scores = q.mul(1 / Math.sqrt(this.embedDim / this.numHeads)).matmul(k.transpose(2, 3));
-    if (attnMask !== undefined) scores = masked(scores, this.#perHead(attnMask, scores));
-    if (keyPaddingMask !== undefined) scores = masked(scores, keyPaddingMask.unsqueeze(1).unsqueeze(1));
-    const weights = scores.softmax(-1);
-    const mixed = dropout(weights, { p: this.dropout, training: this.training }).matmul(v);
+    const { needWeights = true, averageAttnWeights = true } = options;
+    const batchFirst = (x: Tensor): Tensor => (rank === 2 ? x.unsqueeze(0) : this.batchFirst ? x : x.transpose(0, 1));
+    const back = (x: Tensor): Tensor => (rank === 2 ? x.squeeze(0) : this.batchFirst ? x : x.transpose(0, 1));
+    const [projected, ...sources] = this.#projected(batchFirst(query), batchFirst(key), batchFirst(value));
+    const q = this.#heads(projected);
+    const [k, v] = sources.map((x, i) => this.#heads(this.#extended(x, i === 0 ? this.biasK : this.biasV)));
+    const scores = this.#masked(q.mul(1 / Math.sqrt(this.embedDim / this.numHeads)).matmul(k.transpose(2, 3)), options);
+    const weights = dropout(scores.softmax(-1), { p: this.dropout, training: this.training });
+    const mixed = weights.matmul(v);
     const [n, , l] = mixed.shape;
-    const joined = mixed.transpose(1, 2).reshape([n, l, this.embedDim]);
-    const output = batchFirst(this.outProj.forward(joined));
+    const output = back(this.outProj.forward(mixed.transpose(1, 2).reshape([n, l, this.embedDim])));
     if (!needWeights) return [output, null];
-    return [output, averageAttnWeights ? weights.mean(1) : weights];
+    const shown = averageAttnWeights ? weights.mean(1) : weights;
+    return [output, rank === 2 ? shown.squeeze(0) : shown];
   }
 
   #projected(q: Tensor, k: Tensor, v: Tensor): Tensor[] {
@@ -124,127 +183,56 @@ export class MultiheadAttention extends Module {
     return [q, k, v].map((x, i) => linear(x, weights[i] as Tensor, biases[i]));
   }
 
+  /** Keys or values [N, S, E] with those that the options add. */
+  #extended(x: Tensor, bias: Parameter | null): Tensor {
+    const [n] = x.shape;
+    const more = bias === null ? [] : [bias.expand([n, 1, this.embedDim])];
+    if (this.addZeroAttn) more.push(zeros([n, 1, this.embedDim], { device: x.device, dtype: x.dtype }));
+    return more.length === 0 ? x : cat([x, ...more], 1);
+  }
+
   /** [N, L, E] → [N, heads, L, E / heads]. */
   #heads(x: Tensor): Tensor {
     return x.reshape([x.shape[0], x.shape[1], this.numHeads, -1]).transpose(1, 2);
   }
 
-  #perHead(mask: Tensor, scores: Tensor): Tensor {
-    if (mask.rank === 2) return mask;
-    if (mask.rank === 3) return mask.reshape([...scores.shape]);
-    throw new ShapeError(`MultiheadAttention: attnMask ${show(mask.shape)}, wanted [L, S] or [N · heads, L, S]`);
-  }
-
-  override extraRepr(): string {
-    return `embedDim=${this.embedDim}, numHeads=${this.numHeads}`;
+  /** Scores [N, heads, L, S′] with what the masks hide at −∞; of the S′ keys those that were added are seen by all. */
+  #masked(scores: Tensor, { attnMask, keyPaddingMask, isCausal = false }: AttentionCall): Tensor {
+    const [n, heads, l, all] = scores.shape;
+    const added = (this.biasK === null ? 0 : 1) + (this.addZeroAttn ? 1 : 0);
+    const visible = (mask: Tensor): Tensor => (added === 0 ? mask : widened(mask, added));
+    const s = all - added;
+    let masked = scores;
+    const pairs = attnMask ?? (isCausal ? causalMask(l, s, scores) : undefined);
+    if (pairs !== undefined) {
+      const shape = pairs.rank === 2 ? [1, 1, l, s] : [n, heads, l, s];
+      if ((pairs.rank !== 2 && pairs.rank !== 3) || pairs.size !== shape.reduce((a, b) => a * b)) {
+        throw new ShapeError(
+          `MultiheadAttention: attnMask ${show(pairs.shape)}, wanted ${show([l, s])} or ${show([n * heads, l, s])}`,
+        );
+      }
+      masked = hidden(masked, visible(pairs.reshape(shape)));
+    }
+    if (keyPaddingMask !== undefined) {
+      if (keyPaddingMask.size !== n * s) {
+        throw new ShapeError(
+          `MultiheadAttention: keyPaddingMask ${show(keyPaddingMask.shape)}, wanted ${show([n, s])}`,
+        );
+      }
+      masked = hidden(masked, visible(keyPaddingMask.reshape([n, 1, 1, s])));
+    }
+    return masked;
   }
 }
 
-function masked(scores: Tensor, mask: Tensor): Tensor {
+/** A mask for some keys more, which nobody is kept from seeing. */
+function widened(mask: Tensor, keys: number): Tensor {
+  const shape = [...mask.shape.slice(0, -1), keys];
+  return cat([mask, zeros(shape, { device: mask.device, dtype: mask.dtype })], -1);
+}
+
+function hidden(scores: Tensor, mask: Tensor): Tensor {
   if (isFloat(mask.dtype)) return scores.add(mask);
   if (mask.dtype === "bool") return scores.maskedFill(mask, Number.NEGATIVE_INFINITY);
   throw new DTypeError(`attention: the mask is ${mask.dtype}, wanted bool (true: may not see) or float (added)`);
-}
-
-/** Options of {@link TransformerEncoderLayer}. */
-export interface EncoderLayerOptions extends PlacementOptions {
-  /** Width of the hidden layer. Default 2048. */
-  dimFeedforward?: number;
-  /** Default 0.1. */
-  dropout?: number;
-  /** Default "relu". */
-  activation?: "relu" | "gelu";
-  /** Default 1e-5. */
-  layerNormEps?: number;
-  /** Inputs are [N, L, features]. Default false. */
-  batchFirst?: boolean;
-  /** Normalize before attention and the hidden layer, not after. Default false. */
-  normFirst?: boolean;
-  /** Default true. */
-  bias?: boolean;
-}
-
-/**
- * Self-attention and a hidden layer, each with a residual connection and layer norm.
- *
- * @see torch.nn.TransformerEncoderLayer
- */
-export class TransformerEncoderLayer extends Module {
-  readonly selfAttn: MultiheadAttention;
-  readonly linear1: Linear;
-  readonly dropout: Dropout;
-  readonly linear2: Linear;
-  readonly norm1: LayerNorm;
-  readonly norm2: LayerNorm;
-  readonly dropout1: Dropout;
-  readonly dropout2: Dropout;
-  readonly normFirst: boolean;
-  readonly activation: "relu" | "gelu";
-
-  constructor(
-    readonly dModel: number,
-    readonly nhead: number,
-    options: EncoderLayerOptions = {},
-  ) {
-    super();
-    const settings = withDefaults(
-      "TransformerEncoderLayer",
-      {
-        dimFeedforward: 2048,
-        dropout: 0.1,
-        activation: "relu" as "relu" | "gelu",
-        layerNormEps: 1e-5,
-        batchFirst: false,
-        normFirst: false,
-        bias: true,
-        ...PLACEMENT,
-      },
-      options,
-    );
-    const {
-      dimFeedforward,
-      dropout: p,
-      activation,
-      layerNormEps: eps,
-      batchFirst,
-      normFirst,
-      bias,
-      ...where
-    } = settings;
-    if (activation !== "relu" && activation !== "gelu") {
-      throw new ArgumentError(`TransformerEncoderLayer: activation ${String(activation)}: wanted "relu" or "gelu"`);
-    }
-    this.selfAttn = new MultiheadAttention(dModel, nhead, { dropout: p, batchFirst, bias, ...where });
-    this.linear1 = new Linear(dModel, dimFeedforward, { bias, ...where });
-    this.dropout = new Dropout({ p });
-    this.linear2 = new Linear(dimFeedforward, dModel, { bias, ...where });
-    this.norm1 = new LayerNorm(dModel, { eps, bias, ...where });
-    this.norm2 = new LayerNorm(dModel, { eps, bias, ...where });
-    this.dropout1 = new Dropout({ p });
-    this.dropout2 = new Dropout({ p });
-    this.normFirst = normFirst;
-    this.activation = activation;
-  }
-
-  override stateName(field: string): string {
-    return snakeCase(field);
-  }
-
-  /** @param options  masks, as of {@link MultiheadAttention} */
-  override forward(src: Tensor, options: { srcMask?: Tensor; srcKeyPaddingMask?: Tensor } = {}): Tensor {
-    const { srcMask: attnMask, srcKeyPaddingMask: keyPaddingMask } = options;
-    const attend = (x: Tensor): Tensor =>
-      this.dropout1.forward(this.selfAttn.forward(x, x, x, { attnMask, keyPaddingMask, needWeights: false })[0]);
-    const hidden = (x: Tensor): Tensor => {
-      const h = this.linear1.forward(x);
-      const active = this.activation === "relu" ? relu(h) : gelu(h);
-      return this.dropout2.forward(this.linear2.forward(this.dropout.forward(active)));
-    };
-    if (this.normFirst) {
-      const x = src.add(attend(this.norm1.forward(src)));
-      return x.add(hidden(this.norm2.forward(x)));
-    }
-    const x = this.norm1.forward(src.add(attend(src)));
-    return this.norm2.forward(x.add(hidden(x)));
-  }
 }

@@ -13,15 +13,30 @@ import {
   numel,
   type PadOptions,
   pad,
+  ShapeError,
+  show,
   type Tensor,
 } from "@loopgrad/tensor";
 import { Module } from "../module.ts";
-import { checkSizes, PLACEMENT, type PlacementOptions, placement, tuple, withDefaults } from "../options.ts";
+import {
+  checkOptions,
+  checkSizes,
+  checkWord,
+  PLACEMENT,
+  type PlacementOptions,
+  placement,
+  tuple,
+  withDefaults,
+} from "../options.ts";
+import { changed, listed, settings } from "../repr.ts";
 import type { Parameter } from "../slot.ts";
 import { uniformParameter } from "./slots.ts";
 
 /** One number for all spatial dimensions, or one each. */
 export type Extent = number | readonly number[];
+
+/** What is added around an input before a convolution. */
+export type PaddingMode = "zeros" | "reflect" | "replicate" | "circular";
 
 interface CommonOptions extends PlacementOptions {
   /** Default 1. */
@@ -36,10 +51,10 @@ interface CommonOptions extends PlacementOptions {
 
 /** Options of the convolution layers. */
 export interface ConvOptions extends CommonOptions {
-  /** Added on both sides; "same" keeps the size, "valid" is 0. Default 0. */
+  /** Added on both sides; "same" keeps the size (with stride 1), "valid" is 0. Default 0. */
   padding?: Extent | "same" | "valid";
   /** What is added. Default "zeros". */
-  paddingMode?: "zeros" | "reflect" | "replicate" | "circular";
+  paddingMode?: PaddingMode;
 }
 
 /** Options of the transposed convolution layers. */
@@ -59,6 +74,7 @@ abstract class ConvBase extends Module {
   readonly weight: Parameter;
   readonly bias: Parameter | null;
 
+  /** @param channels  the weight's first two dimensions */
   constructor(
     who: string,
     n: number,
@@ -66,7 +82,7 @@ abstract class ConvBase extends Module {
     readonly outChannels: number,
     kernelSize: Extent,
     options: Required<Omit<CommonOptions, keyof PlacementOptions>> & PlacementOptions,
-    transposed: boolean,
+    channels: (groups: number) => [number, number],
   ) {
     super();
     const { stride, dilation, groups, bias, device, dtype } = options;
@@ -79,84 +95,100 @@ abstract class ConvBase extends Module {
     this.dilation = tuple(who, "dilation", dilation, n);
     this.groups = groups;
     const where = placement(who, { device, dtype });
-    const channels = transposed ? [inChannels, outChannels / groups] : [outChannels, inChannels / groups];
+    const [rows, columns] = channels(groups);
     // The fan-in as torch counts it: of a transposed convolution too, from the weight's second dimension.
-    const bound = 1 / Math.sqrt(channels[1] * numel(this.kernelSize));
-    this.weight = uniformParameter([...channels, ...this.kernelSize], bound, where);
+    const bound = 1 / Math.sqrt(columns * numel(this.kernelSize));
+    this.weight = uniformParameter([rows, columns, ...this.kernelSize], bound, where);
     this.bias = bias ? uniformParameter([outChannels], bound, where) : null;
   }
 
-  protected get shared(): { stride: number[]; dilation: number[]; groups: number } {
+  protected get geometry(): { stride: number[]; dilation: number[]; groups: number } {
     return { stride: [...this.stride], dilation: [...this.dilation], groups: this.groups };
   }
 
+  /** Settings beyond those that all have, in torch's order: before dilation, after it, and at the end. */
+  protected abstract get more(): [object, object, object];
+
   override extraRepr(): string {
     const { inChannels, outChannels, kernelSize, stride, dilation, groups, bias } = this;
-    const parts = [
-      `${inChannels}, ${outChannels}, kernelSize=(${kernelSize.join(", ")}), stride=(${stride.join(", ")})`,
-    ];
-    if (dilation.some((d) => d !== 1)) parts.push(`dilation=(${dilation.join(", ")})`);
-    if (groups !== 1) parts.push(`groups=${groups}`);
-    if (bias === null) parts.push("bias=false");
-    return parts.join(", ");
+    const [first, second, last] = this.more;
+    const zeros = kernelSize.map(() => 0);
+    return listed(
+      `${inChannels}, ${outChannels}`,
+      settings({ kernelSize, stride }),
+      changed(
+        { ...first, dilation, ...second, groups, bias: bias !== null, ...last },
+        {
+          padding: zeros,
+          dilation: kernelSize.map(() => 1),
+          outputPadding: zeros,
+          groups: 1,
+          bias: true,
+          paddingMode: "zeros",
+        },
+      ),
+    );
   }
 }
 
 const COMMON = { stride: 1 as Extent, dilation: 1 as Extent, groups: 1, bias: true, ...PLACEMENT };
-const DEFAULTS = {
-  ...COMMON,
-  padding: 0 as Extent | "same" | "valid",
-  paddingMode: "zeros" as NonNullable<ConvOptions["paddingMode"]>,
-};
 
 abstract class Conv extends ConvBase {
   readonly padding: readonly number[] | "same" | "valid";
-  readonly paddingMode: NonNullable<ConvOptions["paddingMode"]>;
+  readonly paddingMode: PaddingMode;
+  readonly #convolve: typeof conv1d;
 
   constructor(
     who: string,
+    convolve: typeof conv1d,
     n: number,
     inChannels: number,
     outChannels: number,
     kernelSize: Extent,
     options: ConvOptions,
   ) {
-    const { padding, paddingMode, ...rest } = withDefaults(who, DEFAULTS, options);
-    super(who, n, inChannels, outChannels, kernelSize, rest, false);
+    const defaults = { ...COMMON, padding: 0 as Extent | "same" | "valid", paddingMode: "zeros" as PaddingMode };
+    const { padding, paddingMode, ...rest } = withDefaults(who, defaults, options);
+    super(who, n, inChannels, outChannels, kernelSize, rest, (groups) => [outChannels, inChannels / groups]);
+    checkWord(who, "paddingMode", paddingMode, ["zeros", "reflect", "replicate", "circular"]);
+    if (typeof padding === "string") checkWord(who, "padding", padding, ["same", "valid"]);
+    if (padding === "same" && this.stride.some((s) => s !== 1)) {
+      throw new ArgumentError(
+        `${who}: padding "same" with stride ${show(this.stride)}: the size can be kept at stride 1`,
+      );
+    }
     this.padding = typeof padding === "string" ? padding : tuple(who, "padding", padding, n);
     this.paddingMode = paddingMode;
+    this.#convolve = convolve;
+  }
+
+  override forward(x: Tensor): Tensor {
+    const [input, padding] = this.#padded(x);
+    return this.#convolve(input, this.weight, this.bias, { ...this.geometry, padding });
   }
 
   /** The input, and the padding that is left to do: none if it is not of zeros. */
-  protected padded(x: Tensor): [Tensor, Extent | "same" | "valid"] {
+  #padded(x: Tensor): [Tensor, Extent | "same" | "valid"] {
     const { padding, paddingMode } = this;
     if (paddingMode === "zeros") return [x, padding];
-    const amounts = this.kernelSize.flatMap((k, i) => {
-      if (padding === "valid") return [[0, 0]];
+    const amounts = this.kernelSize.map((k, i) => {
+      if (padding === "valid") return [0, 0];
       const total = this.dilation[i] * (k - 1);
-      if (padding === "same") return [[Math.floor(total / 2), total - Math.floor(total / 2)]];
-      return [[padding[i], padding[i]]];
+      if (padding === "same") return [Math.floor(total / 2), Math.ceil(total / 2)];
+      return [padding[i], padding[i]];
     });
     return [pad(x, amounts.reverse().flat(), { mode: paddingMode } as PadOptions), 0];
   }
 
-  override extraRepr(): string {
-    const { padding, paddingMode } = this;
-    const amount = typeof padding === "string" ? padding : `(${padding.join(", ")})`;
-    const some = typeof padding === "string" || padding.some((p) => p !== 0);
-    return `${super.extraRepr()}${some ? `, padding=${amount}` : ""}${paddingMode === "zeros" ? "" : `, paddingMode=${paddingMode}`}`;
+  protected override get more(): [object, object, object] {
+    return [{ padding: this.padding }, {}, { paddingMode: this.paddingMode }];
   }
 }
 
 /** [N, C, L] → [N, O, L′]. @see torch.nn.Conv1d */
 export class Conv1d extends Conv {
   constructor(inChannels: number, outChannels: number, kernelSize: Extent, options: ConvOptions = {}) {
-    super("Conv1d", 1, inChannels, outChannels, kernelSize, options);
-  }
-
-  override forward(x: Tensor): Tensor {
-    const [input, padding] = this.padded(x);
-    return conv1d(input, this.weight, this.bias, { ...this.shared, padding });
+    super("Conv1d", conv1d, 1, inChannels, outChannels, kernelSize, options);
   }
 }
 
@@ -168,33 +200,26 @@ export class Conv1d extends Conv {
  */
 export class Conv2d extends Conv {
   constructor(inChannels: number, outChannels: number, kernelSize: Extent, options: ConvOptions = {}) {
-    super("Conv2d", 2, inChannels, outChannels, kernelSize, options);
-  }
-
-  override forward(x: Tensor): Tensor {
-    const [input, padding] = this.padded(x);
-    return conv2d(input, this.weight, this.bias, { ...this.shared, padding });
+    super("Conv2d", conv2d, 2, inChannels, outChannels, kernelSize, options);
   }
 }
 
 /** [N, C, D, H, W] → [N, O, D′, H′, W′]. @see torch.nn.Conv3d */
 export class Conv3d extends Conv {
   constructor(inChannels: number, outChannels: number, kernelSize: Extent, options: ConvOptions = {}) {
-    super("Conv3d", 3, inChannels, outChannels, kernelSize, options);
-  }
-
-  override forward(x: Tensor): Tensor {
-    const [input, padding] = this.padded(x);
-    return conv3d(input, this.weight, this.bias, { ...this.shared, padding });
+    super("Conv3d", conv3d, 3, inChannels, outChannels, kernelSize, options);
   }
 }
 
-abstract class ConvTranspose extends ConvBase {
+/** The transposed convolutions; of their weight [inChannels, outChannels / groups, …] the outputs are dimension 1. */
+export abstract class ConvTranspose extends ConvBase {
   readonly padding: readonly number[];
   readonly outputPadding: readonly number[];
+  readonly #convolve: typeof convTranspose1d;
 
   constructor(
     who: string,
+    convolve: typeof convTranspose1d,
     n: number,
     inChannels: number,
     outChannels: number,
@@ -203,45 +228,59 @@ abstract class ConvTranspose extends ConvBase {
   ) {
     const defaults = { ...COMMON, padding: 0 as Extent, outputPadding: 0 as Extent };
     const { padding, outputPadding, ...rest } = withDefaults(who, defaults, options);
-    super(who, n, inChannels, outChannels, kernelSize, rest, true);
+    super(who, n, inChannels, outChannels, kernelSize, rest, (groups) => [inChannels, outChannels / groups]);
     this.padding = tuple(who, "padding", padding, n);
     this.outputPadding = tuple(who, "outputPadding", outputPadding, n);
+    this.#convolve = convolve;
   }
 
-  protected get geometry() {
-    return { ...this.shared, padding: [...this.padding], outputPadding: [...this.outputPadding] };
+  /** @param options.outputSize  spatial size of the result, one of those that the stride leaves open */
+  override forward(x: Tensor, options: { outputSize?: readonly number[] } = {}): Tensor {
+    checkOptions(this.constructor.name, options, ["outputSize"]);
+    const { outputSize } = options;
+    const outputPadding = outputSize === undefined ? [...this.outputPadding] : this.#upTo(x, outputSize);
+    const { geometry, padding } = this;
+    return this.#convolve(x, this.weight, this.bias, { ...geometry, padding: [...padding], outputPadding });
+  }
+
+  /** The output padding that gives a size. */
+  #upTo(x: Tensor, outputSize: readonly number[]): number[] {
+    const { kernelSize, stride, padding, dilation } = this;
+    const n = kernelSize.length;
+    const least = kernelSize.map(
+      (k, i) => (x.shape[x.rank - n + i] - 1) * stride[i] - 2 * padding[i] + dilation[i] * (k - 1) + 1,
+    );
+    if (outputSize.length !== n || outputSize.some((size, i) => size < least[i] || size >= least[i] + stride[i])) {
+      const most = least.map((size, i) => size + stride[i] - 1);
+      throw new ShapeError(
+        `${this.constructor.name}: outputSize ${show(outputSize)} from ${show(x.shape)}: wanted ${show(least)} to ${show(most)}`,
+      );
+    }
+    return outputSize.map((size, i) => size - least[i]);
+  }
+
+  protected override get more(): [object, object, object] {
+    return [{ padding: this.padding }, { outputPadding: this.outputPadding }, {}];
   }
 }
 
 /** [N, C, L] → [N, O, L′]. @see torch.nn.ConvTranspose1d */
 export class ConvTranspose1d extends ConvTranspose {
   constructor(inChannels: number, outChannels: number, kernelSize: Extent, options: ConvTransposeOptions = {}) {
-    super("ConvTranspose1d", 1, inChannels, outChannels, kernelSize, options);
-  }
-
-  override forward(x: Tensor): Tensor {
-    return convTranspose1d(x, this.weight, this.bias, this.geometry);
+    super("ConvTranspose1d", convTranspose1d, 1, inChannels, outChannels, kernelSize, options);
   }
 }
 
 /** [N, C, H, W] → [N, O, H′, W′]. @see torch.nn.ConvTranspose2d */
 export class ConvTranspose2d extends ConvTranspose {
   constructor(inChannels: number, outChannels: number, kernelSize: Extent, options: ConvTransposeOptions = {}) {
-    super("ConvTranspose2d", 2, inChannels, outChannels, kernelSize, options);
-  }
-
-  override forward(x: Tensor): Tensor {
-    return convTranspose2d(x, this.weight, this.bias, this.geometry);
+    super("ConvTranspose2d", convTranspose2d, 2, inChannels, outChannels, kernelSize, options);
   }
 }
 
 /** [N, C, D, H, W] → [N, O, D′, H′, W′]. @see torch.nn.ConvTranspose3d */
 export class ConvTranspose3d extends ConvTranspose {
   constructor(inChannels: number, outChannels: number, kernelSize: Extent, options: ConvTransposeOptions = {}) {
-    super("ConvTranspose3d", 3, inChannels, outChannels, kernelSize, options);
-  }
-
-  override forward(x: Tensor): Tensor {
-    return convTranspose3d(x, this.weight, this.bias, this.geometry);
+    super("ConvTranspose3d", convTranspose3d, 3, inChannels, outChannels, kernelSize, options);
   }
 }

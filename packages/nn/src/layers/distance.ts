@@ -26,10 +26,6 @@ export class CosineSimilarity extends Module {
   override forward(a: Tensor, b: Tensor): Tensor {
     return cosineSimilarity(a, b, { dim: this.dim, eps: this.eps });
   }
-
-  override extraRepr(): string {
-    return `dim=${this.dim}, eps=${this.eps}`;
-  }
 }
 
 /**
@@ -54,9 +50,5 @@ export class PairwiseDistance extends Module {
 
   override forward(a: Tensor, b: Tensor): Tensor {
     return pairwiseDistance(a, b, { p: this.p, eps: this.eps, keepdim: this.keepdim });
-  }
-
-  override extraRepr(): string {
-    return `p=${this.p}, eps=${this.eps}, keepdim=${this.keepdim}`;
   }
 }

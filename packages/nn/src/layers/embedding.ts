@@ -1,9 +1,10 @@
 /**
  * Embedding: rows of a table, looked up by index.
  */
-import { ArgumentError, embedding, randn, scope, type Tensor, tensor, where } from "@loopgrad/tensor";
+import { ArgumentError, embedding, randn, ShapeError, scope, show, type Tensor, tensor, where } from "@loopgrad/tensor";
 import { Module } from "../module.ts";
 import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
+import { listed, settings } from "../repr.ts";
 import { Parameter } from "../slot.ts";
 
 /** Options of {@link Embedding}. */
@@ -43,12 +44,30 @@ export class Embedding extends Module {
     });
   }
 
+  /**
+   * A layer that starts with a table of rows.
+   *
+   * @param weight   [numEmbeddings, embeddingDim]
+   * @param options  `freeze` (true): the rows are not learned; `paddingIdx`
+   * @see            torch.nn.Embedding.from_pretrained
+   */
+  static fromPretrained(weight: Tensor, options: { freeze?: boolean; paddingIdx?: number | null } = {}): Embedding {
+    const who = "Embedding.fromPretrained";
+    if (weight.rank !== 2) throw new ShapeError(`${who}: ${show(weight.shape)}: wanted [numEmbeddings, embeddingDim]`);
+    const { freeze, paddingIdx } = withDefaults(who, { freeze: true, paddingIdx: null as number | null }, options);
+    const [rows, columns] = weight.shape;
+    const { device, dtype } = weight;
+    const layer = new Embedding(rows, columns, { device, dtype, paddingIdx });
+    layer.weight.assign(weight);
+    return layer.requiresGrad_(!freeze);
+  }
+
   override forward(index: Tensor): Tensor {
     return embedding(index, this.weight, { paddingIdx: this.paddingIdx });
   }
 
   override extraRepr(): string {
-    const padding = this.paddingIdx === null ? "" : `, paddingIdx=${this.paddingIdx}`;
-    return `${this.numEmbeddings}, ${this.embeddingDim}${padding}`;
+    const { numEmbeddings, embeddingDim, paddingIdx } = this;
+    return listed(`${numEmbeddings}, ${embeddingDim}`, paddingIdx === null ? "" : settings({ paddingIdx }));
   }
 }

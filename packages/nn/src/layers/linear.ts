@@ -4,6 +4,7 @@
 import { bilinear, linear, type Tensor } from "@loopgrad/tensor";
 import { Module } from "../module.ts";
 import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
+import { settings } from "../repr.ts";
 import type { Parameter } from "../slot.ts";
 import { uniformParameter } from "./slots.ts";
 
@@ -42,7 +43,8 @@ export class Linear extends Module {
   }
 
   override extraRepr(): string {
-    return `inFeatures=${this.inFeatures}, outFeatures=${this.outFeatures}, bias=${this.bias !== null}`;
+    const { inFeatures, outFeatures, bias } = this;
+    return settings({ inFeatures, outFeatures, bias: bias !== null });
   }
 }
 
@@ -76,6 +78,6 @@ export class Bilinear extends Module {
 
   override extraRepr(): string {
     const { in1Features, in2Features, outFeatures, bias } = this;
-    return `in1Features=${in1Features}, in2Features=${in2Features}, outFeatures=${outFeatures}, bias=${bias !== null}`;
+    return settings({ in1Features, in2Features, outFeatures, bias: bias !== null });
   }
 }

@@ -1,9 +1,15 @@
 /**
  * What the modules of losses share: a function of nn.functional with its options fixed.
+ *
+ * A tensor among the options (class weights) becomes a buffer, under torch's name: it is part of the state dict and
+ * moves with the model. One that requires a gradient, as in meta-learning of class weights, stays what it is: gradients
+ * flow to it, and the state dict leaves it to its owner.
  */
-import type { Tensor } from "@loopgrad/tensor";
+import { Tensor } from "@loopgrad/tensor";
 import { Module } from "../module.ts";
 import { withDefaults } from "../options.ts";
+import { snakeCase } from "../repr.ts";
+import { Buffer } from "../slot.ts";
 
 /** A loss of the tensors `Inputs`. */
 export abstract class Loss<
@@ -21,16 +27,18 @@ export abstract class Loss<
   ) {
     super();
     const defaults = Object.fromEntries(known.map((name) => [name, undefined])) as Required<Options>;
-    this.#options = withDefaults(who, defaults, options as Partial<Required<Options>>);
+    const given: Record<string, unknown> = { ...withDefaults(who, defaults, options as Partial<Required<Options>>) };
+    for (const [name, value] of Object.entries(given)) {
+      if (value === undefined) delete given[name];
+      else if (value instanceof Tensor && !value.requiresGrad) {
+        given[name] = this.register(snakeCase(name), new Buffer(value));
+      }
+    }
+    this.#options = given as Options;
     this.#fn = fn;
   }
 
   override forward(...inputs: Inputs): Tensor {
     return this.#fn(...inputs, this.#options);
-  }
-
-  override extraRepr(): string {
-    const given = Object.entries(this.#options).filter(([, value]) => value !== undefined);
-    return given.map(([name, value]) => `${name}=${String(value)}`).join(", ");
   }
 }

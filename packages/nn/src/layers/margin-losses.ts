@@ -1,7 +1,13 @@
 /**
- * Losses with a margin as modules: labelled scores, pairs and triplets.
+ * Losses with a margin as modules: labelled scores, pairs, triplets and classes.
  */
 import type { Tensor } from "@loopgrad/tensor";
+import {
+  type MultiMarginOptions,
+  multilabelMarginLoss,
+  multilabelSoftMarginLoss,
+  multiMarginLoss,
+} from "../functional/class-margin-losses.ts";
 import * as F from "../functional/margin-losses.ts";
 import type { ReductionOptions } from "../functional/reduction.ts";
 import { Loss } from "./loss-module.ts";
@@ -41,5 +47,42 @@ export class CosineEmbeddingLoss extends Loss<F.MarginOptions, Pair> {
 export class TripletMarginLoss extends Loss<F.TripletMarginOptions, Triplet> {
   constructor(options: F.TripletMarginOptions = {}) {
     super("TripletMarginLoss", F.tripletMarginLoss, ["reduction", "margin", "p", "eps", "swap"], options);
+  }
+}
+
+/** @see {@link F.tripletMarginWithDistanceLoss}, torch.nn.TripletMarginWithDistanceLoss */
+export class TripletMarginWithDistanceLoss extends Loss<F.TripletDistanceOptions, Triplet> {
+  readonly usesDefaultDistance: boolean;
+
+  constructor(options: F.TripletDistanceOptions = {}) {
+    const known = ["reduction", "distanceFunction", "margin", "swap"] as const;
+    super("TripletMarginWithDistanceLoss", F.tripletMarginWithDistanceLoss, known, options);
+    this.usesDefaultDistance = options.distanceFunction === undefined;
+  }
+
+  /** Unless the distance is a function of the user's, it is shown as torch does. */
+  protected override childTexts(): [string, string][] {
+    return this.usesDefaultDistance ? [["distance_function", "PairwiseDistance()"]] : super.childTexts();
+  }
+}
+
+/** @see {@link multiMarginLoss}, torch.nn.MultiMarginLoss */
+export class MultiMarginLoss extends Loss<MultiMarginOptions> {
+  constructor(options: MultiMarginOptions = {}) {
+    super("MultiMarginLoss", multiMarginLoss, ["reduction", "p", "margin", "weight"], options);
+  }
+}
+
+/** @see {@link multilabelMarginLoss}, torch.nn.MultiLabelMarginLoss */
+export class MultiLabelMarginLoss extends Loss<ReductionOptions> {
+  constructor(options: ReductionOptions = {}) {
+    super("MultiLabelMarginLoss", multilabelMarginLoss, ["reduction"], options);
+  }
+}
+
+/** @see {@link multilabelSoftMarginLoss}, torch.nn.MultiLabelSoftMarginLoss */
+export class MultiLabelSoftMarginLoss extends Loss<ReductionOptions & { weight?: Tensor }> {
+  constructor(options: ReductionOptions & { weight?: Tensor } = {}) {
+    super("MultiLabelSoftMarginLoss", multilabelSoftMarginLoss, ["reduction", "weight"], options);
   }
 }

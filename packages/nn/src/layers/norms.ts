@@ -1,25 +1,17 @@
 /**
- * Normalisation layers.
+ * Batch norm and instance norm: normalisation layers with a memory.
  *
- * Batch norm keeps *running statistics*: averages over batches, in buffers, used in evaluation mode. With momentum m
+ * Both may keep *running statistics*: averages over batches, in buffers, used in evaluation mode. With momentum m
  * a batch moves them by the factor m; with momentum null they are the plain average of all batches seen.
  * They are updated off the tape.
  */
 import { noGrad } from "@loopgrad/autograd";
-import { ArgumentError, type Shape, ShapeError, show, type Tensor } from "@loopgrad/tensor";
-import {
-  batchAxes,
-  batchNorm,
-  batchNormTraining,
-  groupNorm,
-  instanceNorm,
-  layerNorm,
-  rmsNorm,
-  type Statistics,
-} from "../functional/norms.ts";
+import { ArgumentError, ShapeError, scope, show, type Tensor } from "@loopgrad/tensor";
+import { batchAxes, batchNorm, batchNormTraining, instanceNorm, type Statistics } from "../functional/norms.ts";
 import { constant } from "../init.ts";
-import { Module, snakeCase } from "../module.ts";
+import { Module } from "../module.ts";
 import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
+import { float, listed, settings, snakeCase } from "../repr.ts";
 import type { Buffer, Parameter } from "../slot.ts";
 import { constantBuffer, constantParameter } from "./slots.ts";
 
@@ -29,9 +21,14 @@ export interface RunningNormOptions extends PlacementOptions {
   eps?: number;
   /** Share of a new batch in the running statistics; null: plain average. Default 0.1. */
   momentum?: number | null;
-  /** Learned scale and shift. */
+  /** Learned scale and shift. Default true for batch norm, false for instance norm. */
   affine?: boolean;
-  /** Keep running statistics; without, the batch's own are used in evaluation too. */
+  /** The learned shift, if there is a scale. Default true. */
+  bias?: boolean;
+  /**
+   * Keep running statistics; without, the batch's own are used in evaluation too. Default true for batch norm, false
+   * for instance norm.
+   */
   trackRunningStats?: boolean;
 }
 
@@ -52,16 +49,16 @@ abstract class RunningNorm extends Module {
     super();
     const who = this.constructor.name;
     checkSizes(who, { numFeatures });
-    const { eps, momentum, affine, trackRunningStats, ...rest } = withDefaults(
+    const { eps, momentum, affine, bias, trackRunningStats, ...rest } = withDefaults(
       who,
-      { eps: 1e-5, momentum: 0.1 as number | null, ...defaults, ...PLACEMENT },
+      { eps: 1e-5, momentum: 0.1 as number | null, ...defaults, bias: true, ...PLACEMENT },
       options,
     );
     const where = placement(who, rest);
     this.eps = eps;
     this.momentum = momentum;
     this.weight = affine ? constantParameter([numFeatures], 1, where) : null;
-    this.bias = affine ? constantParameter([numFeatures], 0, where) : null;
+    this.bias = affine && bias ? constantParameter([numFeatures], 0, where) : null;
     this.runningMean = trackRunningStats ? constantBuffer([numFeatures], 0, where) : null;
     this.runningVar = trackRunningStats ? constantBuffer([numFeatures], 1, where) : null;
     this.numBatchesTracked = trackRunningStats ? constantBuffer([], 0, { device: where.device, dtype: "int32" }) : null;
@@ -81,14 +78,13 @@ abstract class RunningNorm extends Module {
     const { runningMean, runningVar, numBatchesTracked, momentum } = this;
     if (runningMean === null || runningVar === null || numBatchesTracked === null) return;
     using _ = noGrad();
-    if (this.countsBatches) numBatchesTracked.assign(numBatchesTracked.add(1));
-    const share = momentum ?? numBatchesTracked.to(runningMean.dtype).reciprocal();
-    const unbiased = variance
-      .detach()
-      .reshape([this.numFeatures])
-      .mul(count / (count - 1));
-    move(runningMean, mean.detach().reshape([this.numFeatures]), share);
-    move(runningVar, unbiased, share);
+    if (this.countsBatches) numBatchesTracked._adopt(scope(() => numBatchesTracked.add(1)));
+    const step = (running: Buffer, batch: Tensor): Tensor => {
+      const share = momentum ?? numBatchesTracked.to(running.dtype).reciprocal();
+      return moved(running, batch.reshape([this.numFeatures]), share);
+    };
+    runningMean._adopt(scope(() => step(runningMean, mean)));
+    runningVar._adopt(scope(() => step(runningVar, variance.mul(count / (count - 1)))));
   }
 
   /** Puts the running statistics back to mean 0, variance 1. */
@@ -97,14 +93,15 @@ abstract class RunningNorm extends Module {
   }
 
   override extraRepr(): string {
-    const { numFeatures, eps, momentum, weight, runningMean } = this;
-    return `${numFeatures}, eps=${eps}, momentum=${momentum}, affine=${weight !== null}, trackRunningStats=${runningMean !== null}`;
+    const { numFeatures, eps, momentum, weight, bias, runningMean } = this;
+    const flags = { affine: weight !== null, bias: bias !== null, trackRunningStats: runningMean !== null };
+    return listed(String(numFeatures), settings({ eps: float(eps), momentum: momentum && float(momentum), ...flags }));
   }
 }
 
 /** running ← running + share (batch − running). A share of 1 replaces. */
-function move(running: Buffer, batch: Tensor, share: number | Tensor): void {
-  running.assign(share === 1 ? batch : running.add(batch.sub(running).mul(share)));
+function moved(running: Buffer, batch: Tensor, share: number | Tensor): Tensor {
+  return share === 1 ? batch : running.add(batch.sub(running).mul(share));
 }
 
 abstract class BatchNorm extends RunningNorm {
@@ -179,6 +176,7 @@ abstract class InstanceNorm extends RunningNorm {
   protected abstract readonly ranks: readonly number[];
 
   override forward(x: Tensor): Tensor {
+    if (this.ranks.includes(x.rank + 1)) return this.forward(x.unsqueeze(0)).squeeze(0);
     checkChannels(this.constructor.name, x, this.numFeatures, this.ranks);
     const { weight, bias, runningMean, runningVar, eps } = this;
     if (!this.training && runningMean !== null) return batchNorm(x, runningMean, runningVar, weight, bias, { eps });
@@ -191,121 +189,23 @@ abstract class InstanceNorm extends RunningNorm {
   }
 }
 
-/** Instance norm of [N, C, L]. @see torch.nn.InstanceNorm1d */
+/** Instance norm of [N, C, L], or of [C, L]. @see torch.nn.InstanceNorm1d */
 export class InstanceNorm1d extends InstanceNorm {
   protected get ranks(): readonly number[] {
     return [3];
   }
 }
 
-/** Instance norm of [N, C, H, W]. @see torch.nn.InstanceNorm2d */
+/** Instance norm of [N, C, H, W], or of [C, H, W]. @see torch.nn.InstanceNorm2d */
 export class InstanceNorm2d extends InstanceNorm {
   protected get ranks(): readonly number[] {
     return [4];
   }
 }
 
-/** Options of {@link LayerNorm}. */
-export interface LayerNormOptions extends PlacementOptions {
-  /** Default 1e-5. */
-  eps?: number;
-  /** Learned scale (and shift). Default true. */
-  elementwiseAffine?: boolean;
-  /** Learned shift, if there is a scale. Default true. */
-  bias?: boolean;
-}
-
-/**
- * Layer norm over the last dimensions.
- *
- * @see      torch.nn.LayerNorm
- * @example  const layer = new LayerNorm(128);
- */
-export class LayerNorm extends Module {
-  readonly normalizedShape: Shape;
-  readonly eps: number;
-  readonly weight: Parameter | null;
-  readonly bias: Parameter | null;
-
-  constructor(normalizedShape: number | Shape, options: LayerNormOptions = {}) {
-    super();
-    this.normalizedShape = typeof normalizedShape === "number" ? [normalizedShape] : [...normalizedShape];
-    const { eps, elementwiseAffine, bias, ...rest } = withDefaults(
-      "LayerNorm",
-      { eps: 1e-5, elementwiseAffine: true, bias: true, ...PLACEMENT },
-      options,
-    );
-    const where = placement("LayerNorm", rest);
-    this.eps = eps;
-    this.weight = elementwiseAffine ? constantParameter(this.normalizedShape, 1, where) : null;
-    this.bias = elementwiseAffine && bias ? constantParameter(this.normalizedShape, 0, where) : null;
-  }
-
-  override forward(x: Tensor): Tensor {
-    return layerNorm(x, this.normalizedShape, this.weight, this.bias, { eps: this.eps });
-  }
-
-  override extraRepr(): string {
-    return `(${this.normalizedShape.join(", ")}), eps=${this.eps}, elementwiseAffine=${this.weight !== null}`;
-  }
-}
-
-/** RMS norm over the last dimensions. @see torch.nn.RMSNorm */
-export class RMSNorm extends Module {
-  readonly normalizedShape: Shape;
-  readonly eps: number;
-  readonly weight: Parameter | null;
-
-  constructor(
-    normalizedShape: number | Shape,
-    options: PlacementOptions & { eps?: number; elementwiseAffine?: boolean } = {},
-  ) {
-    super();
-    this.normalizedShape = typeof normalizedShape === "number" ? [normalizedShape] : [...normalizedShape];
-    const { eps, elementwiseAffine, ...rest } = withDefaults(
-      "RMSNorm",
-      { eps: undefined as number | undefined, elementwiseAffine: true, ...PLACEMENT },
-      options,
-    );
-    const where = placement("RMSNorm", rest);
-    this.eps = eps ?? (where.dtype === "float64" ? 2 ** -52 : 2 ** -23);
-    this.weight = elementwiseAffine ? constantParameter(this.normalizedShape, 1, where) : null;
-  }
-
-  override forward(x: Tensor): Tensor {
-    return rmsNorm(x, this.normalizedShape, this.weight, { eps: this.eps });
-  }
-
-  override extraRepr(): string {
-    return `(${this.normalizedShape.join(", ")}), eps=${this.eps}, elementwiseAffine=${this.weight !== null}`;
-  }
-}
-
-/** Group norm of [N, C, …]. @see torch.nn.GroupNorm */
-export class GroupNorm extends Module {
-  readonly eps: number;
-  readonly weight: Parameter | null;
-  readonly bias: Parameter | null;
-
-  constructor(
-    readonly numGroups: number,
-    readonly numChannels: number,
-    options: PlacementOptions & { eps?: number; affine?: boolean } = {},
-  ) {
-    super();
-    checkSizes("GroupNorm", { numGroups, numChannels });
-    const { eps, affine, ...rest } = withDefaults("GroupNorm", { eps: 1e-5, affine: true, ...PLACEMENT }, options);
-    const where = placement("GroupNorm", rest);
-    this.eps = eps;
-    this.weight = affine ? constantParameter([numChannels], 1, where) : null;
-    this.bias = affine ? constantParameter([numChannels], 0, where) : null;
-  }
-
-  override forward(x: Tensor): Tensor {
-    return groupNorm(x, this.numGroups, this.weight, this.bias, { eps: this.eps });
-  }
-
-  override extraRepr(): string {
-    return `${this.numGroups}, ${this.numChannels}, eps=${this.eps}, affine=${this.weight !== null}`;
+/** Instance norm of [N, C, D, H, W], or of [C, D, H, W]. @see torch.nn.InstanceNorm3d */
+export class InstanceNorm3d extends InstanceNorm {
+  protected get ranks(): readonly number[] {
+    return [5];
   }
 }

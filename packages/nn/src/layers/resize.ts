@@ -1,74 +1,46 @@
 /**
- * Layers that add a border to images, resize them, or rearrange their pixels.
+ * Layers that resize images, or rearrange their pixels.
  */
 import {
+  ArgumentError,
+  fold,
   type InterpolateOptions,
   interpolate,
-  type PadOptions,
-  pad,
   pixelShuffle,
+  pixelUnshuffle,
+  ShapeError,
+  show,
   type Tensor,
   type UnfoldOptions,
   unfold,
 } from "@loopgrad/tensor";
 import { Module } from "../module.ts";
-import { tuple } from "../options.ts";
+import { checkOptions, checkSizes, withDefaults } from "../options.ts";
+import { float, quoted, settings } from "../repr.ts";
 
-/** [left, right, top, bottom], or one number for all sides. */
-export type Border = number | readonly number[];
+type Extent = number | readonly number[];
 
-abstract class Pad2d extends Module {
-  readonly padding: readonly number[];
+/** Either a size or a factor. */
+export type UpsamplingOptions = Pick<InterpolateOptions, "size" | "scaleFactor">;
 
-  constructor(
-    padding: Border,
-    readonly settings: Readonly<PadOptions>,
-  ) {
-    super();
-    this.padding = tuple(this.constructor.name, "padding", padding, 4);
-  }
-
-  override forward(x: Tensor): Tensor {
-    return pad(x, this.padding, this.settings);
-  }
-
-  override extraRepr(): string {
-    return `(${this.padding.join(", ")})`;
-  }
-}
-
-/** A border of zeros. @see torch.nn.ZeroPad2d */
-export class ZeroPad2d extends Pad2d {
-  constructor(padding: Border) {
-    super(padding, { mode: "constant" });
-  }
-}
-
-/** A border of one number. @see torch.nn.ConstantPad2d */
-export class ConstantPad2d extends Pad2d {
-  constructor(padding: Border, value: number) {
-    super(padding, { mode: "constant", value });
-  }
-}
-
-/** The image mirrored at its edge. @see torch.nn.ReflectionPad2d */
-export class ReflectionPad2d extends Pad2d {
-  constructor(padding: Border) {
-    super(padding, { mode: "reflect" });
-  }
-}
-
-/** The edge repeated. @see torch.nn.ReplicationPad2d */
-export class ReplicationPad2d extends Pad2d {
-  constructor(padding: Border) {
-    super(padding, { mode: "replicate" });
-  }
-}
-
-/** Resizes the spatial dimensions. @see torch.nn.Upsample */
+/**
+ * Resizes the spatial dimensions of [N, C, …] to a `size` or by a `scaleFactor`.
+ *
+ * @param options  `size` or `scaleFactor`; `mode`, "nearest" if absent, and `alignCorners` for the linear modes
+ * @see            torch.nn.Upsample
+ * @example        const twice = new Upsample({ scaleFactor: 2, mode: "bilinear" });
+ */
 export class Upsample extends Module {
-  constructor(readonly options: Readonly<InterpolateOptions>) {
+  readonly options: Readonly<InterpolateOptions>;
+
+  constructor(options: Readonly<InterpolateOptions>) {
     super();
+    const who = this.constructor.name;
+    checkOptions(who, options, ["size", "scaleFactor", "mode", "alignCorners"]);
+    if ((options.size === undefined) === (options.scaleFactor === undefined)) {
+      throw new ArgumentError(`${who}: give either size or scaleFactor`);
+    }
+    this.options = { ...options };
   }
 
   override forward(x: Tensor): Tensor {
@@ -76,9 +48,25 @@ export class Upsample extends Module {
   }
 
   override extraRepr(): string {
-    return Object.entries(this.options)
-      .map(([name, value]) => `${name}=${String(value)}`)
-      .join(", ");
+    const { size, scaleFactor, mode = "nearest" } = this.options;
+    const factor = typeof scaleFactor === "number" ? float(scaleFactor) : scaleFactor?.map(float);
+    return settings({ ...(size === undefined ? { scaleFactor: factor } : { size }), mode: quoted(mode) });
+  }
+}
+
+/** Repeats pixels. @see torch.nn.UpsamplingNearest2d */
+export class UpsamplingNearest2d extends Upsample {
+  constructor(options: UpsamplingOptions) {
+    checkOptions("UpsamplingNearest2d", options, ["size", "scaleFactor"]);
+    super({ ...options, mode: "nearest" });
+  }
+}
+
+/** Interpolates between pixels; corners keep their places. @see torch.nn.UpsamplingBilinear2d */
+export class UpsamplingBilinear2d extends Upsample {
+  constructor(options: UpsamplingOptions) {
+    checkOptions("UpsamplingBilinear2d", options, ["size", "scaleFactor"]);
+    super({ ...options, mode: "bilinear", alignCorners: true });
   }
 }
 
@@ -86,6 +74,7 @@ export class Upsample extends Module {
 export class PixelShuffle extends Module {
   constructor(readonly upscaleFactor: number) {
     super();
+    checkSizes("PixelShuffle", { upscaleFactor });
   }
 
   override forward(x: Tensor): Tensor {
@@ -93,17 +82,62 @@ export class PixelShuffle extends Module {
   }
 
   override extraRepr(): string {
-    return `upscaleFactor=${this.upscaleFactor}`;
+    return settings({ upscaleFactor: this.upscaleFactor });
   }
 }
 
+/** [N, C, H r, W r] → [N, C r², H, W]. @see torch.nn.PixelUnshuffle */
+export class PixelUnshuffle extends Module {
+  constructor(readonly downscaleFactor: number) {
+    super();
+    checkSizes("PixelUnshuffle", { downscaleFactor });
+  }
+
+  override forward(x: Tensor): Tensor {
+    return pixelUnshuffle(x, this.downscaleFactor);
+  }
+
+  override extraRepr(): string {
+    return settings({ downscaleFactor: this.downscaleFactor });
+  }
+}
+
+/** Deals the channels of [N, C, …] out to groups, as one deals cards. @see torch.nn.ChannelShuffle */
+export class ChannelShuffle extends Module {
+  constructor(readonly groups: number) {
+    super();
+    checkSizes("ChannelShuffle", { groups });
+  }
+
+  override forward(x: Tensor): Tensor {
+    const { groups } = this;
+    const [n, channels, ...spatial] = x.shape;
+    if (x.rank < 3 || channels % groups !== 0) {
+      throw new ShapeError(`ChannelShuffle: ${show(x.shape)}: wanted channels divisible by ${groups}`);
+    }
+    return x
+      .reshape([n, groups, channels / groups, ...spatial])
+      .transpose(1, 2)
+      .reshape([...x.shape]);
+  }
+
+  override extraRepr(): string {
+    return settings({ groups: this.groups });
+  }
+}
+
+const WINDOWS: Required<UnfoldOptions> = { dilation: 1, padding: 0, stride: 1 };
+
 /** Sliding windows as columns: [N, C, H, W] → [N, C · window, windows]. @see torch.nn.Unfold */
 export class Unfold extends Module {
+  readonly options: Readonly<Required<UnfoldOptions>>;
+
   constructor(
-    readonly kernelSize: number | readonly number[],
-    readonly options: Readonly<UnfoldOptions> = {},
+    readonly kernelSize: Extent,
+    options: Readonly<UnfoldOptions> = {},
   ) {
     super();
+    this.options = withDefaults("Unfold", WINDOWS, options);
   }
 
   override forward(x: Tensor): Tensor {
@@ -111,6 +145,28 @@ export class Unfold extends Module {
   }
 
   override extraRepr(): string {
-    return `kernelSize=${String(this.kernelSize)}`;
+    return settings({ kernelSize: this.kernelSize, ...this.options });
+  }
+}
+
+/** Windows back to images; where they overlap they add up: [N, C · window, windows] → [N, C, H, W]. @see torch.nn.Fold */
+export class Fold extends Module {
+  readonly options: Readonly<Required<UnfoldOptions>>;
+
+  constructor(
+    readonly outputSize: Extent,
+    readonly kernelSize: Extent,
+    options: Readonly<UnfoldOptions> = {},
+  ) {
+    super();
+    this.options = withDefaults("Fold", WINDOWS, options);
+  }
+
+  override forward(x: Tensor): Tensor {
+    return fold(x, this.outputSize, this.kernelSize, this.options);
+  }
+
+  override extraRepr(): string {
+    return settings({ outputSize: this.outputSize, kernelSize: this.kernelSize, ...this.options });
   }
 }

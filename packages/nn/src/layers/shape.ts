@@ -1,10 +1,10 @@
 /**
- * Layers that change only the shape, or nothing; and dropout, which changes something only in training.
+ * Layers that change only the shape, or nothing.
  */
-import { ArgumentError, type Shape, type Tensor } from "@loopgrad/tensor";
-import { dropout, dropout2d } from "../functional/dropout.ts";
+import type { Shape, Tensor } from "@loopgrad/tensor";
 import { Module } from "../module.ts";
 import { withDefaults } from "../options.ts";
+import { settings } from "../repr.ts";
 
 /** Returns its input. @see torch.nn.Identity */
 export class Identity extends Module {
@@ -30,7 +30,7 @@ export class Flatten extends Module {
   }
 
   override extraRepr(): string {
-    return `startDim=${this.startDim}, endDim=${this.endDim}`;
+    return settings({ startDim: this.startDim, endDim: this.endDim });
   }
 }
 
@@ -48,43 +48,6 @@ export class Unflatten extends Module {
   }
 
   override extraRepr(): string {
-    return `dim=${this.dim}, unflattenedSize=(${this.unflattenedSize.join(", ")})`;
-  }
-}
-
-abstract class DropoutBase extends Module {
-  readonly p: number;
-
-  constructor(who: string, options: { p?: number }) {
-    super();
-    const { p } = withDefaults(who, { p: 0.5 }, options);
-    if (!(p >= 0 && p <= 1)) throw new ArgumentError(`${who}: p is ${p}, wanted a probability in [0, 1]`);
-    this.p = p;
-  }
-
-  override extraRepr(): string {
-    return `p=${this.p}`;
-  }
-}
-
-/** In training sets elements to 0 with probability p (default 0.5). `manualSeed` repeats the draws. @see torch.nn.Dropout */
-export class Dropout extends DropoutBase {
-  constructor(options: { p?: number } = {}) {
-    super("Dropout", options);
-  }
-
-  override forward(x: Tensor): Tensor {
-    return dropout(x, { p: this.p, training: this.training });
-  }
-}
-
-/** In training sets whole channels of [N, C, …] to 0 with probability p (default 0.5). @see torch.nn.Dropout2d */
-export class Dropout2d extends DropoutBase {
-  constructor(options: { p?: number } = {}) {
-    super("Dropout2d", options);
-  }
-
-  override forward(x: Tensor): Tensor {
-    return dropout2d(x, { p: this.p, training: this.training });
+    return settings({ dim: this.dim, unflattenedSize: [...this.unflattenedSize] });
   }
 }

@@ -1,0 +1,116 @@
+/**
+ * Recurrent cells: one step of a recurrent layer, from an input and a state to the next state.
+ *
+ * An input is [N, inputSize], or [inputSize] without a batch; a state is [N, hiddenSize], and starts as 0.
+ */
+import { linear, ShapeError, show, type Tensor, zeros } from "@loopgrad/tensor";
+import { Module } from "../module.ts";
+import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
+import { changed, listed, snakeCase } from "../repr.ts";
+import type { Parameter } from "../slot.ts";
+import { gru, type Kind, lstm, plainKind } from "./gates.ts";
+import { uniformParameter } from "./slots.ts";
+
+/** Options of the cells. */
+export interface CellOptions extends PlacementOptions {
+  /** Default true. */
+  bias?: boolean;
+}
+
+abstract class Cell extends Module {
+  readonly weightIh: Parameter;
+  readonly weightHh: Parameter;
+  readonly biasIh: Parameter | null;
+  readonly biasHh: Parameter | null;
+  readonly #kind: Kind;
+
+  constructor(
+    who: string,
+    readonly inputSize: number,
+    readonly hiddenSize: number,
+    kind: Kind,
+    options: CellOptions,
+  ) {
+    super();
+    checkSizes(who, { inputSize, hiddenSize });
+    const { bias, ...rest } = withDefaults(who, { bias: true, ...PLACEMENT }, options);
+    const where = placement(who, rest);
+    const bound = 1 / Math.sqrt(hiddenSize);
+    const rows = kind.gates * hiddenSize;
+    this.weightIh = uniformParameter([rows, inputSize], bound, where);
+    this.weightHh = uniformParameter([rows, hiddenSize], bound, where);
+    this.biasIh = bias ? uniformParameter([rows], bound, where) : null;
+    this.biasHh = bias ? uniformParameter([rows], bound, where) : null;
+    this.#kind = kind;
+  }
+
+  override stateName(field: string): string {
+    return snakeCase(field);
+  }
+
+  protected run(x: Tensor, state: readonly Tensor[] | null): Tensor[] {
+    const { inputSize, hiddenSize } = this;
+    if (x.rank < 1 || x.rank > 2 || x.shape[x.rank - 1] !== inputSize) {
+      throw new ShapeError(
+        `${this.constructor.name}: input ${show(x.shape)}, wanted [N, ${inputSize}] or [${inputSize}]`,
+      );
+    }
+    const batch = x.rank === 2;
+    const input = batch ? x : x.unsqueeze(0);
+    const rows = (s: Tensor): Tensor => (batch ? s : s.unsqueeze(0));
+    const start = (): Tensor => zeros([input.shape[0], hiddenSize], { device: x.device, dtype: x.dtype });
+    const before = state?.map(rows) ?? Array.from({ length: this.#kind.states }, start);
+    const next = this.#kind.next(
+      linear(input, this.weightIh, this.biasIh),
+      linear(before[0], this.weightHh, this.biasHh),
+      before,
+    );
+    return batch ? next : next.map((s) => s.squeeze(0));
+  }
+
+  override extraRepr(): string {
+    const { inputSize, hiddenSize, biasIh } = this;
+    return listed(`${inputSize}, ${hiddenSize}`, changed({ bias: biasIh !== null }, { bias: true }));
+  }
+}
+
+/** x [N, inputSize], h [N, hiddenSize] (default 0) → h′. @see torch.nn.RNNCell */
+export class RNNCell extends Cell {
+  readonly nonlinearity: "tanh" | "relu";
+
+  constructor(inputSize: number, hiddenSize: number, options: CellOptions & { nonlinearity?: "tanh" | "relu" } = {}) {
+    const { nonlinearity = "tanh", ...rest } = options;
+    super("RNNCell", inputSize, hiddenSize, plainKind("RNNCell", nonlinearity), rest);
+    this.nonlinearity = nonlinearity;
+  }
+
+  override extraRepr(): string {
+    return listed(super.extraRepr(), changed({ nonlinearity: this.nonlinearity }, { nonlinearity: "tanh" }));
+  }
+
+  override forward(x: Tensor, h: Tensor | null = null): Tensor {
+    return this.run(x, h === null ? null : [h])[0];
+  }
+}
+
+/** x [N, inputSize], [h, c] (default 0) → [h′, c′]. @see torch.nn.LSTMCell */
+export class LSTMCell extends Cell {
+  constructor(inputSize: number, hiddenSize: number, options: CellOptions = {}) {
+    super("LSTMCell", inputSize, hiddenSize, lstm, options);
+  }
+
+  override forward(x: Tensor, state: readonly [Tensor, Tensor] | null = null): [Tensor, Tensor] {
+    return this.run(x, state) as [Tensor, Tensor];
+  }
+}
+
+/** x [N, inputSize], h [N, hiddenSize] (default 0) → h′. @see torch.nn.GRUCell */
+export class GRUCell extends Cell {
+  constructor(inputSize: number, hiddenSize: number, options: CellOptions = {}) {
+    super("GRUCell", inputSize, hiddenSize, gru, options);
+  }
+
+  override forward(x: Tensor, h: Tensor | null = null): Tensor {
+    return this.run(x, h === null ? null : [h])[0];
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Sources: where the bytes of a file come from.
+ *
+ * A *source* gives ranges of bytes, each in a buffer of its own, so that a file is never read as a whole. What was not
+ * there when the source was opened cannot be asked for.
+ */
+import { ArgumentError } from "@loopgrad/tensor";
+import { SafetensorsError } from "./error.ts";
+
+/** A path or `file:` URL (in Node), a Blob or File, or the bytes themselves. */
+export type SafetensorsSource = string | URL | Blob | ArrayBuffer | Uint8Array;
+
+/** An open source. */
+export interface ByteSource {
+  /** For messages. */
+  readonly name: string;
+  /** In bytes. */
+  readonly size: number;
+  /** The bytes from `start` up to but without `end`, which lie inside the source. */
+  read(start: number, end: number): Promise<ArrayBuffer>;
+  close(): Promise<void>;
+}
+
+/** @throws ArgumentError for anything that is no source */
+export async function openSource(source: SafetensorsSource): Promise<ByteSource> {
+  if (typeof source === "string" || source instanceof URL) return openFile(source);
+  if (source instanceof ArrayBuffer) return openBytes(new Uint8Array(source));
+  if (source instanceof Uint8Array) return openBytes(source);
+  if (source instanceof Blob) return openBlob(source);
+  throw new ArgumentError(
+    `safetensors: got ${source === null ? "null" : typeof source}: wanted a path, a Blob, an ArrayBuffer or a Uint8Array`,
+  );
+}
+
+function openBytes(bytes: Uint8Array): ByteSource {
+  return {
+    name: "bytes",
+    size: bytes.length,
+    // Not slice(): that of Node's Buffer shares its memory.
+    read: async (start, end) => new Uint8Array(bytes.subarray(start, end)).buffer,
+    close: async () => {},
+  };
+}
+
+function openBlob(blob: Blob): ByteSource {
+  return {
+    name: "name" in blob ? String(blob.name) : "blob",
+    size: blob.size,
+    read: (start, end) => blob.slice(start, end).arrayBuffer(),
+    close: async () => {},
+  };
+}
+
+/** The most that is asked of the system at once, in bytes. */
+const READ_BYTES = 2 ** 30;
+
+async function openFile(path: string | URL): Promise<ByteSource> {
+  const { open } = await fileSystem();
+  const handle = await open(path, "r");
+  try {
+    const { size } = await handle.stat();
+    const name = String(path);
+    const read = async (start: number, end: number): Promise<ArrayBuffer> => {
+      const bytes = new Uint8Array(end - start);
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesRead } = await handle.read(bytes, done, Math.min(bytes.length - done, READ_BYTES), start + done);
+        if (bytesRead === 0)
+          throw new SafetensorsError(`${name}: it was cut to ${start + done} bytes while it was read`);
+        done += bytesRead;
+      }
+      return bytes.buffer;
+    };
+    return { name, size, read, close: () => handle.close() };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/**
+ * Node's file system, loaded when it is first needed, and by a name that bundlers for browsers do not follow.
+ *
+ * @throws ArgumentError where there is none
+ */
+export async function fileSystem(): Promise<typeof import("node:fs/promises")> {
+  const name: string = "node:fs/promises";
+  try {
+    return await import(/* @vite-ignore */ name);
+  } catch (cause) {
+    throw new ArgumentError("safetensors: a path needs Node; in a browser use a Blob, or the bytes of a fetch()", {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * State dicts: the values of a module's parameters and buffers by name, out and in.
+ *
+ * Names are torch's. A *shared* slot stands under every path that leads to it when a state dict is made, and may be
+ * given under any of them when one is loaded. Loading is all or nothing: whatever does not fit is found first, and
+ * then either every tensor is assigned or none.
+ */
+import { noGrad } from "@loopgrad/autograd";
+import { isFloat, LoopgradError, ShapeError, sameShape, scope, show, type Tensor, wrap } from "@loopgrad/tensor";
+import { join, Module } from "./module.ts";
+import { checkOptions } from "./options.ts";
+import { Parameter, Slot } from "./slot.ts";
+
+/** Names and values of all parameters and buffers. */
+export type StateDict = Record<string, Tensor>;
+
+/** What a loaded state dict left out, and what it had too much. */
+export interface LoadReport {
+  missing: string[];
+  unexpected: string[];
+}
+
+/** See {@link Module.stateDict}. */
+export function stateDictOf(module: Module): StateDict {
+  const state: StateDict = {};
+  for (const [name, slot] of everyName(module)) state[name] = wrap(slot._live());
+  return state;
+}
+
+/** See {@link Module.loadStateDict}. */
+export function loadInto(module: Module, state: StateDict, options: { strict?: boolean }): LoadReport {
+  checkOptions("loadStateDict", options, ["strict"]);
+  const unexpected = new Set(Object.keys(state));
+  const unseen = new Map<Slot, string>();
+  const given = new Map<Slot, [name: string, tensor: Tensor]>();
+  for (const [name, slot] of everyName(module)) {
+    unexpected.delete(name);
+    if (state[name] !== undefined) given.set(slot, [name, state[name]]);
+    else if (!unseen.has(slot)) unseen.set(slot, name);
+  }
+  const report = {
+    missing: [...unseen].flatMap(([slot, name]) => (given.has(slot) ? [] : [name])),
+    unexpected: [...unexpected],
+  };
+  const misfits = [...given].flatMap(([slot, [name, tensor]]) => misfit(slot, tensor, name));
+  const wrongNames = (options.strict ?? true) && report.missing.length + report.unexpected.length > 0;
+  if (wrongNames || misfits.length > 0) throw refusal(module, report, misfits, wrongNames);
+  using _scope = scope();
+  using _mode = noGrad();
+  for (const [slot, [, tensor]] of given) slot.assign(tensor.to(slot.dtype));
+  return report;
+}
+
+/** Why a tensor cannot become the slot's value: a line, or none. Floats of another precision are converted. */
+function misfit(slot: Slot, tensor: Tensor, name: string): string[] {
+  if (!sameShape(slot.shape, tensor.shape)) {
+    return [`${name}: the slot has shape ${show(slot.shape)}, the tensor ${show(tensor.shape)}`];
+  }
+  if (slot.dtype !== tensor.dtype && !(isFloat(slot.dtype) && isFloat(tensor.dtype))) {
+    return [`${name}: the slot is ${slot.dtype}, the tensor ${tensor.dtype}`];
+  }
+  if (slot.device !== tensor.device) {
+    return [
+      `${name}: the slot is on ${slot.device}, the tensor on ${tensor.device} (await tensor.to(device) moves it)`,
+    ];
+  }
+  if (slot instanceof Parameter && slot._standIn !== null) return [`${name}: a functional call is running`];
+  return [];
+}
+
+function refusal(
+  module: Module,
+  { missing, unexpected }: LoadReport,
+  misfits: string[],
+  names: boolean,
+): LoopgradError {
+  const list = (items: readonly string[]): string => items.join(", ") || "none";
+  const fits = misfits.length > 0 ? `; misfits: ${misfits.join("; ")}` : "";
+  const advice = names && misfits.length === 0 ? "; { strict: false } loads what is there" : "";
+  const message =
+    `loadStateDict: ${module.constructor.name}: missing: ${list(missing)}; ` +
+    `unexpected: ${list(unexpected)}${fits}. Nothing was loaded${advice}`;
+  return misfits.length > 0 ? new ShapeError(message) : new LoopgradError(message);
+}
+
+/** Every slot under every path that leads to it; a module's own before its children's. */
+function* everyName(root: Module): Generator<[string, Slot]> {
+  const path: Module[] = [];
+  function* visit(prefix: string, module: Module): Generator<[string, Slot]> {
+    if (path.includes(module)) return;
+    path.push(module);
+    const members = [...module.members()];
+    for (const [name, member] of members) if (member instanceof Slot) yield [join(prefix, name), member];
+    for (const [name, member] of members) if (member instanceof Module) yield* visit(join(prefix, name), member);
+    path.pop();
+  }
+  yield* visit("", root);
+}
