@@ -23,6 +23,20 @@ test("--json prints one object with every number", () => {
   }
 }, 60_000);
 
+test("w3 measures memory, and checkpoints hold less", () => {
+  const held = (...checkpoint: string[]): Record<string, number> => {
+    const { code, stdout } = bench("w3", "--device", "cpu", "--steps", "4", "--json", ...checkpoint);
+    expect(code).toBe(0);
+    return JSON.parse(stdout);
+  };
+  const [plain, checkpointed] = [held(), held("--checkpoint", "step")];
+  expect(plain).toMatchObject({ workload: "w3", steps: 4, optimizer: "sgd", checkpoint: "none" });
+  expect(plain.bytesPerStep).toBeLessThan(2.8 * 2 ** 20);
+  expect(checkpointed.bytesPerStep).toBeLessThan(0.4 * 2 ** 20);
+  expect(checkpointed.peakBytes).toBeLessThan(plain.peakBytes);
+  expect(checkpointed.gradient).toBeCloseTo(plain.gradient, 3);
+}, 120_000);
+
 test("unknown workloads and options are errors", () => {
   expect(bench("w9", "--device", "cpu")).toMatchObject({
     code: 2,
@@ -32,5 +46,7 @@ test("unknown workloads and options are errors", () => {
     code: 2,
     stderr: expect.stringContaining("unknown option '--step'"),
   });
+  expect(bench("w3", "--tasks", "2").stderr).toContain("--tasks is not for w3");
+  expect(bench("w3", "--checkpoint", "most").stderr).toContain("Wanted a whole number");
   expect(bench("w0", "--steps", "0")).toMatchObject({ code: 2, stderr: expect.stringContaining("at least 1") });
 }, 60_000);

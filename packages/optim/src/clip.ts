@@ -3,7 +3,8 @@
  * differentiated, for the `gradCallback` of an inner loop.
  */
 import { noGrad } from "@loopgrad/autograd";
-import { ArgumentError, scope, type Tensor } from "@loopgrad/tensor";
+import { ArgumentError, pack, scope, type Tensor, unpack } from "@loopgrad/tensor";
+import { inReach } from "./cohort.ts";
 
 /** Keeps the quotient finite where all gradients are 0. */
 const NORM_EPS = 1e-6;
@@ -45,10 +46,11 @@ export function clipGradNorm(params: Iterable<Tensor>, maxNorm: number): Tensor 
   const list = [...params].filter((param) => param.grad !== null);
   return scope(() => {
     using _ = noGrad();
-    const grads = list.map((param) => param.grad as Tensor);
-    const norm = gradNorm(grads);
+    const sets = setsOf(list);
+    const vectors = sets.map((set) => pack(set.map(({ grad }) => grad as Tensor)));
+    const norm = gradNorm(vectors);
     const factor = norm.add(NORM_EPS).reciprocal().mul(maxNorm).minimum(1);
-    for (const [i, param] of list.entries()) replaceGrad(param, grads[i].mul(factor));
+    for (const [i, vector] of vectors.entries()) replaceGrads(sets[i], vector.mul(factor));
     return norm;
   });
 }
@@ -58,7 +60,31 @@ export function clipGradValue(params: Iterable<Tensor>, clipValue: number): void
   if (!(clipValue >= 0)) throw new ArgumentError(`clipGradValue: clipValue is ${clipValue}, wanted >= 0`);
   using _scope = scope();
   using _mode = noGrad();
-  for (const param of params) if (param.grad !== null) replaceGrad(param, param.grad.clamp(-clipValue, clipValue));
+  for (const set of setsOf([...params].filter((param) => param.grad !== null))) {
+    replaceGrads(set, pack(set.map(({ grad }) => grad as Tensor)).clamp(-clipValue, clipValue));
+  }
+}
+
+/** Parameters whose gradients can be packed into one vector: of one dtype and device, and not too many. */
+function setsOf(params: readonly Tensor[]): Tensor[][] {
+  const kinds = new Map<string, Tensor[]>();
+  for (const param of params) {
+    const { dtype, device } = param.grad as Tensor;
+    const kind = `${dtype} ${device}`;
+    const set = kinds.get(kind);
+    if (set === undefined) kinds.set(kind, [param]);
+    else set.push(param);
+  }
+  return [...kinds.values()].flatMap(inReach);
+}
+
+/** Gives the parameters the pieces of a vector as their gradients. */
+function replaceGrads(params: readonly Tensor[], vector: Tensor): void {
+  const pieces = unpack(
+    vector,
+    params.map(({ grad }) => (grad as Tensor).shape),
+  );
+  for (const [i, param] of params.entries()) replaceGrad(param, pieces[i]);
 }
 
 /** The new gradient lives outside every scope, as the old one did. */

@@ -1,6 +1,17 @@
 /**
  * @loopgrad/optim: update rules, the optimizers made of them, gradient clipping, learning-rate schedules.
  */
+export {
+  CheckpointError,
+  type CheckpointParts,
+  checkpointBlob,
+  type LoadCheckpointOptions,
+  loadCheckpoint,
+  type Saveable,
+  type SaveCheckpointOptions,
+  type Stateful,
+  saveCheckpoint,
+} from "./checkpoint.ts";
 export * from "./clip.ts";
 export {
   checkRange,

@@ -7,10 +7,13 @@
  *
  * *Groups* are sets of parameters with their own hyperparameters. *State* is what a rule remembers of one parameter:
  * tensors (moving averages) and plain numbers (the step count). State dicts have torch's layout and names.
+ *
+ * A rule that is *elementwise* runs once for many parameters, on vectors of all their elements: see cohort.ts.
  */
 import { noGrad } from "@loopgrad/autograd";
 import { Buffer, Parameter } from "@loopgrad/nn";
-import { ArgumentError, type Device, LoopgradError, scope, Tensor, wrap } from "@loopgrad/tensor";
+import { ArgumentError, type Device, LoopgradError, pack, sameShape, scope, Tensor, wrap } from "@loopgrad/tensor";
+import { Cohort, checkVectors, inReach, replacedState } from "./cohort.ts";
 import type { Scalar } from "./scalar.ts";
 
 /** A hyperparameter: a scalar, a pair of scalars such as betas, or a flag. */
@@ -31,12 +34,18 @@ export type Params<H> = Iterable<Tensor> | Iterable<{ params: Iterable<Tensor> }
 /** Parameters that share hyperparameters. These may be changed between steps: `group.lr = 0.01`. */
 export type ParamGroup<H> = { params: Tensor[] } & H;
 
+/** Parameters of a group up to which each is updated by itself: often in the kernel that makes its gradient. */
+const FEW = 4;
+/** Cohorts of a group above which they are merged where their state allows it. */
+const MOST_COHORTS = 4;
+
 /**
  * Base class of optimizers. A subclass gives defaults to the constructor and a rule in `update`.
  *
  * @see      torch.optim.Optimizer
  * @example
  * class SignDescent extends Optimizer<{ lr: Scalar }> {
+ *   static override readonly elementwise = true;
  *   constructor(params: Params<{ lr: Scalar }>, options: { lr?: Scalar } = {}) {
  *     super(params, options, { lr: 1e-3 });
  *   }
@@ -46,10 +55,21 @@ export type ParamGroup<H> = { params: Tensor[] } & H;
  * }
  */
 export abstract class Optimizer<H extends object = Record<string, Hyperparameter>> {
+  /**
+   * Does `update` treat every element by itself, whatever the shape and whatever the other elements? Then a step runs it on
+   * vectors of many parameters, in a number of kernels that does not grow with theirs. A rule that looks at a parameter
+   * as a whole (its norm, its rows) must not say so.
+   *
+   * It speaks for the `update` of the class that sets it: a subclass with an `update` of its own says it again.
+   */
+  static readonly elementwise: boolean = false;
+
   readonly paramGroups: ParamGroup<H>[] = [];
   /** Hyperparameters of a group that does not give its own. */
   readonly defaults: Readonly<H>;
+  /** State of parameters that are in no cohort. */
   readonly #state = new Map<Tensor, Record<string, Buffer | number>>();
+  readonly #cohorts = new Map<Tensor, Cohort>();
 
   constructor(params: Params<H>, options: Partial<H>, defaults: H) {
     this.defaults = { ...defaults, ...this.#known(options, defaults) };
@@ -127,22 +147,103 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
     {
       using _scope = scope();
       using _mode = noGrad();
-      const updates: [Parameter, Updated][] = [];
+      // First everything is computed, then assigned: a rule that fails changes nothing.
+      const assignments: (() => void)[] = [];
       for (const group of this.paramGroups) {
+        const active: Parameter[] = [];
         for (const param of group.params) {
-          const { grad } = param;
-          if (grad === null) continue;
+          if (param.grad === null) continue;
           if (!(param instanceof Parameter)) throw this.#notASlot();
-          updates.push([param, this.update(param, grad, this.stateOf(param), group)]);
+          active.push(param);
           devices.add(param.device);
         }
+        const { together, alone } = this.#divided(active, group);
+        for (const params of together) assignments.push(this.#updatedTogether(params, group));
+        for (const param of alone) {
+          const updated = this.update(param, param.grad as Tensor, this.stateOf(param), group);
+          assignments.push(() => {
+            param.assign(updated.param);
+            this.setState(param, updated.state);
+          });
+        }
       }
-      for (const [param, updated] of updates) {
-        param.assign(updated.param);
-        this.setState(param, updated.state);
-      }
+      for (const assign of assignments) assign();
     }
     for (const device of devices) device.flush();
+  }
+
+  /**
+   * Which parameters of a group step together. Those that did last time do so again; when some of them have no gradient
+   * this time, they part. If there come to be many cohorts, those of equal state numbers are merged.
+   */
+  #divided(
+    active: readonly Parameter[],
+    group: ParamGroup<H>,
+  ): { together: Parameter[][]; alone: readonly Parameter[] } {
+    if (active.length <= FEW || !this.#isElementwise() || !suitsAll(group)) {
+      return { together: [], alone: active };
+    }
+    const alone: Parameter[] = [];
+    const cohorts = new Map<Cohort | string, Parameter[]>();
+    for (const param of active) {
+      const key = this.#cohorts.get(param) ?? this.#likeness(param);
+      if (key === null || !fitsVector(param)) alone.push(param);
+      else append(cohorts, key, param);
+    }
+    let sets = [...cohorts.values()];
+    if (sets.length > MOST_COHORTS) {
+      const merged = new Map<string, Parameter[]>();
+      for (const param of sets.flat()) append(merged, this.#likeness(param) as string, param);
+      sets = [...merged.values()];
+    }
+    const together: Parameter[][] = [];
+    for (const set of sets.flatMap(inReach)) {
+      if (set.length > 1) together.push(set);
+      else alone.push(...set);
+    }
+    return { together, alone };
+  }
+
+  /** Equal for parameters that could step together; null if the state is such that this one cannot. */
+  #likeness(param: Parameter): string | null {
+    const state = this.#cohorts.get(param)?.state ?? this.#state.get(param) ?? {};
+    const parts: string[] = [param.dtype, String(param.device)];
+    for (const [name, value] of Object.entries(state)) {
+      if (!(value instanceof Tensor)) parts.push(`${name} ${value}`);
+      else if (this.#cohorts.has(param) ? value.rank === 1 : sameShape(value.shape, param.shape)) parts.push(name);
+      else return null;
+    }
+    return parts.join(", ");
+  }
+
+  /** Runs the rule on vectors. Returns what assigns the result. */
+  #updatedTogether(params: readonly Parameter[], group: ParamGroup<H>): () => void {
+    const known = this.#cohorts.get(params[0]);
+    const isKnown = known?.params.length === params.length && params.every((param, i) => known.params[i] === param);
+    const cohort = isKnown ? known : new Cohort(params);
+    const state = isKnown ? cohort.state : packedState(params.map((param) => this.stateOf(param)));
+    const values = cohort.values();
+    const updated = this.update(values, cohort.grads(), state, group);
+    checkVectors(this.constructor.name, values.size, updated);
+    return () => {
+      if (!isKnown) {
+        for (const param of params) {
+          this.setState(param, {});
+          this.#cohorts.set(param, cohort);
+        }
+      }
+      cohort.adopt(updated);
+    };
+  }
+
+  /** What the class says that defines `update`, or a class below it. */
+  #isElementwise(): boolean {
+    if (Object.hasOwn(this, "update")) return false;
+    for (let type = this.constructor as typeof Optimizer; type !== Optimizer; type = Object.getPrototypeOf(type)) {
+      if (Object.hasOwn(type, "elementwise")) return type.elementwise;
+      if (Object.hasOwn(type.prototype, "update")) return false;
+    }
+    return false;
   }
 
   #notASlot(): LoopgradError {
@@ -155,39 +256,29 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
   zeroGrad(): void {
     for (const { params } of this.paramGroups) {
       for (const param of params) {
-        param.grad?.dispose();
+        param.grad?._discard();
         param.grad = null;
       }
     }
   }
 
-  /** What the rule remembers of a parameter. Its tensors change with the next step. */
+  /** What the rule remembers of a parameter. Its tensors belong to the current scope, or change with the next step. */
   stateOf(param: Tensor): State {
-    return this.#state.get(param) ?? {};
+    return this.#cohorts.get(param)?.stateOf(param as Parameter) ?? this.#state.get(param) ?? {};
   }
 
   /** Replaces what the rule remembers of a parameter. Tensors are kept by value, off the tape. */
   setState(param: Tensor, state: State): void {
-    const before = this.#state.get(param) ?? {};
-    const after: Record<string, Buffer | number> = {};
-    for (const [name, value] of Object.entries(state)) {
-      const slot = before[name];
-      if (!(value instanceof Tensor)) after[name] = value;
-      else if (!(slot instanceof Buffer) || String(slot.shape) !== String(value.shape)) after[name] = new Buffer(value);
-      else {
-        slot.assign(value);
-        after[name] = slot;
-      }
-    }
-    for (const [name, slot] of Object.entries(before))
-      if (slot instanceof Buffer && after[name] !== slot) slot.dispose();
+    const after = replacedState(this.#state.get(param) ?? {}, state);
+    this.#cohorts.get(param)?.leave();
+    this.#cohorts.delete(param);
     if (Object.keys(after).length > 0) this.#state.set(param, after);
     else this.#state.delete(param);
   }
 
   /** Gives back the state's storage. The optimizer then starts anew. */
   dispose(): void {
-    for (const param of this.#state.keys()) this.setState(param, {});
+    for (const param of [...this.#state.keys(), ...this.#cohorts.keys()]) this.setState(param, {});
   }
 
   // ---- state dicts ---------------------------------------------------------------------------------------------
@@ -260,6 +351,34 @@ function renamed<T>(entries: [string, T][], rename: (name: string) => string): R
   return Object.fromEntries(
     entries.map(([name, value]) => [rename(name), value instanceof Buffer ? (wrap(value._live()) as T) : value]),
   );
+}
+
+/** Can all hyperparameters be used with a vector of many parameters? Not one with a value for each element. */
+function suitsAll({ params: _, ...hyper }: { params: readonly Tensor[] }): boolean {
+  return Object.values(hyper)
+    .flat()
+    .every((value) => !(value instanceof Tensor) || value.rank === 0);
+}
+
+/** Has the parameter a gradient just like itself, and elements at all? */
+function fitsVector(param: Parameter): boolean {
+  const { grad, size } = param;
+  return size > 0 && grad?.dtype === param.dtype && sameShape(grad.shape, param.shape);
+}
+
+/** Vectors of the tensors of many states that are alike. */
+function packedState(states: readonly State[]): State {
+  const entries = Object.entries(states[0]).map(([name, value]) => {
+    if (!(value instanceof Tensor)) return [name, value];
+    return [name, pack(states.map((state) => state[name] as Tensor))];
+  });
+  return Object.fromEntries(entries);
+}
+
+function append<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
 }
 
 /** Throws unless a number lies in [low, high). Tensors pass. */

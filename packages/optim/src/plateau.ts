@@ -1,8 +1,7 @@
 /**
  * The one schedule that is no function of the step: it waits for a metric to stop getting better.
  */
-import { ArgumentError } from "@loopgrad/tensor";
-import { type Group, type Scheduled, withDefaults } from "./schedules.ts";
+import { type Group, type Scheduled, want, withDefaults } from "./schedules.ts";
 
 /** Options of {@link ReduceLROnPlateau}. */
 export interface PlateauOptions {
@@ -45,8 +44,11 @@ export class ReduceLROnPlateau {
 
   constructor(optimizer: Scheduled, options: PlateauOptions = {}) {
     this.options = withDefaults("ReduceLROnPlateau", PLATEAU, options);
-    if (!(this.options.factor < 1))
-      throw new ArgumentError(`ReduceLROnPlateau: factor is ${this.options.factor}, wanted < 1`);
+    const { factor, mode, thresholdMode } = this.options;
+    want("ReduceLROnPlateau", "factor", factor, factor < 1, "a number < 1");
+    want("ReduceLROnPlateau", "mode", mode, mode === "min" || mode === "max", '"min" or "max"');
+    const isKnown = thresholdMode === "rel" || thresholdMode === "abs";
+    want("ReduceLROnPlateau", "thresholdMode", thresholdMode, isKnown, '"rel" or "abs"');
     this.#groups = optimizer.paramGroups as readonly Group[];
     this.#best = this.options.mode === "min" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
   }

@@ -1,7 +1,8 @@
 /** Schedules: what golden cases do not show. */
 import { beforeAll, expect, test } from "@jest/globals";
+import { grad } from "@loopgrad/autograd";
 import { Parameter } from "@loopgrad/nn";
-import { ArgumentError, init, tensor } from "@loopgrad/tensor";
+import { ArgumentError, init, type Tensor, tensor } from "@loopgrad/tensor";
 import {
   Adam,
   ConstantLR,
@@ -11,6 +12,7 @@ import {
   LambdaLR,
   LinearLR,
   type LRScheduler,
+  MultiStepLR,
   OneCycleLR,
   ReduceLROnPlateau,
   SequentialLR,
@@ -84,8 +86,7 @@ test("one cycle moves beta1 of Adam, and ends", () => {
   expect(opt.paramGroups[0].betas[0]).toBeCloseTo(0.95);
   schedule.step();
   expect(opt.paramGroups[0].betas[0]).toBeCloseTo(0.85);
-  schedule.step();
-  schedule.step();
+  for (let i = 0; i < 3; i++) schedule.step();
   expect(() => schedule.step()).toThrow(/beyond the cycle/);
 });
 
@@ -113,6 +114,118 @@ test("the state continues elsewhere", () => {
   const other = new CosineAnnealingLR(optimizer(), { tMax: 10 });
   other.loadStateDict(schedule.stateDict());
   expect(rates(other, 2)).toEqual(rates(schedule, 2));
+});
+
+/** Rates after 0, 1, 2, … steps from 0.5 on, as torch 2.13 has them. */
+const TORCH: [string, (opt: SGD) => LRScheduler, number[]][] = [
+  [
+    "StepLR",
+    (opt) => new StepLR(opt, { stepSize: 3 }),
+    [0.5, 0.5, 0.5, 0.05, 0.05, 0.05, 0.005, 0.005, 0.005, 0.0005, 0.0005],
+  ],
+  [
+    "MultiStepLR, a milestone twice",
+    (opt) => new MultiStepLR(opt, { milestones: [2, 5, 5] }),
+    [0.5, 0.5, 0.05, 0.05, 0.05, 0.0005, 0.0005],
+  ],
+  ["ExponentialLR", (opt) => new ExponentialLR(opt, { gamma: 0.8 }), [0.5, 0.4, 0.32, 0.256, 0.2048, 0.16384]],
+  [
+    "CosineAnnealingLR, and back",
+    (opt) => new CosineAnnealingLR(opt, { tMax: 6, etaMin: 0.1 }),
+    [0.5, 0.473205081, 0.4, 0.3, 0.2, 0.126794919, 0.1, 0.126794919, 0.2, 0.3, 0.4],
+  ],
+  ["LinearLR", (opt) => new LinearLR(opt), [0.166666667, 0.233333333, 0.3, 0.366666667, 0.433333333, 0.5, 0.5]],
+  ["LambdaLR", (opt) => new LambdaLR(opt, (step) => 1 / (1 + step)), [0.5, 0.25, 0.166666667, 0.125, 0.1, 0.083333333]],
+  [
+    "OneCycleLR",
+    (opt) => new OneCycleLR(opt, { maxLr: 1, totalSteps: 9 }),
+    [0.04, 0.651358235, 0.994415435, 0.898566659, 0.705644729, 0.462637103, 0.228729953, 0.06089297, 4e-6, 0.06089297],
+  ],
+  [
+    "OneCycleLR in three straight phases",
+    (opt) => {
+      const cycle = { pctStart: 0.4, baseMomentum: 0.8, maxMomentum: 0.9, divFactor: 10, finalDivFactor: 100 };
+      const straight = { threePhase: true, annealStrategy: "linear" } as const;
+      return new OneCycleLR(opt, { maxLr: 1, epochs: 2, stepsPerEpoch: 5, ...cycle, ...straight });
+    },
+    [0.1, 0.4, 0.7, 1, 0.7, 0.4, 0.1, 0.067, 0.034, 0.001, -0.032],
+  ],
+  [
+    "SequentialLR of a warm-up and a cosine",
+    (opt) => {
+      const schedulers = [
+        new LinearLR(opt, { startFactor: 0.25, totalIters: 3 }),
+        new CosineAnnealingLR(opt, { tMax: 5 }),
+      ];
+      return new SequentialLR(opt, { schedulers, milestones: [3] });
+    },
+    [0.125, 0.25, 0.375, 0.5, 0.452254249, 0.327254249, 0.172745751, 0.047745751, 0, 0.047745751, 0.172745751],
+  ],
+  [
+    "SequentialLR of three",
+    (opt) => {
+      const schedulers = [
+        new ConstantLR(opt, { factor: 0.5, totalIters: 9 }),
+        new ExponentialLR(opt, { gamma: 0.5 }),
+        new StepLR(opt, { stepSize: 2 }),
+      ];
+      return new SequentialLR(opt, { schedulers, milestones: [2, 5] });
+    },
+    [0.25, 0.25, 0.5, 0.25, 0.125, 0.5, 0.5, 0.05, 0.05, 0.005, 0.005],
+  ],
+];
+
+test.each(TORCH)("%s goes as torch's", (_, make, wanted) => {
+  const seen = rates(make(optimizer(0.5)), wanted.length - 1);
+  for (const [i, rate] of wanted.entries()) expect(Math.abs(seen[i] - rate)).toBeLessThan(1e-9);
+});
+
+test("a plateau goes as torch's", () => {
+  const opt = optimizer(0.5);
+  const schedule = new ReduceLROnPlateau(opt, { patience: 1 });
+  const seen = [1, 0.99995, 0.99, 0.99, 0.99, 0.99, 0.5, 0.6, 0.6, 0.6].map((metric) => {
+    schedule.step(metric);
+    return opt.paramGroups[0].lr as number;
+  });
+  for (const [i, rate] of [0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.05, 0.05, 0.005, 0.005].entries()) {
+    expect(Math.abs(seen[i] - rate)).toBeLessThan(1e-12);
+  }
+});
+
+test("a schedule gives the rates of an inner loop on the tape, and its base rate a gradient", async () => {
+  // p ← p − r g with g = p, so that p₃ = p₀ Π (1 − b f(k)), and d p₃ / d b = −p₃ Σ f(k) / (1 − b f(k)).
+  const opt = optimizer(0.5);
+  const schedule = new CosineAnnealingLR(opt, { tMax: 4 });
+  const base = tensor(0.2, { requiresGrad: true });
+  const start = tensor([2], { requiresGrad: true });
+  let p = start;
+  for (let k = 0; k < 3; k++) {
+    const rule = new SGD([p]);
+    p = rule.update(p, p, {}, { ...rule.paramGroups[0], lr: base.mul(schedule.at(k, 1)) }).param;
+  }
+  const [byBase, byStart] = grad(p.sum(), [base, start]);
+  const factors = [0, 1, 2].map((k) => (1 + Math.cos((Math.PI * k) / 4)) / 2);
+  const shrunk = factors.reduce((product, f) => product * (1 - 0.2 * f), 1);
+  expect(await (byStart as Tensor).item()).toBeCloseTo(shrunk, 12);
+  const sum = factors.reduce((total, f) => total + f / (1 - 0.2 * f), 0);
+  expect(await (byBase as Tensor).item()).toBeCloseTo(-2 * shrunk * sum, 12);
+  expect(opt.paramGroups[0].lr).toBe(0.5);
+});
+
+test("options that make no sense are refused", () => {
+  const opt = optimizer();
+  expect(() => new StepLR(opt, { stepSize: 0 })).toThrow(/stepSize is 0: wanted a whole number > 0/);
+  expect(() => new LinearLR(opt, { startFactor: 0 })).toThrow(ArgumentError);
+  expect(() => new ConstantLR(opt, { factor: 2 })).toThrow(ArgumentError);
+  expect(() => new CosineAnnealingLR(opt, { tMax: 0 })).toThrow(ArgumentError);
+  expect(() => new CosineAnnealingWarmRestarts(opt, { t0: 0 })).toThrow(ArgumentError);
+  expect(() => new LambdaLR(opt, 0.5 as never)).toThrow(/wanted a function of the step/);
+  expect(() => new MultiStepLR(opt, { milestones: 3 as never })).toThrow(ArgumentError);
+  expect(() => new OneCycleLR(opt, { maxLr: 1 })).toThrow(/totalSteps is needed, or epochs and stepsPerEpoch/);
+  expect(() => new OneCycleLR(opt, { maxLr: 1, totalSteps: 9, annealStrategy: "cosine" as never })).toThrow(/"cos"/);
+  expect(() => new ReduceLROnPlateau(opt, { mode: "least" as never })).toThrow(/mode is least: wanted "min" or "max"/);
+  expect(() => new ReduceLROnPlateau(opt, { thresholdMode: "relative" as never })).toThrow(ArgumentError);
+  expect(() => new ReduceLROnPlateau(opt, { wait: 3 } as never)).toThrow(/unknown option wait/);
 });
 
 test("refuses unknown and missing options, and a tensor rate", () => {

@@ -3,7 +3,8 @@
  *
  * A schedule is *pure*: `at(step, base)` gives the rate of a step from the rate that the group began with. The object
  * around it only counts: `step()` adds one and writes the rates into the groups of an optimizer, ordinary or
- * differentiable. (Of torch's schedules some are defined by recursion; these are their closed forms.)
+ * differentiable. (Of torch's schedules some are defined by recursion; these are their closed forms. So two of
+ * them on one optimizer do not multiply: the later writes over the earlier. `SequentialLR` puts them in a row.)
  */
 import { ArgumentError } from "@loopgrad/tensor";
 
@@ -32,6 +33,14 @@ function need(who: string, options: object, names: readonly string[]): void {
   }
 }
 
+/** @internal Throws unless an option is as it must be. */
+export function want(who: string, name: string, value: unknown, fits: boolean, wanted: string): void {
+  if (!fits) throw new ArgumentError(`${who}: ${name} is ${String(value)}: wanted ${wanted}`);
+}
+
+const isCount = (x: number): boolean => Number.isInteger(x) && x > 0;
+const isShare = (x: number): boolean => x >= 0 && x <= 1;
+
 /**
  * Base class of schedules. A subclass gives `at`.
  *
@@ -42,7 +51,7 @@ function need(who: string, options: object, names: readonly string[]): void {
  */
 export abstract class LRScheduler {
   /** Rates of the groups when the schedule began. */
-  readonly baseLrs: readonly number[];
+  baseLrs: readonly number[];
   protected readonly groups: readonly Group[];
   #step = 0;
 
@@ -85,11 +94,19 @@ export abstract class LRScheduler {
     return this.groups.map(({ lr }) => lr as number);
   }
 
-  stateDict(): { lastEpoch: number } {
-    return { lastEpoch: this.#step };
+  /** Steps taken, and the rates that the groups began with. */
+  stateDict(): { lastEpoch: number; baseLrs: readonly number[] } {
+    return { lastEpoch: this.#step, baseLrs: this.baseLrs };
   }
 
-  loadStateDict({ lastEpoch }: { lastEpoch: number }): void {
+  /** Goes on from there. Writes the rates of the step into the groups. */
+  loadStateDict({ lastEpoch, baseLrs }: { lastEpoch: number; baseLrs: readonly number[] }): void {
+    if (baseLrs.length !== this.groups.length) {
+      throw new ArgumentError(
+        `loadStateDict: rates of ${baseLrs.length} groups, the optimizer has ${this.groups.length}`,
+      );
+    }
+    this.baseLrs = baseLrs;
     this.#step = lastEpoch;
     this.write(lastEpoch);
   }
@@ -101,6 +118,7 @@ export class LambdaLR extends LRScheduler {
 
   constructor(optimizer: Scheduled, factor: (step: number) => number) {
     super(optimizer);
+    want("LambdaLR", "the factor", factor, typeof factor === "function", "a function of the step");
     this.#factor = factor;
     this.begin();
   }
@@ -118,14 +136,22 @@ abstract class Optioned<O extends object> extends LRScheduler {
     super(optimizer);
     need(who, options, needed);
     this.options = withDefaults(who, defaults, options);
+    this.check(this.options);
     this.begin();
   }
+
+  /** Throws for options that make no sense. */
+  protected check(_options: Readonly<O>): void {}
 }
 
 /** Times gamma (default 0.1) every `stepSize` steps. @see torch.optim.lr_scheduler.StepLR */
 export class StepLR extends Optioned<{ stepSize: number; gamma: number }> {
   constructor(optimizer: Scheduled, options: { stepSize: number; gamma?: number }) {
     super("StepLR", optimizer, { stepSize: 0, gamma: 0.1 }, options, ["stepSize"]);
+  }
+
+  protected override check({ stepSize }: { stepSize: number }): void {
+    want("StepLR", "stepSize", stepSize, isCount(stepSize), "a whole number > 0");
   }
 
   override at(step: number, base: number): number {
@@ -137,6 +163,10 @@ export class StepLR extends Optioned<{ stepSize: number; gamma: number }> {
 export class MultiStepLR extends Optioned<{ milestones: readonly number[]; gamma: number }> {
   constructor(optimizer: Scheduled, options: { milestones: readonly number[]; gamma?: number }) {
     super("MultiStepLR", optimizer, { milestones: [], gamma: 0.1 }, options, ["milestones"]);
+  }
+
+  protected override check({ milestones }: { milestones: readonly number[] }): void {
+    want("MultiStepLR", "milestones", milestones, Array.isArray(milestones), "an array of steps");
   }
 
   override at(step: number, base: number): number {
@@ -162,6 +192,10 @@ export class ConstantLR extends Optioned<{ factor: number; totalIters: number }>
     super("ConstantLR", optimizer, { factor: 1 / 3, totalIters: 5 }, options);
   }
 
+  protected override check({ factor }: { factor: number }): void {
+    want("ConstantLR", "factor", factor, isShare(factor), "a number between 0 and 1");
+  }
+
   override at(step: number, base: number): number {
     return step < this.options.totalIters ? base * this.options.factor : base;
   }
@@ -171,6 +205,11 @@ export class ConstantLR extends Optioned<{ factor: number; totalIters: number }>
 export class LinearLR extends Optioned<{ startFactor: number; endFactor: number; totalIters: number }> {
   constructor(optimizer: Scheduled, options: { startFactor?: number; endFactor?: number; totalIters?: number } = {}) {
     super("LinearLR", optimizer, { startFactor: 1 / 3, endFactor: 1, totalIters: 5 }, options);
+  }
+
+  protected override check({ startFactor, endFactor }: { startFactor: number; endFactor: number }): void {
+    want("LinearLR", "startFactor", startFactor, isShare(startFactor) && startFactor > 0, "a number > 0, at most 1");
+    want("LinearLR", "endFactor", endFactor, isShare(endFactor), "a number between 0 and 1");
   }
 
   override at(step: number, base: number): number {
@@ -200,6 +239,10 @@ export class CosineAnnealingLR extends Optioned<{ tMax: number; etaMin: number }
     super("CosineAnnealingLR", optimizer, { tMax: 0, etaMin: 0 }, options, ["tMax"]);
   }
 
+  protected override check({ tMax }: { tMax: number }): void {
+    want("CosineAnnealingLR", "tMax", tMax, tMax > 0, "a number > 0");
+  }
+
   override at(step: number, base: number): number {
     return cosine(base, this.options.etaMin, step / this.options.tMax);
   }
@@ -213,6 +256,11 @@ export class CosineAnnealingLR extends Optioned<{ tMax: number; etaMin: number }
 export class CosineAnnealingWarmRestarts extends Optioned<{ t0: number; tMult: number; etaMin: number }> {
   constructor(optimizer: Scheduled, options: { t0: number; tMult?: number; etaMin?: number }) {
     super("CosineAnnealingWarmRestarts", optimizer, { t0: 0, tMult: 1, etaMin: 0 }, options, ["t0"]);
+  }
+
+  protected override check({ t0, tMult }: { t0: number; tMult: number }): void {
+    want("CosineAnnealingWarmRestarts", "t0", t0, isCount(t0), "a whole number > 0");
+    want("CosineAnnealingWarmRestarts", "tMult", tMult, isCount(tMult), "a whole number >= 1");
   }
 
   override at(step: number, base: number): number {
@@ -273,6 +321,13 @@ export class OneCycleLR extends Optioned<typeof ONE_CYCLE> {
     super("OneCycleLR", optimizer, ONE_CYCLE, options, ["maxLr"]);
   }
 
+  protected override check({ pctStart, annealStrategy }: typeof ONE_CYCLE): void {
+    want("OneCycleLR", "totalSteps", this.totalSteps, isCount(this.totalSteps), "a whole number > 0");
+    want("OneCycleLR", "pctStart", pctStart, isShare(pctStart), "a number between 0 and 1");
+    const isKnown = annealStrategy === "cos" || annealStrategy === "linear";
+    want("OneCycleLR", "annealStrategy", annealStrategy, isKnown, '"cos" or "linear"');
+  }
+
   /** Steps of the cycle. */
   get totalSteps(): number {
     const { totalSteps, epochs, stepsPerEpoch } = this.options;
@@ -311,8 +366,8 @@ export class OneCycleLR extends Optioned<typeof ONE_CYCLE> {
 /** The value at a step, from those at the ends of the cycle's phases. */
 function along({ options, totalSteps }: OneCycleLR, step: number, values: readonly number[]): number {
   const { pctStart, threePhase, annealStrategy } = options;
-  if (step >= totalSteps)
-    throw new ArgumentError(`OneCycleLR: step ${step} is beyond the cycle of ${totalSteps} steps`);
+  // As in torch, the rate after the last step can still be set: it goes on along the last phase's curve.
+  if (step > totalSteps) throw new ArgumentError(`OneCycleLR: step ${step} is beyond the cycle of ${totalSteps} steps`);
   const rise = pctStart * totalSteps;
   const ends = threePhase ? [0, rise - 1, 2 * rise - 2, totalSteps - 1] : [0, rise - 1, totalSteps - 1];
   let phase = 1;

@@ -26,6 +26,8 @@ export interface AdadeltaHyper {
 
 /** Adadelta. @see torch.optim.Adadelta */
 export class Adadelta extends Optimizer<AdadeltaHyper> {
+  static override readonly elementwise = true;
+
   constructor(params: Params<AdadeltaHyper>, options: Partial<AdadeltaHyper> = {}) {
     super(params, options, { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, maximize: false });
   }

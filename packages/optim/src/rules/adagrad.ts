@@ -26,6 +26,8 @@ export interface AdagradHyper {
 
 /** Adagrad. @see torch.optim.Adagrad */
 export class Adagrad extends Optimizer<AdagradHyper> {
+  static override readonly elementwise = true;
+
   constructor(params: Params<AdagradHyper>, options: Partial<AdagradHyper> = {}) {
     super(params, options, {
       lr: 1e-2,

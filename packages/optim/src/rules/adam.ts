@@ -87,6 +87,8 @@ function validateAdam(who: string, { lr, betas, eps, weightDecay }: AdamHyper): 
  * @example  const opt = new Adam(model.parameters(), { lr: 3e-4 });
  */
 export class Adam extends Optimizer<AdamHyper> {
+  static override readonly elementwise = true;
+
   constructor(params: Params<AdamHyper>, options: Partial<AdamHyper> = {}) {
     super(params, options, DEFAULTS);
   }
@@ -106,6 +108,8 @@ export class Adam extends Optimizer<AdamHyper> {
  * @see torch.optim.AdamW
  */
 export class AdamW extends Optimizer<AdamHyper> {
+  static override readonly elementwise = true;
+
   constructor(params: Params<AdamHyper>, options: Partial<AdamHyper> = {}) {
     super(params, options, { ...DEFAULTS, weightDecay: 1e-2 });
   }

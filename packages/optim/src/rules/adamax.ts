@@ -26,6 +26,8 @@ export interface AdamaxHyper {
 
 /** Adamax. @see torch.optim.Adamax */
 export class Adamax extends Optimizer<AdamaxHyper> {
+  static override readonly elementwise = true;
+
   constructor(params: Params<AdamaxHyper>, options: Partial<AdamaxHyper> = {}) {
     super(params, options, { lr: 2e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, maximize: false });
   }

@@ -30,6 +30,8 @@ export interface ASGDHyper {
 
 /** Averaged stochastic gradient descent. @see torch.optim.ASGD */
 export class ASGD extends Optimizer<ASGDHyper> {
+  static override readonly elementwise = true;
+
   constructor(params: Params<ASGDHyper>, options: Partial<ASGDHyper> = {}) {
     super(params, options, { lr: 1e-2, lambd: 1e-4, alpha: 0.75, t0: 1e6, weightDecay: 0, maximize: false });
   }

@@ -30,6 +30,8 @@ export interface NAdamHyper {
 
 /** Adam with Nesterov momentum. @see torch.optim.NAdam */
 export class NAdam extends Optimizer<NAdamHyper> {
+  static override readonly elementwise = true;
+
   constructor(params: Params<NAdamHyper>, options: Partial<NAdamHyper> = {}) {
     super(params, options, {
       lr: 2e-3,

@@ -31,6 +31,8 @@ export interface RAdamHyper {
 
 /** Rectified Adam. @see torch.optim.RAdam */
 export class RAdam extends Optimizer<RAdamHyper> {
+  static override readonly elementwise = true;
+
   constructor(params: Params<RAdamHyper>, options: Partial<RAdamHyper> = {}) {
     super(params, options, {
       lr: 1e-3,

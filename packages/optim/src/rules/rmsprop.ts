@@ -32,6 +32,8 @@ export interface RMSpropHyper {
 
 /** RMSprop. @see torch.optim.RMSprop */
 export class RMSprop extends Optimizer<RMSpropHyper> {
+  static override readonly elementwise = true;
+
   constructor(params: Params<RMSpropHyper>, options: Partial<RMSpropHyper> = {}) {
     super(params, options, {
       lr: 1e-2,

@@ -23,6 +23,8 @@ export interface RpropHyper {
 
 /** Resilient backpropagation. @see torch.optim.Rprop */
 export class Rprop extends Optimizer<RpropHyper> {
+  static override readonly elementwise = true;
+
   constructor(params: Params<RpropHyper>, options: Partial<RpropHyper> = {}) {
     super(params, options, { lr: 1e-2, etas: [0.5, 1.2], stepSizes: [1e-6, 50], maximize: false });
   }

@@ -33,6 +33,8 @@ export interface SGDHyper {
  * @example  const opt = new SGD(model.parameters(), { lr: 0.1, momentum: 0.9 });
  */
 export class SGD extends Optimizer<SGDHyper> {
+  static override readonly elementwise = true;
+
   constructor(params: Params<SGDHyper>, options: Partial<SGDHyper> = {}) {
     super(params, options, { lr: 1e-3, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false });
   }

@@ -1,0 +1,156 @@
+/**
+ * Cohorts: parameters that step together, as one vector.
+ *
+ * An elementwise rule does the same to every element, whichever parameter it belongs to. So a *cohort* keeps the values
+ * of its parameters in one vector, and each tensor of their state in one more; the rule runs once, on vectors, and
+ * a model of 200 tensors is updated by one kernel. A parameter's value is a *piece* of the vector: the same memory, without
+ * a copy. Gradients become a vector by being written there in the first place, or by copies (see `pack`).
+ *
+ * Parameters can be in one cohort if they are of one dtype and device and have the same state: the same names, and the
+ * same numbers, which are step counts. Whoever asks for the state of one parameter gets pieces of the cohort's.
+ */
+import { Buffer, type Parameter } from "@loopgrad/nn";
+import {
+  LoopgradError,
+  numel,
+  pack,
+  packLayout,
+  type Shape,
+  sameShape,
+  Tensor,
+  unpack,
+  type Value,
+  wrap,
+} from "@loopgrad/tensor";
+import type { State, Updated } from "./optimizer.ts";
+
+/** Elements of a vector, at most: 128 MiB of float32, which every WebGPU device can bind. */
+const MOST_ELEMENTS = 2 ** 25;
+
+/** Tensors in sets that make no longer vectors than every device can bind. Their order stays. */
+export function inReach<T extends Tensor>(tensors: readonly T[]): T[][] {
+  const sets: T[][] = [];
+  let length = Number.POSITIVE_INFINITY;
+  for (const tensor of tensors) {
+    const own = packLayout([tensor.size], tensor.dtype).length;
+    length += own;
+    if (length > MOST_ELEMENTS) {
+      sets.push([]);
+      length = own;
+    }
+    sets[sets.length - 1].push(tensor);
+  }
+  return sets;
+}
+
+export class Cohort {
+  readonly #shapes: readonly Shape[];
+  /** The parameters' values as one vector; null before the first step. */
+  #vector: Buffer | null = null;
+  /** The pieces of it that the parameters were given. Another value in a parameter was assigned by someone else. */
+  #values: readonly Value[] = [];
+  #state: Record<string, Buffer | number> = {};
+  #members: number;
+
+  /** @param params  no two of different dtype or device; none of size 0 */
+  constructor(readonly params: readonly Parameter[]) {
+    this.#shapes = params.map(({ shape }) => shape);
+    this.#members = params.length;
+  }
+
+  /** The parameters' present values, as one vector. */
+  values(): Tensor {
+    const { params } = this;
+    if (this.#vector !== null && params.every((param, i) => param._value === this.#values[i])) return this.#vector;
+    return pack(params);
+  }
+
+  grads(): Tensor {
+    return pack(this.params.map(({ grad }) => grad as Tensor));
+  }
+
+  /** The state as the rule sees it: vectors in place of tensors. */
+  get state(): State {
+    return this.#state;
+  }
+
+  /** What the rule remembers of one parameter. Tensors belong to the current scope. */
+  stateOf(param: Parameter): State {
+    const index = this.params.indexOf(param);
+    const sizes = this.#shapes.map(numel);
+    const entries = Object.entries(this.#state).map(([name, value]) => {
+      if (!(value instanceof Tensor)) return [name, value];
+      if (value.rank === 0) return [name, wrap(value._live())];
+      const { starts } = packLayout(sizes, value.dtype);
+      return [name, value.slice(0, starts[index], starts[index] + sizes[index]).reshape(this.#shapes[index])];
+    });
+    return Object.fromEntries(entries);
+  }
+
+  /** Takes over what the rule made of the vectors, and gives the parameters their pieces. */
+  adopt({ param: vector, state }: Updated): void {
+    const pieces = unpack(vector, this.#shapes);
+    this.#vector = replaced(this.#vector, vector);
+    for (const [i, param] of this.params.entries()) param.assign(pieces[i]);
+    this.#values = this.params.map(({ _value }) => _value);
+    this.setState(state);
+  }
+
+  /** Replaces the state. */
+  setState(state: State): void {
+    this.#state = replacedState(this.#state, state);
+  }
+
+  /** One parameter goes its own way. When all have, the vectors are given back. */
+  leave(): void {
+    this.#members--;
+    if (this.#members > 0) return;
+    this.setState({});
+    this.#vector?.dispose();
+    this.#vector = null;
+    this.#values = [];
+  }
+}
+
+/** The slot with another value, or a new slot where there was none, or one of another shape. */
+function replaced(slot: Buffer | number | null | undefined, tensor: Tensor): Buffer {
+  const fits =
+    slot instanceof Buffer &&
+    sameShape(slot.shape, tensor.shape) &&
+    slot.dtype === tensor.dtype &&
+    slot.device === tensor.device;
+  if (!fits) return new Buffer(tensor);
+  slot.assign(tensor);
+  return slot;
+}
+
+/** Slots and numbers of a new state, those of the old one reused or given back. */
+export function replacedState(
+  before: Readonly<Record<string, Buffer | number>>,
+  state: State,
+): Record<string, Buffer | number> {
+  const after: Record<string, Buffer | number> = {};
+  for (const [name, value] of Object.entries(state)) {
+    after[name] = value instanceof Tensor ? replaced(before[name], value) : value;
+  }
+  for (const [name, slot] of Object.entries(before)) {
+    if (slot instanceof Buffer && after[name] !== slot) slot.dispose();
+  }
+  return after;
+}
+
+/** Throws unless what a rule made of vectors are vectors of their length, or single elements in the state. */
+export function checkVectors(who: string, length: number, { param, state }: Updated): void {
+  const fits = (tensor: Tensor): boolean => tensor.rank === 1 && tensor.size === length;
+  const misfit = !fits(param)
+    ? "the parameter"
+    : Object.keys(state).find((name) => {
+        const value = state[name];
+        return value instanceof Tensor && value.rank > 0 && !fits(value);
+      });
+  if (misfit === undefined) return;
+  throw new LoopgradError(
+    `${who}: update returned ${misfit} in another shape than it was given: a class whose rule is not elementwise ` +
+      "does not set `static elementwise = true`",
+  );
+}
