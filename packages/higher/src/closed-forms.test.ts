@@ -10,12 +10,12 @@ import { Module, Parameter } from "@loopgrad/nn";
 import { SGD } from "@loopgrad/optim";
 import { init, type Tensor, tensor } from "@loopgrad/tensor";
 import { createDifferentiable, innerLoop } from "./index.ts";
+import { read } from "./testing/differences.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
 });
 
-const read = async (x: Tensor | null): Promise<number[]> => Array.from(await (x as Tensor).data());
 function near(got: number[], wanted: number[], digits = 12): void {
   expect(got).toHaveLength(wanted.length);
   got.forEach((x, i) => {

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from "@jest/globals";
 import { grad } from "@loopgrad/autograd";
 import { functional as F, Linear, type Module, Sequential, Tanh } from "@loopgrad/nn";
 import { Adam, Optimizer, type Params, type Scalar, SGD, type State, StepLR, type Updated } from "@loopgrad/optim";
-import { ArgumentError, init, manualSeed, randn, ShapeError, type Tensor, tensor } from "@loopgrad/tensor";
+import { ArgumentError, init, manualSeed, randn, ShapeError, type Tensor, tensor, zeros } from "@loopgrad/tensor";
 import {
   applyHyperparameters,
   createDifferentiable,
@@ -16,14 +16,13 @@ import {
   registerDifferentiable,
   trainableHyperparameters,
 } from "./index.ts";
+import { read, readAll } from "./testing/differences.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
   manualSeed(1);
 });
 
-const read = async (x: Tensor | null): Promise<number[]> => Array.from(await (x as Tensor).data());
-const readAll = (xs: readonly (Tensor | null)[]): Promise<number[][]> => Promise.all(xs.map(read));
 const make = (): Sequential => new Sequential(new Linear(3, 4), new Tanh(), new Linear(4, 2));
 const batch = (): readonly [Tensor, Tensor] => [randn([5, 3]), randn([5, 2])];
 
@@ -203,6 +202,27 @@ describe("optimizers of all kinds", () => {
     for (let k = 0; k < 2; k++) loop.diffopt.step(F.mseLoss(loop.fmodel.forward(x), y));
     F.mseLoss(loop.fmodel.forward(x), y).backward();
     expect((await read(net.weight.grad))[0]).not.toBe(0);
+  });
+
+  test("no module at all: the input is optimized, and the energy's parameters get the outer gradient", async () => {
+    const energy = new Linear(2, 1, { bias: false });
+    energy.weight.assign(tensor([[1, 2]]));
+    let y = zeros([1, 2], { requiresGrad: true });
+    const diffopt = createDifferentiable(SGD, { lr: 0.1 }, { params: [y] });
+    for (let k = 0; k < 5; k++) [y] = diffopt.step(energy.forward(y).sum(), { params: [y] });
+    expect((await read(y)).map((v) => v.toFixed(6))).toEqual(["-0.500000", "-1.000000"]);
+    y.sum().backward();
+    for (const g of await read(energy.weight.grad)) expect(g).toBeCloseTo(-0.5, 12);
+  });
+
+  test("parameters need not be leaves: gradients go on to what they were computed from", async () => {
+    const context = tensor([2], { requiresGrad: true });
+    const w = context.square();
+    const diffopt = createDifferentiable(SGD, { lr: 0.25 }, { params: [w] });
+    const [w1] = diffopt.step(w.square().sum().mul(0.5));
+    // w₁ = ¾ c², so dw₁/dc = 1.5 c
+    expect(await read(w1)).toEqual([3]);
+    expect(await read(grad(w1.sum(), context)[0])).toEqual([3]);
   });
 
   test("a class that is no update rule can be registered; look-up walks the class chain", () => {

@@ -39,6 +39,8 @@ export interface DifferentiableOptions {
   gradCallback?: GradCallback;
   /** The functional module whose weights are updated. Without, `step` returns the new parameters only. */
   fmodel?: FunctionalModule;
+  /** @internal Steps are taken by a checkpointed loop. */
+  _wantsFunctions?: boolean;
 }
 
 /** Options of {@link DifferentiableOptimizer.step}. */
@@ -53,6 +55,13 @@ export interface StepOptions {
   retainGraph?: boolean;
   /** Parameters that the loss does not depend on are left alone; false makes them an error. Default true. */
   allowUnused?: boolean;
+}
+
+/** What a step starts from. */
+export interface StepFrom {
+  readonly params: readonly Tensor[];
+  readonly states: readonly State[];
+  readonly groups: readonly Group[];
 }
 
 /** An optimizer of any kind. */
@@ -117,11 +126,12 @@ export class DifferentiableOptimizer {
   /** Without a functional module: what the last step returned. */
   #latest: readonly Tensor[] | null = null;
   #disposed = false;
-  /** Steps taken: their numbers in a drawn graph. */
+  /** Without a functional module: steps taken. */
   #steps = 0;
+  readonly #wantsFunctions: boolean;
 
   constructor(opt: AnyOptimizer, params: readonly Tensor[], options: DifferentiableOptions = {}) {
-    const { mode = "second-order", override, gradCallback, fmodel, ...rest } = options;
+    const { mode = "second-order", override, gradCallback, fmodel, _wantsFunctions = false, ...rest } = options;
     const unknown = Object.keys(rest);
     if (unknown.length > 0) throw new ArgumentError(`differentiable: unknown option ${unknown.join(", ")}`);
     if (mode !== "second-order" && mode !== "first-order" && mode !== "none") {
@@ -141,6 +151,7 @@ export class DifferentiableOptimizer {
     this.#opt = opt;
     this.#handles = params;
     this.#fmodel = fmodel ?? null;
+    this.#wantsFunctions = _wantsFunctions;
     this.paramGroups = opt.paramGroups.map((group) => ({ ...group }) as Group);
     this.#override = override === undefined ? null : this.#resolve(override);
     this.#gradCallback = gradCallback ?? null;
@@ -169,24 +180,35 @@ export class DifferentiableOptimizer {
    */
   step(loss: Tensor, options: StepOptions = {}): Tensor[] {
     if (this.#disposed) throw new ReleasedError("the differentiable optimizer was used after it was disposed of");
-    const { override, gradCallback = this.#gradCallback, allowUnused = true } = options;
+    if (this.#wantsFunctions) {
+      throw new ArgumentError(
+        "diffopt.step: a checkpointed loop computes its losses twice, so it wants a function: " +
+          "loop.step(() => loss), or loop.run(k, (i) => loss)",
+      );
+    }
     const params = this.#params(options.params);
-    const { mode } = this;
     const inner = scope();
-    const off = mode === "none" ? noGrad() : null;
+    const off = this.mode === "none" ? noGrad() : null;
     try {
-      // One part of the graph when it is drawn.
-      graphGroup(`step ${++this.#steps}`, () => {
-        let grads = this.#grads(loss, params, options.retainGraph ?? mode === "second-order", allowUnused);
-        if (gradCallback !== null) grads = this.#called(gradCallback, params, grads);
-        const perStep = override === undefined ? null : this.#resolve(override);
-        this.#adopt(params, this.#updated(params, grads, perStep));
-      });
+      this.#adopt(params, this._updates(loss, { params, states: this.#states, groups: this.paramGroups }, options));
     } finally {
       off?.end();
       inner.end();
     }
     return this.#fmodel?.parameters() ?? (this.#latest as readonly Tensor[]).map(inScope);
+  }
+
+  /** @internal What a step makes of parameters and state; null for a parameter that is left alone. Changes neither. */
+  _updates(loss: Tensor, from: StepFrom, options: StepOptions): (Updated | null)[] {
+    const { override, gradCallback = this.#gradCallback, allowUnused = true } = options;
+    const { params } = from;
+    // One part of the graph when it is drawn.
+    const number = this.#fmodel === null ? ++this.#steps : this.#fmodel.time + 1;
+    return graphGroup(`step ${number}`, () => {
+      let grads = this.#grads(loss, params, options.retainGraph ?? this.mode === "second-order", allowUnused);
+      if (gradCallback !== null) grads = this.#called(gradCallback, params, grads);
+      return this.#applied(from, grads, override === undefined ? null : this.#resolve(override));
+    });
   }
 
   #params(given: readonly Tensor[] | undefined): readonly Tensor[] {
@@ -227,11 +249,12 @@ export class DifferentiableOptimizer {
     return replaced;
   }
 
-  /** Runs the rule; null for a parameter that is left alone. */
-  #updated(params: readonly Tensor[], grads: readonly (Tensor | null)[], perStep: Resolved | null): (Updated | null)[] {
+  /** Runs the rule. */
+  #applied(from: StepFrom, grads: readonly (Tensor | null)[], perStep: Resolved | null): (Updated | null)[] {
+    const { params, states, groups } = from;
     const next = new Array<Updated | null>(params.length).fill(null);
     for (let g = 0; g < this.#indices.length; g++) {
-      const group = this.paramGroups[g];
+      const group = groups[g];
       for (const i of this.#indices[g]) {
         const gradient = grads[i];
         if (gradient === null) continue;
@@ -239,7 +262,8 @@ export class DifferentiableOptimizer {
           this.#override === null && perStep === null
             ? group
             : { ...group, ...this.#override?.for(g, i), ...perStep?.for(g, i) };
-        next[i] = this.update(params[i], gradient, this.#states[i], hyper);
+        next[i] = this.update(params[i], gradient, states[i], hyper);
+        checkFits("step: the new parameter", params[i], next[i].param);
       }
     }
     return next;
@@ -256,8 +280,7 @@ export class DifferentiableOptimizer {
     const fresh = params.map((param, i) => {
       const updated = next[i];
       if (updated === null) return param._share();
-      checkFits("step: the new parameter", param, updated.param);
-      this.#setState(i, updated.state);
+      this._setState(i, updated.state);
       // A rule may return a tensor that someone else holds, such as the parameter itself.
       const value = updated.param === param ? param._share() : keep(updated.param);
       return untracked ? value.requiresGrad_(true) : value;
@@ -272,7 +295,8 @@ export class DifferentiableOptimizer {
     this.#latest = fresh;
   }
 
-  #setState(i: number, state: State): void {
+  /** @internal Replaces what the rule remembers of a parameter; it is held by handles of the optimizer's own. */
+  _setState(i: number, state: State): void {
     const before = this.#states[i];
     const kept = new Set(Object.values(before));
     this.#states[i] = mapTensors(state, (tensor) => (kept.has(tensor) ? tensor : held(tensor._share())));
@@ -283,6 +307,11 @@ export class DifferentiableOptimizer {
   /** What the rule remembers of a parameter, by its position. */
   stateOf(index: number): State {
     return this.#states[index];
+  }
+
+  /** @internal All tensors of the state. */
+  _stateTensors(): Tensor[] {
+    return this.#states.flatMap((state) => Object.values(state).filter((value) => value instanceof Tensor));
   }
 
   /** Truncates: the state becomes a constant for what follows. `fmodel.detach()` does the same for the weights. */
@@ -325,8 +354,8 @@ export class DifferentiableOptimizer {
   }
 }
 
-/** Another handle, which belongs to the current scope. */
-function inScope(tensor: Tensor): Tensor {
+/** @internal Another handle, which belongs to the current scope. */
+export function inScope(tensor: Tensor): Tensor {
   const handle = tensor._share();
   const current = currentScope();
   handle._scope = current;

@@ -10,9 +10,18 @@
  *
  * A functional module holds its tensors by handles outside every scope, and gives them back when it is disposed of.
  */
-import { enableGrad, image } from "@loopgrad/autograd";
-import { type Buffer, checkFits, type Module, type Parameter, Slot, withStandIns } from "@loopgrad/nn";
-import { ArgumentError, keep, LoopgradError, ReleasedError, Tensor } from "@loopgrad/tensor";
+import { disposeRecalled, enableGrad, heldValues, image, recall, runsAround, timeMark } from "@loopgrad/autograd";
+import { type Buffer, checkFits, type Module, type Parameter, type Slot, withStandIns } from "@loopgrad/nn";
+import {
+  ArgumentError,
+  GradError,
+  keep,
+  LoopgradError,
+  ReleasedError,
+  type Tensor,
+  type Value,
+} from "@loopgrad/tensor";
+import { PlainTensors } from "./plain-tensors.ts";
 
 /** How the weights at time 0 relate to the module's. */
 export type Initial = "connected" | "detached";
@@ -21,9 +30,12 @@ export type Initial = "connected" | "detached";
 export interface FunctionalizeOptions {
   /** Default "connected". */
   initial?: Initial;
-  /** Keep the weights of every time, not of time 0 and the latest only. Default true. */
-  history?: boolean;
+  /** Which weights `parameters({ time })` can give. Default "all". */
+  history?: History;
 }
+
+/** Which weights are kept: of every time, or of time 0 and the latest only. */
+export type History = "all" | "ends";
 
 type Args<M extends Module> = Parameters<M["forward"]>;
 type Output<M extends Module> = ReturnType<M["forward"]>;
@@ -49,10 +61,17 @@ export class FunctionalModule<M extends Module = Module> {
   readonly #bufferSlots: readonly Buffer[];
   readonly #slots: readonly Slot[];
   readonly #initial: Initial;
-  readonly #keepsHistory: boolean;
+  readonly #historyKept: History;
   readonly #fields: PlainTensors;
-  /** Weights by time; null where they were not kept. */
-  #history: (readonly Tensor[] | null)[] = [];
+  /** When it was made: a checkpointed function that is older recalls it as it then was. */
+  #born = timeMark();
+  /** Within `_during`. */
+  #borrowed = false;
+  #time = 0;
+  /** When each time began, in the tape's count; the last is open. */
+  #marks: number[] = [];
+  /** Weights by time, where they are kept. */
+  #history = new Map<number, readonly Tensor[]>();
   /** What the slots stand for: the latest weights, then the buffers. */
   #standIns: Tensor[] = [];
   readonly #yielded = new Set<Tensor>();
@@ -62,11 +81,14 @@ export class FunctionalModule<M extends Module = Module> {
     readonly module: M,
     options: FunctionalizeOptions = {},
   ) {
-    const { initial = "connected", history = true, ...rest } = options;
+    const { initial = "connected", history = "all", ...rest } = options;
     const unknown = Object.keys(rest);
     if (unknown.length > 0) throw new ArgumentError(`functionalize: unknown option ${unknown.join(", ")}`);
     if (initial !== "connected" && initial !== "detached") {
       throw new ArgumentError(`functionalize: initial is ${String(initial)}, wanted "connected" or "detached"`);
+    }
+    if (history !== "all" && history !== "ends") {
+      throw new ArgumentError(`functionalize: history is ${String(history)}, wanted "all" or "ends"`);
     }
     const parameters = module.namedParameters();
     const buffers = module.namedBuffers();
@@ -76,19 +98,21 @@ export class FunctionalModule<M extends Module = Module> {
     this.#bufferSlots = buffers.map(([, buffer]) => buffer);
     this.#slots = [...this.#parameters, ...this.#bufferSlots];
     this.#initial = initial;
-    this.#keepsHistory = history;
+    this.#historyKept = history;
     this.#fields = new PlainTensors(module);
     this.#start();
   }
 
   #start(): void {
+    this.#marks = [timeMark()];
     const connected = this.#initial === "connected";
     const first = enableGrad(() =>
       this.#parameters.map((p) =>
         keep(connected && p.requiresGrad ? image(p) : p.detach().requiresGrad_(p.requiresGrad)),
       ),
     );
-    this.#history = [first];
+    this.#time = 0;
+    this.#history = new Map([[0, first]]);
     this.#stand([...first, ...this.#bufferSlots.map((buffer) => keep(buffer.detach()))]);
   }
 
@@ -117,15 +141,16 @@ export class FunctionalModule<M extends Module = Module> {
    */
   call<T>(fn: (module: M) => T): T {
     this.#alive();
-    const first = this.#parameters.length;
     let after: Tensor[] = [];
-    const result = withStandIns(this.#slots, this.#standIns, () => {
+    const standIns = recall(this.#born, () => [...this.#standIns]);
+    const result = withStandIns(this.#slots, standIns, () => {
       const output = fn(this.module);
       after = this.#bufferSlots.map((buffer) => buffer._standIn as Tensor);
       return output;
     });
     this.#fields.check();
-    for (let i = 0; i < after.length; i++) this.#setBuffer(first + i, after[i]);
+    // A checkpointed function that runs again assigned them the first time.
+    if (runsAround(this.#born) !== "again") this._setBuffers(after);
     return result;
   }
 
@@ -133,7 +158,7 @@ export class FunctionalModule<M extends Module = Module> {
     const before = this.#standIns[place];
     if (tensor === before) return;
     this.#stand([tensor._share()], place);
-    before.dispose();
+    disposeRecalled(this.#born, before);
   }
 
   /**
@@ -145,7 +170,7 @@ export class FunctionalModule<M extends Module = Module> {
   withParams(params: readonly Tensor[] | Readonly<Record<string, Tensor>>): FunctionalView<M> {
     this.#alive();
     const weights = this.#complete("withParams", params);
-    const standIns = [...weights, ...this.#standIns.slice(weights.length)];
+    const standIns = [...weights, ...recall(this.#born, () => this.#standIns.slice(weights.length))];
     const call = <T>(fn: (module: M) => T): T => {
       this.#alive();
       const result = withStandIns(this.#slots, standIns, () => fn(this.module));
@@ -159,7 +184,7 @@ export class FunctionalModule<M extends Module = Module> {
 
   /** The latest time: how many updates there were. */
   get time(): number {
-    return this.#history.length - 1;
+    return this.#time;
   }
 
   /**
@@ -172,14 +197,19 @@ export class FunctionalModule<M extends Module = Module> {
   parameters(options: { time?: number } = {}): Tensor[] {
     this.#alive();
     const { time = -1 } = options;
-    const at = time === -1 ? this.time : time;
-    if (!Number.isInteger(at) || at < 0 || at > this.time) {
-      throw new RangeError(`parameters: time ${time}: wanted an integer from 0 to ${this.time}, or -1 for the latest`);
+    return recall(this.#born, () => this.#parametersAt(time));
+  }
+
+  #parametersAt(time: number): Tensor[] {
+    const latest = this.#time;
+    const at = time === -1 ? latest : time;
+    if (!Number.isInteger(at) || at < 0 || at > latest) {
+      throw new RangeError(`parameters: time ${time}: wanted an integer from 0 to ${latest}, or -1 for the latest`);
     }
-    const params = this.#history[at];
-    if (params === null) {
+    const params = this.#history.get(at);
+    if (params === undefined) {
       throw new RangeError(
-        `parameters: the weights at time ${at} were not kept: make the model with { history: true }`,
+        `parameters: the weights at time ${at} were not kept, only those at 0 and ${latest}: ask for { history: "all" }`,
       );
     }
     return [...params];
@@ -213,13 +243,21 @@ export class FunctionalModule<M extends Module = Module> {
 
   /** @internal Adds a time, taking over the handles. */
   _advance(params: readonly Tensor[]): void {
-    const latest = this.time;
-    this.#stand(params);
-    if (!this.#keepsHistory && latest > 0) {
-      for (const param of this.#history[latest] ?? []) param.dispose();
-      this.#history[latest] = null;
+    this.#changeable();
+    if (runsAround(this.#born) !== null) {
+      throw new GradError(
+        "checkpoint: fn updates the weights of a functional model that was there before it, and would do so twice: " +
+          "checkpoint the inner loop itself, innerLoop(model, opt, { checkpoint })",
+      );
     }
-    this.#history.push(params);
+    this.#stand(params);
+    const latest = this.#time++;
+    this.#marks.push(timeMark());
+    if (this.#historyKept === "ends" && latest > 0) {
+      for (const param of this.#history.get(latest) ?? []) param.dispose();
+      this.#history.delete(latest);
+    }
+    this.#history.set(this.#time, params);
   }
 
   #complete(what: string, params: readonly Tensor[] | Readonly<Record<string, Tensor>>): Tensor[] {
@@ -229,7 +267,7 @@ export class FunctionalModule<M extends Module = Module> {
       if (params.length !== count) throw new ArgumentError(`${what}: got ${params.length} tensors, wanted ${count}`);
       complete = [...params];
     } else {
-      complete = this.#standIns.slice(0, count);
+      complete = recall(this.#born, () => this.#standIns.slice(0, count));
       for (const [name, tensor] of Object.entries(params as Readonly<Record<string, Tensor>>)) {
         const i = this.names.indexOf(name);
         if (i < 0) throw new ArgumentError(`${what}: unknown parameter ${name}: wanted ${this.names.join(", ")}`);
@@ -243,8 +281,38 @@ export class FunctionalModule<M extends Module = Module> {
   /** The buffers by name, as the last forward left them. */
   get buffers(): Record<string, Tensor> {
     this.#alive();
-    const first = this.names.length;
-    return Object.fromEntries(this.bufferNames.map((name, i) => [name, this.#standIns[first + i]]));
+    return Object.fromEntries(this._bufferList().map((buffer, i) => [this.bufferNames[i], buffer]));
+  }
+
+  /**
+   * @internal The values that are held for the weights, the buffers, and backward from them and from the tensors given:
+   * each once, with the time at which it came.
+   */
+  _held(others: readonly Tensor[]): { value: Value; time: number }[] {
+    const held = new Map<Value, number>();
+    const note = (value: Value, time: number): void => {
+      if (!held.has(value)) held.set(value, time);
+    };
+    for (const param of this.#history.get(0) ?? []) note(param._live(), 0);
+    const tensors = [...this.#standIns, ...others];
+    let time = 0;
+    for (const { value, at } of heldValues(tensors, this.#marks[0])) {
+      while (time < this.#time && at > this.#marks[time + 1]) time++;
+      note(value, Math.min(time + 1, this.#time));
+    }
+    for (const [at, params] of this.#history) for (const param of params) note(param._live(), at);
+    for (const tensor of tensors) note(tensor._live(), this.#time);
+    return Array.from(held, ([value, at]) => ({ value, time: at }));
+  }
+
+  /** @internal */
+  _bufferList(): Tensor[] {
+    return this.#standIns.slice(this.names.length);
+  }
+
+  /** @internal */
+  _setBuffers(buffers: readonly Tensor[]): void {
+    for (const [i, buffer] of buffers.entries()) this.#setBuffer(this.names.length + i, buffer);
   }
 
   /**
@@ -252,12 +320,12 @@ export class FunctionalModule<M extends Module = Module> {
    * the same time.
    */
   detach(): void {
-    this.#alive();
-    const old = this.#history[this.time] as readonly Tensor[];
+    this.#changeable();
+    const old = this.#history.get(this.#time) as readonly Tensor[];
     const fresh = old.map((param) => keep(param.detach().requiresGrad_(param.requiresGrad)));
     this.#stand(fresh);
     for (const param of old) param.dispose();
-    this.#history[this.time] = fresh;
+    this.#history.set(this.#time, fresh);
     this._detachBuffers();
   }
 
@@ -273,7 +341,7 @@ export class FunctionalModule<M extends Module = Module> {
 
   /** Back to time 0, with the module's present parameters and buffers. */
   reset(): void {
-    this.#alive();
+    this.#changeable();
     this.#release();
     this.#start();
   }
@@ -293,7 +361,8 @@ export class FunctionalModule<M extends Module = Module> {
 
   /** @internal Lets go of a tensor of its own: whoever asks holds it from now on. False if it is not its own. */
   _yield(tensor: Tensor): boolean {
-    const own = this.#standIns.includes(tensor) || this.#history.some((params) => params?.includes(tensor));
+    const own =
+      this.#standIns.includes(tensor) || [...this.#history.values()].some((params) => params.includes(tensor));
     if (own) this.#yielded.add(tensor);
     return own;
   }
@@ -311,15 +380,72 @@ export class FunctionalModule<M extends Module = Module> {
 
   #release(): void {
     for (const tensor of this.#standIns) unpin(tensor);
-    const held = [...this.#history.flatMap((params) => params ?? []), ...this.#standIns.slice(this.names.length)];
+    const held = [...[...this.#history.values()].flat(), ...this.#standIns.slice(this.names.length)];
     for (const tensor of held) if (!this.#yielded.has(tensor)) tensor.dispose();
-    this.#history = [];
+    this.#history = new Map();
     this.#standIns = [];
+  }
+
+  // ---- being another for a while -----------------------------------------------------------------------------------
+
+  /** @internal What a step must find when it runs again. The latest weights and the buffers are given by then. */
+  _moment(): Moment {
+    const history = new Map(this.#history);
+    history.delete(this.#time);
+    return { time: this.#time, history, training: this.module.modules().map((m) => [m, m.training] as const) };
+  }
+
+  /**
+   * @internal Runs fn as if it were another time, with these weights and buffers, though the module may have been
+   * disposed of. Nothing that fn does to it stays.
+   */
+  _during<T>(
+    { time, history, training }: Moment,
+    weights: readonly Tensor[],
+    buffers: readonly Tensor[],
+    fn: () => T,
+  ): T {
+    const before = [this.#time, this.#history, this.#standIns, this.#born, this.#disposed, this.#borrowed] as const;
+    const modes = training.map(([module]) => module.training);
+    const own = weights.map((weight) => weight._share());
+    this.#time = time;
+    this.#history = new Map(history).set(time, own);
+    this.#standIns = [];
+    this.#born = timeMark();
+    [this.#disposed, this.#borrowed] = [false, true];
+    this.#stand([...own, ...buffers.map((buffer) => buffer._share())]);
+    for (const [module, mode] of training) module.training = mode;
+    try {
+      return fn();
+    } finally {
+      training.forEach(([module], i) => {
+        module.training = modes[i];
+      });
+      for (const tensor of this.#standIns) unpin(tensor);
+      for (const tensor of [...own, ...this._bufferList()]) tensor.dispose();
+      [this.#time, this.#history, this.#standIns, this.#born, this.#disposed, this.#borrowed] = before;
+    }
+  }
+
+  #changeable(): void {
+    this.#alive();
+    if (!this.#borrowed) return;
+    throw new LoopgradError(
+      "the weights cannot be replaced inside the function of a checkpointed step: it computes a loss, and runs twice; " +
+        "update, detach and reset between steps",
+    );
   }
 
   #alive(): void {
     if (this.#disposed) throw new ReleasedError("the functional module was used after it was disposed of");
   }
+}
+
+/** What a functional module is at some time, besides its latest weights and its buffers. */
+export interface Moment {
+  readonly time: number;
+  readonly history: ReadonlyMap<number, readonly Tensor[]>;
+  readonly training: readonly (readonly [Module, boolean])[];
 }
 
 /** A functional module under other weights. */
@@ -335,44 +461,3 @@ export function pin(tensor: Tensor): void {
 
 /** Takes a pin off. */
 export const unpin = (tensor: Tensor): void => tensor.device.unpinned(tensor._value);
-
-/** Watches the fields of a module's tree that hold plain tensors: constants that must stay what they are. */
-class PlainTensors {
-  readonly #modules: readonly Module[];
-  readonly #known: ReadonlyMap<Module, ReadonlyMap<string, unknown>>;
-
-  constructor(root: Module) {
-    const named = root.namedModules();
-    this.#modules = named.map(([, module]) => module);
-    const known = new Map<Module, Map<string, unknown>>();
-    for (const [name, module] of named) {
-      for (const [field, value] of Object.entries(module)) {
-        if (!isPlainTensor(value)) continue;
-        if (value.requiresGrad) {
-          throw new LoopgradError(
-            `functionalize: ${name}.${field} is a plain tensor that requires a gradient: make it a Parameter or a Buffer`,
-          );
-        }
-        if (!known.has(module)) known.set(module, new Map());
-        known.get(module)?.set(field, value);
-      }
-    }
-    this.#known = known;
-  }
-
-  /** Throws if a field was assigned another plain tensor. */
-  check(): void {
-    for (const module of this.#modules) {
-      for (const field in module) {
-        const value: unknown = module[field as keyof Module];
-        if (!isPlainTensor(value) || this.#known.get(module)?.get(field) === value) continue;
-        throw new LoopgradError(
-          `a functional call assigned a plain tensor to ${module.constructor.name}.${field}, which would change the module: ` +
-            "make it a Buffer, or return it",
-        );
-      }
-    }
-  }
-}
-
-const isPlainTensor = (value: unknown): value is Tensor => value instanceof Tensor && !(value instanceof Slot);

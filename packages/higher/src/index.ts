@@ -1,6 +1,7 @@
 /**
  * @loopgrad/higher: gradients through training loops.
  */
+export type { Checkpoint } from "./checkpointed-steps.ts";
 export * from "./create-differentiable.ts";
 export * from "./differentiable.ts";
 export * from "./flatten.ts";
@@ -9,6 +10,7 @@ export {
   FunctionalModule,
   type FunctionalView,
   functionalize,
+  type History,
   type Initial,
 } from "./functional-module.ts";
 export * from "./hyperparameters.ts";

@@ -1,16 +1,22 @@
 /**
  * Inner loops: a functional module and a differentiable optimizer that train together, inside an outer computation.
+ *
+ * A *step* goes down the gradient of an inner loss. `diffopt.step(loss)` takes the loss; `loop.step(() => loss)` and
+ * `loop.run(k, (i) => loss)` take the function that computes it, and so can *checkpoint*: keep the weights and the state
+ * at the borders of *segments* of steps only, and run the steps again in the outer backward.
  */
 import type { Module } from "@loopgrad/nn";
-import { ArgumentError, type Scope, scope, type Tensor, visitTensors } from "@loopgrad/tensor";
+import { ArgumentError, type Device, type Scope, scope, type Tensor, visitTensors } from "@loopgrad/tensor";
+import { type Checkpoint, CheckpointedSteps, checkpointOf, lossOf } from "./checkpointed-steps.ts";
 import {
   type AnyOptimizer,
   type DifferentiableOptimizer,
   differentiable,
   type GradCallback,
   type Mode,
+  type StepOptions,
 } from "./differentiable.ts";
-import { FunctionalModule, type Initial } from "./functional-module.ts";
+import { FunctionalModule, type History, type Initial } from "./functional-module.ts";
 import type { Override } from "./override.ts";
 
 /** Options of {@link innerLoop}. */
@@ -26,42 +32,161 @@ export interface InnerLoopOptions {
   override?: Override;
   /** Replaces the gradients of every step. */
   gradCallback?: GradCallback;
-  /** Keep the weights of every time. Default: unless the mode is "none". */
-  history?: boolean;
+  /**
+   * Which weights `fmodel.parameters({ time })` can give: those of every time, or of time 0 and the latest. Default
+   * "all"; "ends" where a long loop is meant to hold little: in mode "none", and with checkpoints.
+   */
+  history?: History;
+  /** What of the steps is kept for the outer backward, and what is computed again; see {@link Checkpoint}. Default "none". */
+  checkpoint?: Checkpoint;
 }
+
+/** What {@link InnerLoop.stats} returns. */
+export interface LoopStats {
+  /** Inner steps since the loop began, or was reset: the time of the latest weights. */
+  steps: number;
+  /**
+   * Bytes held now: of the weights that are kept, the buffers, the optimizer's state, and of what the graph behind them
+   * has saved for the outer backward, data included. Each value counts once, also if others hold it too. A graph that
+   * a backward has gone through has let go of what it saved.
+   */
+  bytes: number;
+  /**
+   * The same by time: at 0 what the loop began with, at t what the t-th step added and is still held. A value counts
+   * where it was first saved; what a checkpointed segment holds, at its last step.
+   */
+  bytesByTime: number[];
+  /**
+   * The most by which the bytes of all values of the device exceeded what they were when the loop began. Looked at
+   * whenever the loop submits work: here, after each step of a checkpointed loop, and after each step that an outer
+   * backward computes again.
+   */
+  peakBytes: number;
+}
+
+/** Options of {@link InnerLoop.step} and {@link InnerLoop.run}: of `diffopt.step`, those that fit. */
+export type LoopStepOptions = Pick<StepOptions, "override" | "gradCallback" | "allowUnused">;
+
+/** Recorded operations at which `step` and `run` submit the work: between steps, so that steps replay one plan. */
+const MANY = 4096;
 
 /** What {@link innerLoop} returns. */
 export class InnerLoop<M extends Module = Module> {
   readonly fmodel: FunctionalModule<M>;
   readonly diffopt: DifferentiableOptimizer;
   readonly #scope: Scope;
+  readonly #checkpointed: CheckpointedSteps | null;
+  readonly #device: Device;
+  #recorded = 0;
+  /** Of the device's values when the loop began. */
+  readonly #bytesBefore: number;
+  #peakBytes = 0;
 
   /** @internal */
   constructor(model: M, opt: AnyOptimizer, options: InnerLoopOptions) {
-    const { initial, mode = "second-order", override, gradCallback, history = mode !== "none", ...rest } = options;
+    const { initial, mode = "second-order", override, gradCallback, checkpoint = "none", history, ...rest } = options;
     const unknown = Object.keys(rest);
     if (unknown.length > 0) throw new ArgumentError(`innerLoop: unknown option ${unknown.join(", ")}`);
-    this.fmodel = new FunctionalModule(model, { initial: mode === "none" ? "detached" : initial, history });
+    // Without a graph there is nothing to trade for time.
+    const checkpoints = checkpointOf(checkpoint) !== "none" && mode !== "none";
+    this.fmodel = new FunctionalModule(model, {
+      initial: mode === "none" ? "detached" : initial,
+      history: history ?? (mode === "none" || checkpoints ? "ends" : "all"),
+    });
     try {
       const { fmodel } = this;
-      this.diffopt = differentiable(opt, model.parameters(), { mode, override, gradCallback, fmodel });
+      const settings = { mode, override, gradCallback, fmodel, _wantsFunctions: checkpoints };
+      this.diffopt = differentiable(opt, model.parameters(), settings);
+      this.#checkpointed = checkpoints
+        ? new CheckpointedSteps(fmodel, this.diffopt, { checkpoint, submit: () => this.#submit() })
+        : null;
     } catch (error) {
       this.fmodel.dispose();
       throw error;
     }
     this.#scope = scope();
+    this.#device = model.parameters()[0].device;
+    this.#bytesBefore = this.#device.stats().usedBytes;
+  }
+
+  #submit(): void {
+    this.#device.flush();
+    const { usedBytes, recorded } = this.#device.stats();
+    this.#recorded = recorded;
+    this.#peakBytes = Math.max(this.#peakBytes, usedBytes - this.#bytesBefore);
+  }
+
+  /**
+   * One inner step, by a function that computes the inner loss from the present weights. What else it makes is released.
+   *
+   * In a checkpointed loop the function runs again in the outer backward, with the weights, buffers, random numbers,
+   * hyperparameters and training mode of that step. It must do the same then: read its data from variables that do
+   * not change, and draw no batches. Tensors it reads, whatever they were computed from, get their gradients.
+   *
+   * @param fn  a synchronous function that returns a scalar
+   * @returns   the loss. In mode "second-order" it can be differentiated; in the others it is a constant
+   * @example   for (const { x, y } of batches) loop.step(() => F.mseLoss(loop.fmodel.forward(x), y));
+   */
+  step(fn: () => Tensor, options: LoopStepOptions = {}): Tensor {
+    checkStepOptions("loop.step", options);
+    return this.#checkpointed === null ? this.#plainStep(fn, options) : this.#checkpointed.step(fn, options);
+  }
+
+  /**
+   * `count` inner steps. With `checkpoint: "sqrt"` the segments are √count long.
+   *
+   * @param count  0 or more
+   * @param fn     computes the inner loss of a step from its number, from 0 up; see {@link step}
+   * @returns      the losses of the steps, in order
+   * @example
+   * const losses = loop.run(100, (i) => F.mseLoss(loop.fmodel.forward(xs[i]), ys[i]));
+   * losses.reduce((a, b) => a.add(b)).backward(); // the sum over the way, as learned optimizers want
+   */
+  run(count: number, fn: (i: number) => Tensor, options: LoopStepOptions = {}): Tensor[] {
+    checkStepOptions("loop.run", options);
+    if (!Number.isInteger(count) || count < 0) {
+      throw new ArgumentError(`loop.run: ${String(count)} steps: wanted an integer, at least 0`);
+    }
+    if (this.#checkpointed !== null) return this.#checkpointed.run(count, fn, options);
+    return Array.from({ length: count }, (_, i) => this.#plainStep(() => fn(i), options));
+  }
+
+  #plainStep(fn: () => Tensor, options: LoopStepOptions): Tensor {
+    const loss = scope(() => {
+      const loss = lossOf(fn);
+      this.diffopt.step(loss, options);
+      return this.diffopt.mode === "second-order" ? loss : loss.detach();
+    });
+    if (this.#device.stats().recorded - this.#recorded > MANY) this.#submit();
+    return loss;
+  }
+
+  /**
+   * What the loop holds of the device's memory. Submits the work that is pending, so that it is there to be counted.
+   *
+   * @example  const { bytes, peakBytes } = loop.stats(); // before the outer backward, and after it
+   */
+  stats(): LoopStats {
+    this.#submit();
+    const { fmodel, diffopt } = this;
+    const bytesByTime = new Array<number>(fmodel.time + 1).fill(0);
+    for (const { value, time } of fmodel._held(diffopt._stateTensors())) bytesByTime[time] += value.storage?.bytes ?? 0;
+    const bytes = bytesByTime.reduce((sum, n) => sum + n, 0);
+    return { steps: fmodel.time, bytes, bytesByTime, peakBytes: this.#peakBytes };
   }
 
   /** Truncates: weights, buffers and optimizer state become constants for what follows. */
   detach(): void {
     this.fmodel.detach();
     this.diffopt.detach();
+    this.#checkpointed?.begin();
   }
 
   /** Back to time 0: the model's present parameters, the optimizer's present state. */
   reset(): void {
     this.fmodel.reset();
     this.diffopt.reset();
+    this.#checkpointed?.begin();
   }
 
   /** Releases everything made since the loop began that no graph still needs, except what `keep` marked. */
@@ -85,6 +210,14 @@ export class InnerLoop<M extends Module = Module> {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+const STEP_OPTIONS = ["override", "gradCallback", "allowUnused"];
+
+function checkStepOptions(who: string, options: object): void {
+  const unknown = Object.keys(options).filter((name) => !STEP_OPTIONS.includes(name));
+  if (unknown.length === 0) return;
+  throw new ArgumentError(`${who}: unknown option ${unknown.join(", ")}: wanted ${STEP_OPTIONS.join(", ")}`);
 }
 
 /**

@@ -1,128 +1,184 @@
 /**
- * Meta-gradients against central differences in float64: by initial weights and by every real hyperparameter, for every
- * optimizer, from a warm state, and for the gradients of meta-gradients.
+ * Meta-gradients against central differences in float64, relative error 1e-6: for every optimizer, by initial weights
+ * and by every real hyperparameter, given in each way that an override can be given; from a fresh and from a warm
+ * state; and gradients of meta-gradients.
  */
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { grad, noGrad } from "@loopgrad/autograd";
 import { functional as F, Linear, Sequential, Tanh } from "@loopgrad/nn";
+import { ASGD, type Optimizer, RAdam } from "@loopgrad/optim";
+import { full, init, manualSeed, rand, randn, type Tensor, tensor } from "@loopgrad/tensor";
 import {
-  Adadelta,
-  Adagrad,
-  Adam,
-  Adamax,
-  AdamW,
-  ASGD,
-  NAdam,
-  type Optimizer,
-  RAdam,
-  RMSprop,
-  Rprop,
-  SGD,
-} from "@loopgrad/optim";
-import { init, manualSeed, randn, scope, type Tensor } from "@loopgrad/tensor";
-import { flatten, innerLoop, trainableHyperparameters } from "./index.ts";
+  flatten,
+  type InnerLoop,
+  innerLoop,
+  type Override,
+  perParameter,
+  type Trainable,
+  trainableHyperparameters,
+} from "./index.ts";
+import { centralDifference, distance, read, readAll } from "./testing/differences.ts";
+import { SMOOTH_SETS } from "./testing/optimizers.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
 });
 
-const read = async (x: Tensor | null): Promise<number[]> => Array.from(await (x as Tensor).data());
-
-const SETS: readonly (readonly [string, (params: Tensor[]) => Optimizer<object>])[] = [
-  ["SGD", (p) => new SGD(p, { lr: 0.1, momentum: 0.9, dampening: 0.3, weightDecay: 0.01 })],
-  ["SGD nesterov", (p) => new SGD(p, { lr: 0.1, momentum: 0.9, nesterov: true })],
-  ["Adam", (p) => new Adam(p, { lr: 0.05, betas: [0.9, 0.99], eps: 1e-2, weightDecay: 0.1 })],
-  ["Adam amsgrad", (p) => new Adam(p, { lr: 0.05, betas: [0.8, 0.5], eps: 1e-2, amsgrad: true })],
-  ["AdamW", (p) => new AdamW(p, { lr: 0.05, eps: 1e-2, weightDecay: 0.1, betas: [0.9, 0.99] })],
-  ["Adadelta", (p) => new Adadelta(p, { eps: 1e-2, weightDecay: 0.1 })],
-  ["Adagrad", (p) => new Adagrad(p, { lr: 0.1, lrDecay: 0.1, initialAccumulatorValue: 0.1, eps: 1e-2 })],
-  ["Adamax", (p) => new Adamax(p, { lr: 0.05, eps: 1e-2, weightDecay: 0.1 })],
-  ["ASGD", (p) => new ASGD(p, { lr: 0.1, lambd: 0.1, alpha: 0.5, t0: 1, weightDecay: 0.1 })],
-  ["RMSprop", (p) => new RMSprop(p, { lr: 0.02, eps: 1e-2, momentum: 0.5, centered: true, weightDecay: 0.1 })],
-  ["Rprop", (p) => new Rprop(p, { lr: 0.05, stepSizes: [1e-4, 0.2] })],
-  ["NAdam", (p) => new NAdam(p, { lr: 0.05, eps: 1e-2, weightDecay: 0.1, betas: [0.9, 0.99] })],
-  [
-    "NAdam decoupled",
-    (p) => new NAdam(p, { lr: 0.05, eps: 1e-2, betas: [0.9, 0.99], weightDecay: 0.1, decoupledWeightDecay: true }),
-  ],
-  // β₂ = 0.9 so that the sixth step is rectified: ρ passes 5 in the middle of the loop.
-  ["RAdam", (p) => new RAdam(p, { lr: 0.05, eps: 1e-2, weightDecay: 0.1, betas: [0.9, 0.9] })],
-];
-
+/** A batch: inputs [4, 2] and targets [4, 1]. */
+const batch = (): readonly [Tensor, Tensor] => [randn([4, 2]), randn([4, 1])];
 const STEPS = 4;
 
-/** A model with a warm optimizer, and the loss after an inner loop as a function of everything. */
-function setting(make: (params: Tensor[]) => Optimizer<object>, warm: number) {
+/** A hyperparameter as an override takes it, and the leaves in it. */
+interface Given {
+  override: Override;
+  leaves: Tensor[];
+}
+
+/** The ways to give hyperparameters, all of them at once. */
+const FORMS = {
+  "one for all groups": (opt: Optimizer<object>): Given => {
+    const override = Object.fromEntries(
+      Object.entries(trainableHyperparameters(opt)).map(([name, perGroup]) => [name, perGroup[0]]),
+    );
+    return { override, leaves: flatten<Tensor>(override as Trainable) };
+  },
+  "one per group": (opt: Optimizer<object>): Given => {
+    const override = trainableHyperparameters(opt);
+    return { override, leaves: flatten<Tensor>(override) };
+  },
+  "elementwise per parameter": (opt: Optimizer<object>): Given => {
+    const leaves: Tensor[] = [];
+    /** The parameter's shape, with values up to a hundredth larger. */
+    const spread = (value: Tensor, param: Tensor): Tensor => {
+      const leaf = full(param.shape, 1).add(rand(param.shape).mul(0.01)).mul(value.detach()).detach();
+      leaves.push(leaf.requiresGrad_(true));
+      return leaf;
+    };
+    const params = opt.paramGroups.flatMap((group) => group.params);
+    const override = Object.fromEntries(
+      Object.entries(trainableHyperparameters(opt)).map(([name, [value]]) => [
+        name,
+        perParameter(
+          params.map((p) => (Array.isArray(value) ? value.map((one) => spread(one, p)) : spread(value as Tensor, p))),
+        ),
+      ]),
+    );
+    return { override, leaves };
+  },
+} as const;
+
+/** A model with two groups and a warm optimizer, and the loss after an inner loop as a function of everything. */
+function setting(make: (groups: { params: Tensor[]; lr?: number }[]) => Optimizer<object>, warm: number) {
   manualSeed(7);
   const model = new Sequential(new Linear(2, 3), new Tanh(), new Linear(3, 1));
-  const opt = make(model.parameters());
-  const data = Array.from({ length: STEPS + warm + 1 }, () => [randn([4, 2]), randn([4, 1])] as const);
+  const params = model.parameters();
+  const opt = make([{ params: params.slice(0, 2) }, { params: params.slice(2), lr: 0.06 }]);
   for (let i = 0; i < warm; i++) {
+    const [x, y] = batch();
     opt.zeroGrad();
-    F.mseLoss(model.forward(data[i][0]), data[i][1]).backward();
+    F.mseLoss(model.forward(x), y).backward();
     opt.step();
   }
   opt.zeroGrad();
-  const learned = trainableHyperparameters(opt);
-  const outer = (): Tensor =>
-    innerLoop(model, opt, { override: learned }, ({ fmodel, diffopt }) => {
-      for (let k = 0; k < STEPS; k++) diffopt.step(F.mseLoss(fmodel.forward(data[warm + k][0]), data[warm + k][1]));
-      const [x, y] = data[STEPS + warm];
-      return F.mseLoss(fmodel.forward(x), y);
+  const batches = Array.from({ length: STEPS }, batch);
+  const [queryX, queryY] = batch();
+  const queryLoss = ({ fmodel }: InnerLoop<Sequential>): Tensor => F.mseLoss(fmodel.forward(queryX), queryY);
+  /** @param judge  the loss of a loop that has made its steps */
+  const outer = (
+    override: Override,
+    { judge = queryLoss, perStep }: { judge?: typeof queryLoss; perStep?: Override } = {},
+  ): Tensor =>
+    innerLoop(model, opt, { override }, (loop) => {
+      for (const [x, y] of batches) loop.diffopt.step(F.mseLoss(loop.fmodel.forward(x), y), { override: perStep });
+      return judge(loop);
     });
-  return { model, learned, outer };
+  return { model, opt, outer };
 }
 
-/** The derivative by one element of a leaf or parameter: central differences with steps h and 2h, error O(h⁴). */
-async function difference(outer: () => Tensor, x: Tensor, i: number, h = 5e-5): Promise<number> {
-  const own = await read(x);
-  const rebind = (data: number[]): void => x._rebind(x.device.fromHost(Float64Array.from(data), x.shape, x.dtype));
-  const at = async (step: number): Promise<number> => {
-    rebind(own.map((value, j) => (j === i ? value + step : value)));
-    using loss = scope(() => outer().detach());
-    return loss.item();
-  };
-  const [up, down, up2, down2] = [await at(h), await at(-h), await at(2 * h), await at(-2 * h)];
-  rebind(own);
-  return (8 * (up - down) - (up2 - down2)) / (12 * h);
-}
-
-describe.each(SETS)("%s", (_, make) => {
-  test.each([0, 3])("by weights and hyperparameters, after %i warm steps", async (warm) => {
-    const { model, learned, outer } = setting(make, warm);
-    const leaves = [...model.parameters(), ...flatten<Tensor>(learned)];
-    const analytic = grad(outer(), leaves, { allowUnused: true });
-    for (const [n, leaf] of leaves.entries()) {
-      const g = analytic[n] === null ? new Array<number>(leaf.size).fill(0) : await read(analytic[n]);
-      // A few elements of each weight are enough.
-      for (let i = 0; i < leaf.size; i += 5) {
-        const wanted = await difference(outer, leaf, i);
-        expect(Math.abs(g[i] - wanted)).toBeLessThan(1e-6 * Math.abs(wanted) + 2e-9);
-      }
+/** Compares the gradient of f by each of the leaves with differences: at the first element, and at every fifth. */
+async function checkGradients(f: () => Tensor, leaves: readonly Tensor[], relative = 1e-6): Promise<void> {
+  const found = grad(f(), leaves, { allowUnused: true });
+  for (const [n, leaf] of leaves.entries()) {
+    const g = found[n] === null ? new Array<number>(leaf.size).fill(0) : await read(found[n]);
+    for (let i = 0; i < leaf.size; i += 5) {
+      const wanted = await centralDifference(f, leaf, i);
+      // Differences of losses near 1 have an error of 1e-11 of their own.
+      expect(Math.abs(g[i] - wanted)).toBeLessThan(relative * Math.abs(wanted) + 1e-10);
     }
+  }
+}
+
+describe.each(SMOOTH_SETS)("%s", (_, make) => {
+  describe.each([0, 3])("after %i warm steps", (warm) => {
+    test.each(Object.entries(FORMS))("by weights and hyperparameters, %s", async (_form, form) => {
+      const { model, opt, outer } = setting(make, warm);
+      const { override, leaves } = form(opt);
+      await checkGradients(() => outer(override), [...model.parameters(), ...leaves]);
+    });
+  });
+
+  test("given at each step: the gradients of hyperparameters given to the loop", async () => {
+    const { opt, outer } = setting(make, 1);
+    const { override, leaves } = FORMS["one per group"](opt);
+    const [given, perStep] = [outer(override), outer({}, { perStep: override })];
+    const [a, b] = [given, perStep].map((loss) => grad(loss, leaves, { allowUnused: true }));
+    expect(distance(await readAll(b), await readAll(a))).toBeLessThan(1e-12);
+  });
+
+  test("gradients of meta-gradients", async () => {
+    const { model, opt, outer } = setting(make, 1);
+    const { override, leaves } = FORMS["one for all groups"](opt);
+    const w = model.parameters()[0];
+    const slope = (): Tensor => {
+      const [g] = grad(outer(override), w, { createGraph: true });
+      return (g as Tensor).square().sum();
+    };
+    await checkGradients(slope, [w, ...leaves], 2e-6);
   });
 });
 
-test.each([
-  ["SGD", (p: Tensor[]) => new SGD(p, { lr: 0.1, momentum: 0.9 })],
-  ["Adam", (p: Tensor[]) => new Adam(p, { lr: 0.05, eps: 1e-2, betas: [0.9, 0.99] })],
-] as const)("gradients of meta-gradients: %s", async (_, make) => {
-  const { model, learned, outer } = setting(make as (p: Tensor[]) => Optimizer<object>, 0);
-  const w = model.parameters()[0];
-  const leaves = [w, ...flatten<Tensor>(learned)];
-  const slope = (): Tensor => {
-    const [g] = grad(outer(), w, { createGraph: true });
-    return (g as Tensor).square().sum();
+test("ASGD's averaged weights, by weights and hyperparameters", async () => {
+  // Averaging begins at step 2, so that each of the last averages is of several weights.
+  const hyper = { lr: 0.1, lambd: 0.1, alpha: 0.5, t0: 1 };
+  const { model, opt, outer } = setting((groups) => new ASGD(groups, hyper), 2);
+  const { override, leaves } = FORMS["one per group"](opt);
+  const averages = ({ diffopt }: InnerLoop<Sequential>): Tensor => {
+    const sums = model.parameters().map((_, i) => (diffopt.stateOf(i).ax as Tensor).square().sum());
+    return sums.reduce((sum, one) => sum.add(one));
   };
-  const analytic = grad(slope(), leaves, { allowUnused: true });
-  for (const [n, leaf] of leaves.entries()) {
-    const g = analytic[n] === null ? [0] : await read(analytic[n]);
-    const wanted = await difference(slope, leaf, 0);
-    expect(Math.abs(g[0] - wanted)).toBeLessThan(2e-6 * Math.abs(wanted) + 1e-8);
-  }
+  await checkGradients(() => outer(override, { judge: averages }), [...model.parameters(), ...leaves]);
+});
+
+describe("RAdam's threshold", () => {
+  /** ρ after t steps, by the paper's formula; above 5 a step is rectified. */
+  const length = (beta2: number, t: number): number => 2 / (1 - beta2) - 1 - (2 * t * beta2 ** t) / (1 - beta2 ** t);
+
+  test.each([
+    ["never rectified", 0.99, 0, [false, false, false, false]],
+    ["rectified from the third step of the loop on", 0.9, 3, [false, false, true, true]],
+    ["always rectified", 0.9, 8, [true, true, true, true]],
+    ["never rectified, at a β₂ whose ρ∞ is below 5", 0.5, 8, [false, false, false, false]],
+  ] as const)("%s", async (_, beta2, warm, rectified) => {
+    expect(rectified.map((_r, k) => length(beta2, warm + k + 1) > 5)).toEqual(rectified);
+    const hyper = { lr: 0.05, eps: 1e-2, weightDecay: 0.1, betas: [0.9, beta2] as const };
+    const { model, opt, outer } = setting((groups) => new RAdam(groups, hyper), warm);
+    const { override, leaves } = FORMS["one per group"](opt);
+    await checkGradients(() => outer(override), [...model.parameters(), ...leaves]);
+  });
+
+  test("on both sides within one parameter: elementwise β₂", async () => {
+    const { model, outer } = setting((groups) => new RAdam(groups, { lr: 0.05, eps: 1e-2 }), 3);
+    const leaves = model.parameters().map((p) => {
+      const beta2 = Array.from({ length: p.size }, (_, i) => (i % 2 === 0 ? 0.9 : 0.5));
+      return tensor(beta2).reshape(p.shape).detach().requiresGrad_(true);
+    });
+    expect([length(0.9, 6) > 5, length(0.5, 6) > 5]).toEqual([true, false]);
+    const override = { betas: perParameter(leaves.map((beta2) => [0.9, beta2])) };
+    await checkGradients(() => outer(override), [...model.parameters(), ...leaves]);
+  });
 });
 
 test("an inner loop under noGrad is an error: its loss is not on the tape", () => {
-  const { outer } = setting((p) => new SGD(p, { lr: 0.1 }), 0);
-  expect(() => noGrad(outer)).toThrow(/not on the tape/);
+  const { outer } = setting((groups) => new ASGD(groups), 0);
+  expect(() => noGrad(() => outer({}))).toThrow(/not on the tape/);
 });

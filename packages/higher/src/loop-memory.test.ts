@@ -1,0 +1,182 @@
+/** What loops hold: nothing when they have ended, and as much as `loop.stats()` says before. */
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { grad } from "@loopgrad/autograd";
+import { BatchNorm1d, functional as F, Linear, type Module, ReLU, Sequential, Tanh } from "@loopgrad/nn";
+import { Adam, SGD } from "@loopgrad/optim";
+import { type Device, init, manualSeed, randn, scope, setDevice, type Tensor, tensor } from "@loopgrad/tensor";
+import { type InnerLoop, type InnerLoopOptions, innerLoop } from "./index.ts";
+
+type Net = Module & { forward(x: Tensor): Tensor };
+
+let cpu: Device;
+let gpu: Device;
+beforeAll(async () => {
+  gpu = await init({ device: "webgpu" });
+  cpu = await init({ device: "cpu" });
+});
+afterAll(() => gpu?.destroy());
+
+const WAYS: readonly (readonly [string, InnerLoopOptions])[] = [
+  ["second-order", {}],
+  ["first-order", { mode: "first-order" }],
+  ["none", { mode: "none" }],
+  ["checkpoint step", { checkpoint: "step" }],
+  ["checkpoint sqrt, first-order", { checkpoint: "sqrt", mode: "first-order" }],
+];
+const OPTIMIZERS = { SGD, Adam };
+
+/** Outer steps of a small meta-learner, and the bytes that the device holds after each. */
+async function bytesOf(
+  device: Device,
+  optimizer: keyof typeof OPTIMIZERS,
+  norm: boolean,
+  options: InnerLoopOptions,
+  outer: number,
+) {
+  setDevice(device);
+  manualSeed(1);
+  const middle = norm ? new BatchNorm1d(4) : new ReLU();
+  const model = new Sequential(new Linear(2, 4), middle, new Linear(4, 1)) as unknown as Net;
+  const inner = new OPTIMIZERS[optimizer](model.parameters(), { lr: 0.01 });
+  const meta = new SGD(model.parameters(), { lr: 0.01 });
+  const [x, y] = [randn([3, 2]), randn([3, 1])];
+  await Promise.all([x.data(), y.data()]);
+  const bytes: number[] = [];
+  for (let i = 0; i < outer; i++) {
+    {
+      using _ = scope();
+      using loop = innerLoop(model, inner, options);
+      const loss = (): Tensor => F.mseLoss(loop.fmodel.forward(x), y);
+      loop.run(3, loss);
+      meta.zeroGrad();
+      const query = loss();
+      if (options.mode !== "none") query.backward();
+      meta.step();
+    }
+    device.flush();
+    bytes.push(device.stats().bytes);
+  }
+  meta.zeroGrad();
+  return bytes;
+}
+
+describe("after a thousand outer steps a device holds what it held after some", () => {
+  for (const optimizer of ["SGD", "Adam"] as const) {
+    for (const norm of [false, true]) {
+      test.each(WAYS)(`${optimizer}, ${norm ? "with" : "without"} batch norm, %s`, async (_, options) => {
+        const bytes = await bytesOf(cpu, optimizer, norm, options, 1000);
+        const early = Math.max(...bytes.slice(0, 100));
+        expect(Math.max(...bytes.slice(100))).toBeLessThanOrEqual(early);
+      });
+    }
+  }
+
+  test("on webgpu, in fewer", async () => {
+    const bytes = await bytesOf(gpu, "Adam", true, { checkpoint: "step" }, 40);
+    expect(Math.max(...bytes.slice(20))).toBeLessThanOrEqual(Math.max(...bytes.slice(0, 20)));
+    setDevice(cpu);
+  }, 120_000);
+});
+
+describe("loop.stats", () => {
+  const make = (): Net => new Sequential(new Linear(8, 16), new Tanh(), new Linear(16, 4)) as unknown as Net;
+  const WEIGHTS = 4 * (8 * 16 + 16 + 16 * 4 + 4);
+
+  /** A loop of some steps, and the bytes that the device's values gained meanwhile. */
+  function grown(steps: number, options: InnerLoopOptions, look: (loop: InnerLoop<Net>, gained: number) => void): void {
+    using _ = scope();
+    manualSeed(4);
+    const model = make();
+    const [x, y] = [randn([32, 8]), randn([32, 4])];
+    cpu.flush();
+    const before = cpu.stats().usedBytes;
+    using loop = innerLoop(model, new Adam(model.parameters()), { history: "ends", ...options });
+    for (let i = 0; i < steps; i++) loop.step(() => F.mseLoss(loop.fmodel.forward(x), y)).dispose();
+    cpu.flush();
+    look(loop, cpu.stats().usedBytes - before);
+  }
+
+  test.each(WAYS)("says what the device counts: %s", (_, options) => {
+    grown(6, options, (loop, gained) => {
+      const { steps, bytes, bytesByTime, peakBytes } = loop.stats();
+      expect(steps).toBe(6);
+      expect(bytesByTime).toHaveLength(7);
+      expect(bytesByTime.reduce((a, b) => a + b)).toBe(bytes);
+      // The model's own weights at time 0, and the data where the graph holds it, were there before.
+      const others = bytes - gained;
+      const data = 4 * 32 * (8 + 4);
+      expect(others).toBeGreaterThanOrEqual(0);
+      expect(others).toBeLessThanOrEqual(WEIGHTS + data);
+      expect(peakBytes).toBeGreaterThanOrEqual(gained);
+    });
+  });
+
+  test("in mode none a step adds nothing that stays", () => {
+    grown(6, { mode: "none" }, (loop) => {
+      expect(loop.stats().bytesByTime.slice(1, 6)).toEqual([0, 0, 0, 0, 0]);
+    });
+  });
+
+  test("first order holds nothing of the inner forward and backward", () => {
+    const held = (mode: "first-order" | "second-order"): number[] => {
+      let added: number[] = [];
+      grown(6, { mode, checkpoint: "none" }, (loop) => {
+        added = loop.stats().bytesByTime.slice(2, 6);
+      });
+      return added;
+    };
+    const [first, second] = [held("first-order"), held("second-order")];
+    // Adam's own: a few tensors of the weights' size, whatever the batch. The activations are 32 × 16.
+    for (const bytes of first) expect(bytes).toBeLessThan(5 * WEIGHTS);
+    expect(new Set(second).size).toBe(1);
+    expect(second[0] - first[0]).toBeGreaterThan(2 * 4 * 32 * 16);
+  });
+
+  test("first order with SGD and a plain rate holds nothing at all", () => {
+    using _ = scope();
+    const model = make();
+    const [x, y] = [randn([32, 8]), randn([32, 4])];
+    const options = { mode: "first-order", history: "ends" } as const;
+    using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.1 }), options);
+    loop.run(5, () => F.mseLoss(loop.fmodel.forward(x), y));
+    expect(loop.stats().bytesByTime.slice(1, 5)).toEqual([0, 0, 0, 0]);
+  });
+
+  test("a step of SGD holds, of every layer, activations and cotangents once", () => {
+    using _ = scope();
+    const [batch, width] = [64, 64];
+    const model = new Sequential(
+      new Linear(width, width, { bias: false }),
+      new Tanh(),
+      new Linear(width, width, { bias: false }),
+      new Tanh(),
+      new Linear(width, 1, { bias: false }),
+    ) as unknown as Net;
+    const [x, y] = [randn([batch, width]), randn([batch, 1])];
+    const lr = tensor(0.1, { requiresGrad: true });
+    using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.1 }), { override: { lr }, history: "ends" });
+    loop.run(4, () => F.mseLoss(loop.fmodel.forward(x), y));
+    const matrix = 4 * batch * width;
+    const [, , second, third] = loop.stats().bytesByTime;
+    expect(third).toBe(second);
+    // tanh's two results; the two cotangents of these; two weights, and as many gradients. What is derived from
+    // these (transposes, 1 − h², cotangents of what tanh saw) is not stored.
+    expect(second).toBeGreaterThanOrEqual(7 * matrix);
+    expect(second).toBeLessThan(7.5 * matrix);
+  });
+
+  test("400 steps with √400 long segments peak under a tenth of what the plain loop holds", () => {
+    const peak = (checkpoint: "none" | "sqrt"): number => {
+      using _ = scope();
+      manualSeed(4);
+      const model = make();
+      const [x, y] = [randn([32, 8]), randn([32, 4])];
+      using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.01 }), { checkpoint });
+      const loss = (): Tensor => F.mseLoss(loop.fmodel.forward(x), y);
+      loop.run(400, loss);
+      grad(loss(), loop.fmodel.initialParams);
+      return loop.stats().peakBytes;
+    };
+    expect(peak("sqrt")).toBeLessThan(peak("none") / 10);
+  });
+});
