@@ -1,6 +1,7 @@
 /**
- * What the examples' command lines share: checked numbers, the choice of a device, and a line of progress.
+ * What the examples' command lines share: checked numbers, the choice of a device, and a bar of progress.
  */
+import cliProgress from "cli-progress";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Device, type InitOptions, init } from "loopgrad";
 
@@ -18,6 +19,13 @@ export function positive(text: string): number {
   const value = Number(text);
   if (Number.isFinite(value) && value > 0) return value;
   throw new InvalidArgumentError("Wanted a number greater than 0.");
+}
+
+/** A parser of shares for commander: numbers from 0 on, less than 1. */
+export function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value >= 0 && value < 1) return value;
+  throw new InvalidArgumentError("Wanted a number from 0 to 1, and less than 1.");
 }
 
 /** Adds the options that `openDevice` reads. */
@@ -38,56 +46,69 @@ export async function openDevice({ device, adapter }: Pick<InitOptions, "device"
   return opened;
 }
 
+/** Milliseconds between two lines of progress where there is no terminal. */
+const LOG_EVERY = 5000;
+
 /**
- * A line of progress that rewrites itself on a terminal; elsewhere, such as in a log, a line now and then.
+ * Progress by cli-progress: a bar that redraws itself on a terminal; elsewhere, such as in a log, a line now and then.
  *
- * @example const progress = new Progress(1000);
+ * A bar that is not ended keeps the process alive: end it, or let `using` do so.
+ *
+ * @example using progress = new Progress(1000);
  *          progress.show(i, `loss ${loss.toFixed(3)}`);
- *          progress.end();
+ *          progress.end(); // before something else is printed; `show` goes on from there
  */
 export class Progress {
-  /** The step and time last shown, and the milliseconds per step of late. */
-  #last: { step: number; time: number };
-  #pace = Number.NaN;
-  #lastLog = Number.NEGATIVE_INFINITY;
-  #written = false;
+  readonly #terminal = process.stdout.isTTY === true;
+  readonly #bar = new cliProgress.SingleBar({
+    format: `${this.#terminal ? "{bar} " : ""}{value}/{total}  {message}  {pace} ms each, {left} left`,
+    stream: process.stdout,
+    barsize: 20,
+    // The terminal stays as it is, so that Ctrl-C needs no handler, which would keep the program alive.
+    linewrap: true,
+    gracefulExit: false,
+    noTTYOutput: true,
+    // Where there is no terminal, `show` says when: timers wait while a cpu device computes.
+    notTTYSchedule: 2 ** 30,
+  });
+  readonly #began: { step: number; time: number };
+  #logged = 0;
 
   /** @param total  how many steps there are; `first` of them are already done */
   constructor(
     readonly total: number,
     first = 0,
   ) {
-    this.#last = { step: first, time: performance.now() };
+    this.#began = { step: first, time: performance.now() };
   }
 
   /** Shows that `done` steps are done, with what there is to say about them. */
   show(done: number, message: string): void {
     const now = performance.now();
-    const { step, time } = this.#last;
-    // The first steps compile: they are forgotten quickly.
-    const pace = (now - time) / Math.max(1, done - step);
-    this.#pace = Number.isNaN(this.#pace) ? pace : 0.7 * this.#pace + 0.3 * pace;
-    this.#last = { step: done, time: now };
-    const left = duration((this.#pace * (this.total - done)) / 1000);
-    const line = `${done}/${this.total}  ${message}  ${this.#pace.toFixed(1)} ms per meta-step  ${left} left`;
-    if (process.stdout.isTTY) {
-      process.stdout.write(`\r\x1b[2K${line.slice(0, (process.stdout.columns ?? 100) - 1)}`);
-      this.#written = true;
-    } else if (now - this.#lastLog > 5000 || done === this.total) {
-      console.log(line);
-      this.#lastLog = now;
+    const pace = (now - this.#began.time) / Math.max(1, done - this.#began.step);
+    const left = cliProgress.Format.TimeFormat(
+      Math.round((pace * (this.total - done)) / 1000),
+      { autopaddingChar: " " },
+      1,
+    );
+    const shown = { message, pace: pace.toFixed(1), left };
+    if (!this.#bar.isActive) {
+      this.#bar.start(this.total, done, shown);
+      this.#logged = now;
+    }
+    this.#bar.update(done, shown);
+    if (!this.#terminal && now - this.#logged > LOG_EVERY) {
+      this.#bar.render();
+      this.#logged = now;
     }
   }
 
   /** Leaves the line as it is, for what is printed next. */
   end(): void {
-    if (this.#written) process.stdout.write("\n");
-    this.#written = false;
+    this.#bar.stop();
   }
-}
 
-/** "1 min 5 s". */
-function duration(seconds: number): string {
-  const whole = Math.round(seconds);
-  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  [Symbol.dispose](): void {
+    this.end();
+  }
 }

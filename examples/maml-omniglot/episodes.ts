@@ -4,9 +4,10 @@
  * An episode has `ways` classes, `shots` drawings of each to learn from (the *support set*) and `queries` others to be
  * judged by (the *query set*). Which characters, which drawings and which label each gets is drawn anew every time.
  */
-import { type Tensor, tensor } from "loopgrad";
+import { tensor } from "loopgrad";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import { xoroshiro128plus, xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus";
+import type { Batch, Task } from "../meta-learning/methods.ts";
 import { type Omniglot, SIDE, unpackDrawing } from "./data.ts";
 
 export interface EpisodeShape {
@@ -17,18 +18,7 @@ export interface EpisodeShape {
   readonly rotations: boolean;
 }
 
-/** Images [n, 1, 28, 28], ink = 1, and class numbers [n], int32. */
-export interface Batch {
-  readonly x: Tensor;
-  readonly y: Tensor;
-}
-
-export interface Episode {
-  readonly support: Batch;
-  readonly query: Batch;
-}
-
-/** Draws episodes from a set of characters. Its state can be saved, so that a run resumes where it stopped. */
+/** Draws episodes from a set of characters. Its state can be saved, so that a run goes on where it stopped. */
 export class Episodes {
   #random: ReturnType<typeof xoroshiro128plus>;
 
@@ -49,16 +39,17 @@ export class Episodes {
     this.#random = xoroshiro128plus(seed);
   }
 
-  get state(): readonly number[] {
-    return this.#random.getState();
+  /** Where its random numbers stand. */
+  stateDict(): { random: readonly number[] } {
+    return { random: this.#random.getState() };
   }
 
-  set state(state: readonly number[]) {
-    this.#random = xoroshiro128plusFromState(state);
+  loadStateDict({ random }: { random: readonly number[] }): void {
+    this.#random = xoroshiro128plusFromState(random);
   }
 
   /** Draws one. */
-  next(): Episode {
+  next(): Task {
     const { ways, shots, queries, rotations } = this.shape;
     const turns = rotations ? 4 : 1;
     const support = emptyBatch(ways * shots);

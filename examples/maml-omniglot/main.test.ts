@@ -42,21 +42,38 @@ function example(...args: string[]): { code: number | null; stdout: string; stde
 }
 
 test("a run that was stopped and resumed ends like one that was not", () => {
-  const checkpoint = (name: string): string => join(folder, name);
-  const common = ["--data", folder, "--rotations", "--inner-steps", "2", "--eval-every", "2"];
+  const checkpoint = (name: string): string => join(folder, `${name}.safetensors`);
+  const common = ["--data", folder, "--rotations", "--inner-steps", "2", "--eval-every", "2", "--out", folder];
   const straight = example(...common, "--iterations", "4", "--checkpoint", checkpoint("straight"));
   expect(straight).toMatchObject({ code: 0, stderr: "" });
   example(...common, "--iterations", "2", "--checkpoint", checkpoint("stopped"));
   const resumed = example(...common, "--iterations", "4", "--checkpoint", checkpoint("stopped"), "--resume");
 
-  const last = (stdout: string): string => stdout.trim().split("\n").at(-1) as string;
-  expect(last(straight.stdout)).toContain("after 4 meta-steps, held-out characters: accuracy");
-  expect(last(resumed.stdout)).toBe(last(straight.stdout));
-  const read = (name: string): unknown => JSON.parse(readFileSync(join(checkpoint(name), "checkpoint.json"), "utf8"));
-  expect(read("stopped")).toEqual(read("straight"));
+  const table = (stdout: string): string => stdout.slice(stdout.indexOf("┌"));
+  expect(straight.stdout).toContain("after 4 meta-steps, held-out characters: accuracy");
+  expect(table(straight.stdout)).toMatch(/│ +4 │ +\d+\.\d % │/);
+  expect(table(resumed.stdout)).toBe(table(straight.stdout));
+  const read = (name: string): Buffer => readFileSync(checkpoint(name));
+  expect(read("stopped").equals(read("straight"))).toBe(true);
+  const picture = readFileSync(join(folder, "omniglot-maml.svg"), "utf8");
+  expect(picture).toContain("2-way 1-shot Omniglot");
+  expect(picture).not.toContain("NaN");
 
   const other = example(...common, "--checkpoint", checkpoint("stopped"), "--resume", "--inner-lr", "0.2");
   expect(other).toMatchObject({ code: 2, stderr: expect.stringContaining("was made with innerLr 0.1, not 0.2") });
+}, 120_000);
+
+test("the methods are different algorithms, and each changes the model", () => {
+  const common = ["--data", folder, "--inner-steps", "2", "--iterations", "2", "--eval-every", "1", "--out", folder];
+  const runs = ["maml", "fomaml", "anil", "reptile"].map((method) => {
+    const { code, stdout } = example(...common, "--meta-lr", "0.05", "--method", method);
+    expect(code).toBe(0);
+    const losses = Array.from(stdout.matchAll(/characters: .*loss (\d+\.\d{3})$/gm), ([, loss]) => loss);
+    expect(losses).toHaveLength(3);
+    expect(losses[2]).not.toBe(losses[0]);
+    return losses.slice(1).join();
+  });
+  expect(new Set(runs).size).toBe(4);
 }, 120_000);
 
 test("without data it says where to get them", () => {
@@ -69,4 +86,11 @@ test("more shots and queries than drawings are refused", () => {
   const { code, stderr } = example("--data", folder, "--shots", "10", "--queries", "11");
   expect(code).toBe(2);
   expect(stderr).toContain("10 shots and 11 queries are more than the 20 drawings");
+}, 60_000);
+
+test("wrong options are errors that say what is wanted", () => {
+  expect(example("--method", "mmal")).toMatchObject({ code: 1, stderr: expect.stringContaining("fomaml") });
+  expect(example("--resume")).toMatchObject({ code: 1, stderr: expect.stringContaining("--checkpoint FILE") });
+  const reptile = example("--method", "reptile", "--inner-steps", "1");
+  expect(reptile).toMatchObject({ code: 1, stderr: expect.stringContaining("give it 2 or more") });
 }, 60_000);

@@ -1,12 +1,13 @@
 /**
  * How well a model adapts to waves it never saw.
  */
-import { linspace, type Sequential, type SGD, scope } from "loopgrad";
-import { adapt } from "./maml.ts";
+import { functional as F, linspace, type Override, type SGD, scope } from "loopgrad";
+import type { Learner } from "../meta-learning/learner.ts";
+import { adapt } from "../meta-learning/methods.ts";
 import { sineTask, X_RANGE } from "./tasks.ts";
 
-/** The numbers of gradient steps that are reported. */
-export const REPORTED = [0, 1, 5, 10] as const;
+/** Errors are measured before adaptation and after each of so many steps. */
+export const MOST_STEPS = 10;
 
 /** Errors over held-out waves after some number of steps. */
 export interface Score {
@@ -22,25 +23,30 @@ export interface Score {
 /**
  * Mean squared errors on the query sets of held-out waves: 50 evenly spaced points each.
  *
- * @param inner  the optimizer that adapts
+ * @param inner     the optimizer that adapts
+ * @param tasks     how many waves, from the stream of random numbers
+ * @param override  hyperparameters of each step, in place of the optimizer's
+ * @returns         for 0, 1, … MOST_STEPS steps
  */
 export async function evaluate(
-  model: Sequential,
+  model: Learner,
   inner: SGD,
-  { tasks, shots }: { tasks: number; shots: number },
+  { tasks, shots, override }: { tasks: number; shots: number; override?: (step: number) => Override },
 ): Promise<Score[]> {
-  const errors: number[][] = REPORTED.map(() => []);
+  const at = Array.from({ length: MOST_STEPS + 1 }, (_, k) => k);
+  const errors: number[][] = at.map(() => []);
   for (let i = 0; i < tasks; i++) {
     using _ = scope();
     const task = sineTask(shots, linspace(X_RANGE.min, X_RANGE.max, 50).reshape([50, 1]));
-    const predictions = adapt(model, inner, task, REPORTED[REPORTED.length - 1]);
-    const found = await Promise.all(REPORTED.map((k) => predictions[k].sub(task.query.y).square().mean().item()));
-    for (const [column, error] of found.entries()) errors[column].push(error);
+    const outputs = adapt(model, task, { inner, loss: F.mseLoss, at, override });
+    const found = await Promise.all(outputs.map((output) => F.mseLoss(output, task.query.y).item()));
+    for (const [k, error] of found.entries()) errors[k].push(error);
   }
-  return REPORTED.map((steps, column) => score(steps, errors[column], errors[0]));
+  return at.map((steps) => score(steps, errors[steps], errors[0]));
 }
 
-function score(steps: number, errors: readonly number[], before: readonly number[]): Score {
+/** Sums up the errors of many waves after one number of steps. */
+export function score(steps: number, errors: readonly number[], before: readonly number[]): Score {
   const n = errors.length;
   const mean = errors.reduce((sum, x) => sum + x, 0) / n;
   const variance = errors.reduce((sum, x) => sum + (x - mean) ** 2, 0) / Math.max(1, n - 1);
@@ -54,12 +60,10 @@ function score(steps: number, errors: readonly number[], before: readonly number
   };
 }
 
-export function printTable(scores: readonly Score[]): void {
-  console.log("\nmean squared error on held-out waves");
-  console.log("steps     mean  ± 95 % CI   median   diverged");
-  for (const { steps, mean, margin, median, diverged } of scores) {
-    const columns = [mean.toFixed(3).padStart(8), margin.toFixed(3).padStart(10), median.toFixed(3).padStart(8)];
-    console.log(`${String(steps).padStart(5)} ${columns.join(" ")} ${`${(100 * diverged).toFixed(1)} %`.padStart(10)}`);
-  }
-  console.log("");
-}
+/** A score's cells of a table, after the number of steps: mean, margin, median, share diverged. */
+export const cells = ({ mean, margin, median, diverged }: Score): string[] => [
+  mean.toFixed(3),
+  margin.toFixed(3),
+  median.toFixed(3),
+  `${(100 * diverged).toFixed(1)} %`,
+];

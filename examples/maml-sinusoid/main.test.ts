@@ -16,31 +16,38 @@ function example(...args: string[]): { code: number | null; stdout: string; stde
   return { code: status, stdout, stderr };
 }
 
-test("it learns to adapt, and leaves a table and a picture", () => {
+test("it learns to adapt, and leaves a table and pictures", () => {
   const out = mkdtempSync(join(tmpdir(), "loopgrad-"));
   const { code, stdout } = example("--iterations", "2000", "--meta-lr", "0.003", "--eval-tasks", "40", "--out", out);
-  expect(stdout).toMatch(/passed: ten steps make the error \d+\.\d times smaller/);
+  expect(stdout).toMatch(/passed: maml: ten steps make the error \d+\.\d times smaller/);
   expect(code).toBe(0);
-  for (const steps of [0, 1, 5, 10]) expect(stdout).toMatch(new RegExp(`^ +${steps} +\\d+\\.\\d{3}`, "m"));
-  const picture = readFileSync(join(out, "maml-sinusoid.svg"), "utf8");
-  expect(picture.match(/<polyline/g)).toHaveLength(24);
-  expect(picture).not.toContain("NaN");
+  for (const steps of [0, 1, 5, 10]) expect(stdout).toMatch(new RegExp(`│ maml +│ +${steps} │ +\\d+\\.\\d{3} │`));
+  const waves = readFileSync(join(out, "maml-sinusoid.svg"), "utf8");
+  for (const text of ["the wave", "before", "after 10 steps", "support set"]) expect(waves).toContain(`>${text}<`);
+  expect(waves).not.toContain("NaN");
+  expect(readFileSync(join(out, "maml-sinusoid-errors.svg"), "utf8")).toContain("40 held-out waves");
 }, 120_000);
 
-test("a seed fixes the run, and first order is another algorithm", () => {
+test("a seed fixes the run, and the methods are different algorithms", () => {
   const out = mkdtempSync(join(tmpdir(), "loopgrad-"));
-  const table = (...args: string[]): string => {
-    const { stdout } = example("--iterations", "20", "--eval-tasks", "5", "--out", out, ...args);
-    return stdout.slice(stdout.indexOf("steps"), stdout.indexOf("picture"));
+  const rows = (...args: string[]): string[] => {
+    const { stdout } = example("--iterations", "5", "--eval-tasks", "5", "--out", out, ...args);
+    return stdout.split("\n").filter((line) => /│ +10 │/.test(line));
   };
-  const first = table("--seed", "7");
-  expect(table("--seed", "7")).toBe(first);
-  expect(table("--seed", "8")).not.toBe(first);
-  expect(table("--seed", "7", "--first-order")).not.toBe(first);
+  const all = rows("--seed", "7", "--method", "maml", "fomaml", "anil", "reptile");
+  expect(all).toHaveLength(4);
+  expect(new Set(all.map((row) => row.split("│")[3])).size).toBe(4);
+  const errors = (row: string): string[] => row.split("│").slice(2);
+  expect(errors(rows("--seed", "7")[0])).toEqual(errors(all[0]));
+  expect(errors(rows("--seed", "8")[0])).not.toEqual(errors(all[0]));
 }, 120_000);
 
 test("wrong options are errors that say what is wanted", () => {
   expect(example("--lr", "-1")).toMatchObject({ code: 1, stderr: expect.stringContaining("greater than 0") });
   expect(example("--iterations", "many")).toMatchObject({ code: 1, stderr: expect.stringContaining("whole number") });
   expect(example("--itertions", "1")).toMatchObject({ code: 1, stderr: expect.stringContaining("unknown option") });
+  expect(example("--method", "mmal")).toMatchObject({ code: 1, stderr: expect.stringContaining("fomaml") });
+  const reptile = ["--method", "reptile"];
+  expect(example(...reptile, "--steps", "1")).toMatchObject({ code: 1, stderr: expect.stringContaining("2 or more") });
+  expect(example(...reptile, "--paper")).toMatchObject({ code: 1, stderr: expect.stringContaining("maml and fomaml") });
 }, 60_000);

@@ -1,68 +1,111 @@
 /**
- * Meta-learns sine waves with MAML, live: `npm start`, or `node scripts/run.mjs examples/maml-sinusoid/main.ts --help`.
+ * Meta-learns sine waves, live: `npm start`, or `node scripts/run.mjs examples/maml-sinusoid/main.ts --help`.
  *
- * The default run is short: two minutes on two CPU cores at most. `--paper` is the published setting. At the end: a
- * table of the error on held-out waves after 0, 1, 5 and 10 steps, and a picture of the adaptation.
+ * A network that has seen many waves is given ten points of a new one, takes a few gradient steps, and should draw the
+ * whole of it. MAML learns initial weights from which that works; `--method maml fomaml anil reptile` compares it with
+ * its relatives, which `../meta-learning/methods.ts` shows side by side.
+ *
+ * The default run is short: two minutes on two CPU cores at most. `--paper` is the published setting. At the end: the
+ * errors on held-out waves as a table and a picture, and a picture of the adaptation.
  */
-import { Command } from "commander";
-import { Adam, manualSeed, noGrad, type Sequential, scope, stack, type Tensor } from "loopgrad";
+import { join } from "node:path";
+import { Command, Option } from "commander";
+import { functional as F, manualSeed, noGrad, scope, stack, type Tensor } from "loopgrad";
+import { writeChart, writeCharts } from "../chart.ts";
 import { integer, openDevice, Progress, positive, withDeviceOptions } from "../command-line.ts";
-import { evaluate, printTable, REPORTED } from "./evaluate.ts";
-import { innerOptimizer, metaBackward, paperInit, sineNet } from "./maml.ts";
-import { writePicture } from "./picture.ts";
+import type { Learner } from "../meta-learning/learner.ts";
+import { innerOptimizer, type MethodName, methodNames, methods, outerOptimizer } from "../meta-learning/methods.ts";
+import { printTable } from "../table.ts";
+import { cells, evaluate, MOST_STEPS, type Score } from "./evaluate.ts";
+import { paperInit, sineNet } from "./network.ts";
+import { adaptationCharts } from "./picture.ts";
 import { sineTask } from "./tasks.ts";
 
 /** Finn et al. 2017, section 5.1. */
-const PAPER = { iterations: 70_000, tasks: 25, shots: 10, steps: 1, lr: 0.01, metaLr: 0.001, evalTasks: 600 };
+const PAPER = { iterations: 70_000, tasks: 25, shots: 10, steps: 1, lr: 0.01, metaLr: 0.001 };
 
 /** A short run that gets most of the way. */
-const SHORT = { iterations: 5_000, tasks: 4, shots: 10, steps: 1, lr: 0.01, metaLr: 0.002, evalTasks: 100 };
+const SHORT = { iterations: 5_000, tasks: 4, shots: 10, steps: 1, lr: 0.01, metaLr: 0.002 };
 
-type Settings = typeof SHORT & {
-  device: "auto" | "webgpu" | "cpu";
-  adapter?: "hardware" | "software";
-  seed: number;
-  firstOrder: boolean;
-  paper: boolean;
-  out: string;
+/** Where a method wants other settings than MAML. Reptile's meta-rate is the share of the way to the fast weights. */
+const SHORT_OF: Partial<Record<MethodName, Partial<typeof SHORT>>> = {
+  reptile: { steps: 10, lr: 0.02, metaLr: 1 },
 };
 
+/** Step counts in the table. */
+const REPORTED = [0, 1, 5, 10];
+
+type Settings = typeof SHORT;
+interface Options extends Partial<Settings> {
+  device: "auto" | "webgpu" | "cpu";
+  adapter?: "hardware" | "software";
+  method: MethodName[];
+  evalTasks: number;
+  paper: boolean;
+  seed: number;
+  out: string;
+}
+
+const reptile = { ...SHORT, ...SHORT_OF.reptile };
 const command = withDeviceOptions(new Command("maml-sinusoid"))
   .description("Meta-learns sine waves: initial weights from which a few gradient steps fit any wave.")
+  .addOption(new Option("--method <names...>", "one or several to compare").choices(methodNames).default(["maml"]))
   .option("--iterations <n>", `meta-steps (default: ${SHORT.iterations})`, integer(1))
   .option("--tasks <n>", `waves in a meta-batch (default: ${SHORT.tasks})`, integer(1))
   .option("--shots <n>", `points to adapt on (default: ${SHORT.shots})`, integer(1))
-  .option("--steps <n>", `inner gradient steps while training (default: ${SHORT.steps})`, integer(1))
-  .option("--lr <rate>", `learning rate of the inner loop (default: ${SHORT.lr})`, positive)
-  .option("--meta-lr <rate>", `Adam's learning rate in the outer loop (default: ${SHORT.metaLr})`, positive)
-  .option("--eval-tasks <n>", `held-out waves (default: ${SHORT.evalTasks})`, integer(1))
-  .option("--first-order", "take the inner gradients as constants", false)
-  .option("--paper", "the published setting: 70,000 meta-steps over 25 waves; other options still count", false)
+  .option("--steps <n>", `inner steps while training (default: ${SHORT.steps}; reptile: ${reptile.steps})`, integer(1))
+  .option("--lr <rate>", `of the inner loop (default: ${SHORT.lr}; reptile: ${reptile.lr})`, positive)
+  .option("--meta-lr <rate>", `of the outer loop (default: ${SHORT.metaLr}; reptile: ${reptile.metaLr})`, positive)
+  .option("--eval-tasks <n>", "held-out waves", integer(1), 100)
+  .option("--paper", "MAML's published setting: 70,000 meta-steps over 25 waves; other options still count", false)
   .option("--seed <n>", "of all random numbers", integer(0), 1)
-  .option("--out <folder>", "where the picture goes", "out")
+  .option("--out <folder>", "where the pictures go", "out")
   .allowExcessArguments(false)
   .parse();
 
-const given = command.opts<Partial<Settings>>();
-const settings = { ...(given.paper ? PAPER : SHORT), ...given } as Settings;
+const options = command.opts<Options>();
+const { seed, out, evalTasks } = options;
+const chosen = [...new Set(options.method)];
+if (options.paper && !chosen.every((name) => name === "maml" || name === "fomaml")) {
+  command.error("error: --paper is a setting of maml and fomaml: leave the other methods, or --paper, out");
+}
+if (chosen.includes("reptile") && options.steps === 1) {
+  command.error("error: --steps 1 makes Reptile plain training on all waves at once: give it 2 or more");
+}
 
-await openDevice(settings);
-manualSeed(settings.seed);
-const model = sineNet();
-if (settings.paper) paperInit(model);
-await train(model);
-const inner = innerOptimizer(model, settings.lr);
-const scores = await evaluate(model, inner, { tasks: settings.evalTasks, shots: settings.shots });
-printTable(scores);
-console.log(`picture: ${await writePicture(model, inner, settings)}`);
-verdict(scores);
+await openDevice(options);
+const results: Result[] = [];
+for (const name of chosen) results.push(await run(name));
+await report();
+
+/** What one method arrived at. */
+interface Result {
+  readonly name: MethodName;
+  readonly settings: Settings;
+  readonly model: Learner;
+  readonly scores: Score[];
+}
+
+/** Trains and tests one method. All begin with the same weights and are tested on the same waves. */
+async function run(name: MethodName): Promise<Result> {
+  const { paper } = options;
+  const given = Object.fromEntries(Object.keys(SHORT).flatMap((key) => pick(options, key as keyof Settings)));
+  const settings: Settings = { ...(paper ? PAPER : { ...SHORT, ...SHORT_OF[name] }), ...given };
+  manualSeed(seed);
+  const model = sineNet();
+  if (paper) paperInit(model);
+  await train(name, model, settings);
+  manualSeed(seed + 1_000_003);
+  const inner = innerOptimizer(name, model, settings.lr);
+  return { name, settings, model, scores: await evaluate(model, inner, { tasks: evalTasks, shots: settings.shots }) };
+}
 
 /** The outer loop. */
-async function train(model: Sequential): Promise<void> {
-  const { iterations, tasks, shots, lr, metaLr } = settings;
-  const inner = innerOptimizer(model, lr);
-  const outer = new Adam(model.parameters(), { lr: metaLr });
-  const progress = new Progress(iterations);
+async function train(name: MethodName, model: Learner, settings: Settings): Promise<void> {
+  const { iterations, tasks, shots, steps, lr, metaLr } = settings;
+  const inner = innerOptimizer(name, model, lr);
+  const { outer, schedule } = outerOptimizer(name, model, { lr: metaLr, iterations });
+  using progress = new Progress(iterations);
   // Reading a loss waits for the device: now and then is enough.
   const every = Math.max(1, Math.min(25, Math.floor(iterations / 20)));
   let smooth = Number.NaN;
@@ -70,26 +113,56 @@ async function train(model: Sequential): Promise<void> {
     using _ = scope();
     outer.zeroGrad();
     const losses: Tensor[] = [];
-    for (let i = 0; i < tasks; i++) losses.push(metaBackward(model, inner, sineTask(shots), settings, 1 / tasks));
+    for (let i = 0; i < tasks; i++) {
+      const { loss } = methods[name](model, sineTask(shots), { inner, steps, loss: F.mseLoss, share: 1 / tasks });
+      losses.push(loss);
+    }
     outer.step();
+    schedule.step();
     if (iteration % every === 0 || iteration === iterations) {
       const loss = await noGrad(() => stack(losses).mean()).item();
       smooth = Number.isNaN(smooth) ? loss : 0.8 * smooth + 0.2 * loss;
-      progress.show(iteration, `query loss ${smooth.toFixed(3)}`);
+      progress.show(iteration, `${name}: query loss ${smooth.toFixed(3)}`);
     }
   }
-  progress.end();
 }
 
-/** Says whether adaptation works, and makes it the exit code. */
-function verdict(scores: Awaited<ReturnType<typeof evaluate>>): void {
-  const [before, after] = [scores[0].mean, scores[REPORTED.length - 1].mean];
-  const ratio = before / after;
-  const learned = ratio > 5;
-  console.log(
-    learned
-      ? `passed: ten steps make the error ${ratio.toFixed(1)} times smaller (wanted: more than 5 times)`
-      : `FAILED: ten steps make the error ${ratio.toFixed(1)} times smaller, wanted more than 5 times`,
+/** Tables, pictures, and whether adaptation works: that is the exit code. */
+async function report(): Promise<void> {
+  console.log(`mean squared error on ${evalTasks} held-out waves`);
+  printTable(
+    ["method", "steps", "mean", "± 95 % CI", "median", "diverged"],
+    results.flatMap(({ name, scores }) => REPORTED.map((steps) => [name, steps, ...cells(scores[steps])])),
   );
-  process.exitCode = learned ? 0 : 1;
+  const waves = results.length === 1 ? 6 : 3;
+  const charts = [];
+  for (const { name, model, settings } of results) {
+    manualSeed(seed + 2_000_003);
+    const inner = innerOptimizer(name, model, settings.lr);
+    charts.push(...(await adaptationCharts(name, model, inner, { shots: settings.shots, waves })));
+  }
+  const errors = {
+    title: `Error on ${evalTasks} held-out waves`,
+    x: { label: "gradient steps of adaptation" },
+    y: { label: "mean squared error", log: true },
+    series: results.map(({ name, scores }) => ({
+      name,
+      points: scores.map(({ steps, mean }) => [steps, mean] as const),
+    })),
+  };
+  console.log(`pictures: ${await writeCharts(join(out, "maml-sinusoid.svg"), charts)}`);
+  console.log(`          ${await writeChart(join(out, "maml-sinusoid-errors.svg"), errors)}`);
+  for (const { name, scores } of results) {
+    const ratio = scores[0].mean / scores[MOST_STEPS].mean;
+    const said = `${name}: ten steps make the error ${ratio.toFixed(1)} times smaller`;
+    if (!(ratio > 5)) process.exitCode = 1;
+    console.log(
+      ratio > 5 ? `passed: ${said} (wanted: more than 5 times)` : `FAILED: ${said}, wanted more than 5 times`,
+    );
+  }
+}
+
+/** The property, if it is there. */
+function pick<T extends object, K extends keyof T>(from: T, key: K): [K, T[K]][] {
+  return from[key] === undefined ? [] : [[key, from[key]]];
 }

@@ -5,17 +5,7 @@
  * judged by. All numbers come from loopgrad's stream of random numbers, so a seed fixes them on every device.
  */
 import { rand, type Tensor } from "loopgrad";
-
-/** Points of a wave: x and y are [points, 1]. */
-export interface Points {
-  readonly x: Tensor;
-  readonly y: Tensor;
-}
-
-export interface SineTask {
-  readonly support: Points;
-  readonly query: Points;
-}
+import type { Batch, Task } from "../meta-learning/methods.ts";
 
 /** The range that points are drawn from. */
 export const X_RANGE = { min: -5, max: 5 } as const;
@@ -27,15 +17,15 @@ const uniform = (shape: number[], low: number, high: number): Tensor =>
     .add(low);
 
 /**
- * Draws a task.
+ * Draws a task. Its x and y are [points, 1].
  *
  * @param shots    points in the support set
  * @param queries  points in the query set, or the x of them, [points, 1]
  */
-export function sineTask(shots: number, queries: number | Tensor = shots): SineTask {
+export function sineTask(shots: number, queries: number | Tensor = shots): Task {
   const amplitude = uniform([], 0.1, 5);
   const phase = uniform([], 0, Math.PI);
-  const wave = (x: Tensor): Points => ({ x, y: x.sub(phase).sin().mul(amplitude) });
+  const wave = (x: Tensor): Batch => ({ x, y: x.sub(phase).sin().mul(amplitude) });
   const points = (n: number): Tensor => uniform([n, 1], X_RANGE.min, X_RANGE.max);
   return { support: wave(points(shots)), query: wave(typeof queries === "number" ? points(queries) : queries) };
 }

@@ -22,6 +22,7 @@ const BUILDING_BLOCKS = new Set([
   ],
   ...[
     "firstLargest",
+    "fromHalf",
     "hostArray",
     "iota",
     "literal",
@@ -30,6 +31,10 @@ const BUILDING_BLOCKS = new Set([
     "normalizeAxis",
     "numel",
     "onBind",
+    "pack",
+    "packLayout",
+    "PIECE_ALIGNMENT",
+    "unpack",
   ],
   ...[
     "promote",
@@ -39,6 +44,7 @@ const BUILDING_BLOCKS = new Set([
     "scalar",
     "setLeafHook",
     "show",
+    "toHalf",
     "untracked",
     "visitTensors",
   ],
