@@ -97,7 +97,7 @@ export class Progress {
       this.#logged = now;
     }
     this.#bar.update(done, shown);
-    if (!this.#terminal && now - this.#logged > LOG_EVERY) {
+    if (!this.#terminal && done < this.total && now - this.#logged > LOG_EVERY) {
       this.#bar.render();
       this.#logged = now;
     }

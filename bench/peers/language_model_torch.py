@@ -33,22 +33,17 @@ class TransformerModel(nn.Module):
         super().__init__()
         self.embed = nn.Embedding(s["vocabulary"], s["width"])
         self.position = nn.Embedding(s["window"], s["width"])
-        self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(
-                s["width"], s["heads"], 4 * s["width"], 0.0, "gelu", batch_first=True, norm_first=True
-            )
-            for _ in range(s["layers"])
+        layer = nn.TransformerEncoderLayer(
+            s["width"], s["heads"], 4 * s["width"], 0.0, "gelu", batch_first=True, norm_first=True
         )
-        self.norm = nn.LayerNorm(s["width"])
+        norm = nn.LayerNorm(s["width"])
+        self.encoder = nn.TransformerEncoder(layer, s["layers"], norm, enable_nested_tensor=False)
         self.out = nn.Linear(s["width"], s["vocabulary"])
 
     def forward(self, x):
         length = x.shape[1]
         mask = torch.ones(length, length).triu(1) > 0
-        hidden = self.embed(x) + self.position.weight[:length]
-        for layer in self.layers:
-            hidden = layer(hidden, src_mask=mask)
-        return self.out(self.norm(hidden))
+        return self.out(self.encoder(self.embed(x) + self.position.weight[:length], mask))
 
 
 def main() -> int:

@@ -56,7 +56,7 @@ function kMeans(points: Float32Array, first: Float32Array, size: number, rounds 
   return means;
 }
 
-const RATES = [0.03, 0.1, 0.3, 1, 3, 10];
+const RATES = [0.1, 0.3, 1, 3];
 
 /** A lesson of these images, with the constant learning rate after which nets do best on training images. */
 export async function tuned(

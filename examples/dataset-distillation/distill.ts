@@ -9,6 +9,7 @@
 import {
   Adam,
   arange,
+  clipGradNorm,
   functional as F,
   full,
   innerLoop,
@@ -86,11 +87,17 @@ export interface DistillOptions {
   readonly onStep: (step: number, loss: Tensor) => Promise<void>;
 }
 
+/** The greatest norm of an outer gradient; common ones are smaller. */
+const CLIP = 0.5;
+
 /** The outer loop: Adam on pixels and learning rates. */
 export async function distill(distilled: Lesson, options: DistillOptions): Promise<void> {
   const { iterations, nets, metaLr, net, batch, onStep } = options;
   const inputs = [distilled.images, distilled.logRates];
-  const outer = new Adam(inputs, { lr: metaLr });
+  // Learning rates go slowly: one that is too bold makes the training explode.
+  const outer = new Adam([{ params: [distilled.images] }, { params: [distilled.logRates], lr: metaLr / 10 }], {
+    lr: metaLr,
+  });
   for (let step = 1; step <= iterations; step++) {
     using _ = scope();
     outer.zeroGrad();
@@ -102,6 +109,7 @@ export async function distill(distilled: Lesson, options: DistillOptions): Promi
       loss.div(nets).backward({ inputs });
       fresh.dispose();
     }
+    clipGradNorm(inputs, CLIP); // a net that was taught too boldly explodes, and its gradient with it
     outer.step();
     await onStep(step, (loss as Tensor).detach());
   }

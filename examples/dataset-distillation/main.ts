@@ -39,13 +39,13 @@ const settings = withDeviceOptions(new Command("dataset-distillation"))
   .option("--data <folder>", "images in MNIST's format; without: the 8×8 digits")
   .option("--per-class <n>", "distilled images of each class", integer(1), 1)
   .option("--steps <n>", "training steps on them", integer(1), 10)
-  .option("--lr <rate>", "learning rate of the steps, to begin with", positive, 0.3)
-  .option("--iterations <n>", "outer steps", integer(1), 1000)
+  .option("--lr <rate>", "learning rate of the steps, to begin with", positive, 1)
+  .option("--iterations <n>", "outer steps", integer(1), 500)
   .option("--nets <n>", "fresh nets in an outer step", integer(1), 2)
   .option("--batch <n>", "real images that a taught net is judged by", integer(1), 256)
   .option("--meta-lr <rate>", "Adam's learning rate in the outer loop", positive, 0.02)
   .option("--hidden <n>", "width of the nets' hidden layer", integer(1), 64)
-  .option("--eval-nets <n>", "fresh nets that a figure is the mean of", integer(1), 20)
+  .option("--eval-nets <n>", "fresh nets that a figure is the mean of", integer(1), 10)
   .option("--seed <n>", "of all random numbers", integer(0), 1)
   .option("--out <folder>", "where the picture goes", "out")
   .allowExcessArguments(false)
@@ -55,7 +55,7 @@ const settings = withDeviceOptions(new Command("dataset-distillation"))
 /** Images that nets are judged by at the end. */
 const JUDGES = 1000;
 /** Training images that the largest comparison trains on, at most. */
-const ALL = 2000;
+const ALL = 500;
 
 await main().catch((error) => {
   if (!(error instanceof DataError)) throw error;
@@ -113,9 +113,9 @@ async function compare(distilled: Lesson, net: () => Sequential, { train, test, 
     ["random real images", few(randomImages(train, classes, perClass, seed)), distilled.labels, steps],
     ["centroids (k-means)", few(centroids(train, classes, perClass, seed)), distilled.labels, steps],
     ["real training images", all.x.flatten(1), all.y, steps],
-    ["real training images", all.x.flatten(1), all.y, 20 * steps],
+    ["real training images", all.x.flatten(1), all.y, 10 * steps],
   ] as const) {
-    const lesson = await tuned(images, labels, { steps: count, nets: nets.slice(0, 5), judge });
+    const lesson = await tuned(images, labels, { steps: count, nets: nets.slice(0, 3), judge });
     await row(what, `best of a few, ${lesson.rate}`, lesson);
   }
   console.log(`\ntest accuracy of ${nets.length} fresh nets: mean and standard deviation`);

@@ -12,9 +12,8 @@ import {
   Linear,
   LSTM,
   Module,
-  ModuleList,
-  ones,
   type Tensor,
+  TransformerEncoder,
   TransformerEncoderLayer,
   tensor,
 } from "loopgrad";
@@ -71,8 +70,7 @@ export interface TransformerSizes extends LstmSizes {
 export class TransformerModel extends LanguageModel {
   embed: Embedding;
   position: Embedding;
-  layers: ModuleList<TransformerEncoderLayer>;
-  norm: LayerNorm;
+  encoder: TransformerEncoder;
   out: Linear;
 
   constructor(readonly sizes: TransformerSizes) {
@@ -88,18 +86,14 @@ export class TransformerModel extends LanguageModel {
         batchFirst: true,
         normFirst: true,
       });
-    this.layers = new ModuleList(Array.from({ length: layers }, layer));
-    this.norm = new LayerNorm(width);
+    this.encoder = new TransformerEncoder(layer, layers, { norm: new LayerNorm(width) });
     this.out = new Linear(width, vocabulary);
   }
 
   override forward(x: Tensor): Tensor {
-    const length = x.shape[1];
-    // Row i may not see the columns after i.
-    const srcMask = ones([length, length]).triu(1).gt(0);
-    let hidden = this.embed.forward(x).add(this.position.weight.narrow(0, 0, length));
-    for (const layer of this.layers) hidden = layer.forward(hidden, { srcMask });
-    return this.out.forward(this.norm.forward(hidden));
+    const position = this.position.weight.narrow(0, 0, x.shape[1]);
+    const hidden = this.encoder.forward(this.embed.forward(x).add(position), { isCausal: true });
+    return this.out.forward(hidden);
   }
 
   /**

@@ -7,7 +7,6 @@
  * it competes on problems it never saw, and for twice as many steps as it was trained for, with SGD and Adam whose
  * learning rates were tuned (compare.ts).
  */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { Adam, keep, manualSeed, SGD, scope } from "loopgrad";
@@ -114,7 +113,6 @@ async function report(): Promise<void> {
     ["optimizer", ...at.map((k) => `${k}`), `median after ${evalSteps}`],
     results.map(({ name, curve, final }) => [name, ...at.map((k) => show(curve[k])), show(median(final))]),
   );
-  await mkdir(settings.out, { recursive: true });
   const path = await writeChart(join(settings.out, `learned-optimizer-${model}-${task}.svg`), {
     title: `Held-out problems: ${task}`,
     x: { label: "steps" },

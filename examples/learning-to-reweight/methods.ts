@@ -30,13 +30,13 @@ export function trainBy(
   method: Method,
   images: ImageSet,
   groups: Groups,
-  { rows, clean, rareCount, wrong }: Task,
+  { rows, clean, wrong }: Task,
   { steps, batch, lr, hidden, seed }: TrainOptions,
 ): Classifier {
   const net = new Sequential(new Linear(images.height * images.width, hidden), new Tanh(), new Linear(hidden, 1));
   const sgd = new SGD(net.parameters(), { lr, momentum: 0.9 });
   const sampler = new Sampler(method === "clean added" ? [...rows, ...clean] : rows, seed);
-  const rareShare = rareCount / rows.length;
+  const rareShare = shareLabelledRare(images, groups, rows, wrong);
   for (let step = 0; step < steps; step++) {
     using _ = scope();
     const examples = examplesOf(images, groups, sampler.next(batch), wrong);
@@ -54,6 +54,16 @@ export function trainBy(
     const [ofCommon, ofRare] = [0.5 / (1 - rareShare) / batch, 0.5 / rareShare / batch];
     return examples.y.mul(ofRare - ofCommon).add(ofCommon);
   }
+}
+
+/** As a trainer sees it, who doesn't know which labels are wrong. */
+function shareLabelledRare(
+  images: ImageSet,
+  { rare }: Groups,
+  rows: readonly number[],
+  wrong: ReadonlySet<number>,
+): number {
+  return rows.filter((row) => rare.includes(images.labels[row]) !== wrong.has(row)).length / rows.length;
 }
 
 /** The mean of the two groups' accuracies. */

@@ -29,6 +29,7 @@ const SHORT = { iterations: 5_000, tasks: 4, shots: 10, steps: 1, lr: 0.01, meta
 
 /** Where a method wants other settings than MAML. Reptile's meta-rate is the share of the way to the fast weights. */
 const SHORT_OF: Partial<Record<MethodName, Partial<typeof SHORT>>> = {
+  anil: { steps: 3 },
   reptile: { steps: 10, lr: 0.02, metaLr: 1 },
 };
 
@@ -46,16 +47,21 @@ interface Options extends Partial<Settings> {
   out: string;
 }
 
-const reptile = { ...SHORT, ...SHORT_OF.reptile };
+/** An option's help: its default, and the methods that have another. */
+function usual(what: string, key: keyof Settings): string {
+  const others = Object.entries(SHORT_OF).flatMap(([name, own]) => (key in own ? [`${name}: ${own[key]}`] : []));
+  return `${what} (default: ${[SHORT[key], ...others].join("; ")})`;
+}
+
 const command = withDeviceOptions(new Command("maml-sinusoid"))
   .description("Meta-learns sine waves: initial weights from which a few gradient steps fit any wave.")
   .addOption(new Option("--method <names...>", "one or several to compare").choices(methodNames).default(["maml"]))
-  .option("--iterations <n>", `meta-steps (default: ${SHORT.iterations})`, integer(1))
-  .option("--tasks <n>", `waves in a meta-batch (default: ${SHORT.tasks})`, integer(1))
-  .option("--shots <n>", `points to adapt on (default: ${SHORT.shots})`, integer(1))
-  .option("--steps <n>", `inner steps while training (default: ${SHORT.steps}; reptile: ${reptile.steps})`, integer(1))
-  .option("--lr <rate>", `of the inner loop (default: ${SHORT.lr}; reptile: ${reptile.lr})`, positive)
-  .option("--meta-lr <rate>", `of the outer loop (default: ${SHORT.metaLr}; reptile: ${reptile.metaLr})`, positive)
+  .option("--iterations <n>", usual("meta-steps", "iterations"), integer(1))
+  .option("--tasks <n>", usual("waves in a meta-batch", "tasks"), integer(1))
+  .option("--shots <n>", usual("points to adapt on", "shots"), integer(1))
+  .option("--steps <n>", usual("inner steps while training", "steps"), integer(1))
+  .option("--lr <rate>", usual("of the inner loop", "lr"), positive)
+  .option("--meta-lr <rate>", usual("of the outer loop", "metaLr"), positive)
   .option("--eval-tasks <n>", "held-out waves", integer(1), 100)
   .option("--paper", "MAML's published setting: 70,000 meta-steps over 25 waves; other options still count", false)
   .option("--seed <n>", "of all random numbers", integer(0), 1)

@@ -65,6 +65,7 @@ export async function checkedGradients({ opt, outerLoss }: Problem): Promise<Che
       using loss = scope(() => outerLoss(swapped(hyper, leaf, value + step)).detach());
       return loss.item();
     };
+    // Small: over larger steps the loss after a whole training bends, and jumps where a sign turns.
     const h = 1e-6 * Math.max(value, 1e-2);
     const near = (await at(h)) - (await at(-h));
     const far = (await at(2 * h)) - (await at(-2 * h));

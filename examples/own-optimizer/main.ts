@@ -6,7 +6,6 @@
  * central differences of whole training runs; (2) hyperparameters that learn from these derivatives. The device is the
  * cpu in float64, as differences of losses want.
  */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { init, manualSeed, type Optimizer, type Tensor } from "loopgrad";
@@ -63,19 +62,18 @@ printTable(
 );
 
 const { losses, values } = await descend(problem, learned, outerSteps);
-console.log(`\nlearning ${learned.join(" and ")} by these derivatives`);
+console.log(`\nlearning ${learned.join(", ")} by these derivatives`);
 const last = losses.length - 1;
 printTable(
   ["outer steps", "loss", ...learned],
-  [0, Math.floor(last / 2), last].map((i) => [
+  [...new Set([0, Math.floor(last / 2), last])].map((i) => [
     i,
     losses[i].toPrecision(4),
     ...learned.map((n) => values[n][i].toPrecision(4)),
   ]),
 );
-await mkdir(out, { recursive: true });
 const path = await writeChart(join(out, `own-optimizer-${optimizer}.svg`), {
-  title: `${optimizer} learns ${learned.join(" and ")}`,
+  title: `${optimizer} learns ${learned.join(", ")}`,
   x: { label: "outer steps" },
   y: { label: "value", log: true },
   series: [

@@ -13,7 +13,7 @@ import {
   tanh,
   tensor,
 } from "@loopgrad/tensor";
-import { checkpoint, grad, gradcheck, gradgradcheck, noGrad } from "./index.ts";
+import { CheckpointChain, checkpoint, grad, gradcheck, gradgradcheck, noGrad } from "./index.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
@@ -182,4 +182,54 @@ test("off the tape it is the function itself", () => {
   expect(noGrad(() => checkpoint((h: Tensor) => h.mul(2))(x)).requiresGrad).toBe(false);
   expect(checkpoint((h: Tensor) => h.mul(2))(tensor([1])).requiresGrad).toBe(false);
   expect(() => checkpoint((async (h: Tensor) => h) as unknown as (h: Tensor) => Tensor)(x)).toThrow(/async/);
+});
+
+describe("chains", () => {
+  /** w ← w − lr · tanh(w)², with a loss on the way, some stages to a call. */
+  function chained(length: number, w0: Tensor, lr: Tensor): { w: Tensor; losses: Tensor[] } {
+    const losses: Tensor[] = [];
+    const chain = new CheckpointChain(
+      () => getDevice().flush(),
+      1,
+      (emitted) => losses.push(...emitted),
+    );
+    let w = w0;
+    for (let i = 0; i < 5; i++) {
+      if (chain.length === length) chain.cut();
+      [, w] = chain.extend((at) => [at.square().sum(), at.sub(at.tanh().square().mul(lr))], [w]);
+    }
+    chain.cut();
+    return { w, losses };
+  }
+
+  test.each([1, 2, 5])(
+    "of %s stages have the gradients of plain functions, through results and what they emit",
+    async (length) => {
+      const fn = (w0: Tensor, lr: Tensor): Tensor => {
+        const { w, losses } = chained(length, w0, lr);
+        expect(losses).toHaveLength(5);
+        return losses.reduce((a, b, i) => a.add(b.mul(i + 1)), w.sin().sum());
+      };
+      const inputs = [leaf(0.3, -0.5), leaf(0.7)];
+      await gradcheck(fn, inputs);
+      await gradgradcheck(fn, inputs);
+    },
+  );
+
+  test("hold nothing between the stages of a call", () => {
+    const [n, device] = [1024, getDevice()];
+    const [w0, lr] = [new Float64Array(n).fill(0.5), [0.1]].map((v) => tensor(v, { requiresGrad: true }));
+    const held = (length: number): number => {
+      device.flush();
+      const before = device.stats().usedBytes;
+      const { w, losses } = scope(() => chained(length, w0, lr));
+      for (const loss of losses) loss.dispose();
+      device.flush();
+      const bytes = device.stats().usedBytes - before;
+      w.dispose();
+      return Math.round(bytes / (8 * n));
+    };
+    held(1);
+    expect([held(1), held(5)]).toEqual([5, 1]); // the results of all stages, of the last
+  });
 });

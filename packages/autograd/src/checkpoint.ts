@@ -55,8 +55,8 @@ export class CheckpointChain {
   #emitted: { readonly tensor: Tensor; readonly linked: boolean }[] = [];
 
   /**
-   * @param submit    submits the work of a stage, when it has run for the first time and when it has run again, and of
-   *                  the walk back through a call: so that stages of one structure replay one plan
+   * @param submit    submits the work of a stage when it has run again, and of the walk back through a call: so that
+   *                  stages of one structure replay one plan. In the first run that is up to the caller
    * @param emits     how many of a stage's first results are results of the call, though stages follow
    * @param handOver  gets these when the call has ended, for all its stages in order
    */
@@ -92,7 +92,6 @@ export class CheckpointChain {
     }
     this.#call = call;
     this.#length++;
-    this.#submit();
     return results;
   }
 

@@ -281,14 +281,26 @@ export class Recomputation extends Call {
   /** Runs all stages a second time. */
   #again(places: readonly Tensor[], start: number): readonly Tensor[] {
     let results: readonly Tensor[] = [];
+    let pinned: readonly Value[] = [];
     const emitted: Tensor[] = [];
-    this.stages.forEach((stage, i) => {
-      if (i > 0) emitted.push(...results.slice(0, this.#emits));
-      const before = results;
-      const find = (place: Place): Tensor => (place >= 0 ? places[place] : before[-1 - place]);
-      results = resultsOf("checkpoint", runAgain(stage, find, start));
-      this.#submit();
-    });
+    const pin = (values: readonly Value[]): void => {
+      for (const value of values) value.pins++;
+      for (const value of pinned) value.device.unpinned(value);
+      pinned = values;
+    };
+    try {
+      this.stages.forEach((stage, i) => {
+        if (i > 0) emitted.push(...results.slice(0, this.#emits));
+        const before = results;
+        const find = (place: Place): Tensor => (place >= 0 ? places[place] : before[-1 - place]);
+        results = resultsOf("checkpoint", runAgain(stage, find, start));
+        // Submitted, a stage's results are stored: the next one starts from them, and not from how they came about.
+        pin(results.map((y) => y._live()));
+        this.#submit();
+      });
+    } finally {
+      pin([]);
+    }
     return [...results, ...emitted];
   }
 }

@@ -50,9 +50,12 @@ const LONGEST = 6;
 /** The most roots that a recipe may have. */
 const MOST_ROOTS = 4;
 
-/** Whether the value is stored at the next flush anyway, or has no record to be computed from. */
-const isSettled = (value: Value): boolean =>
-  value.primitive === null || value.storage !== null || value.pins > 0 || value.saves > 0;
+/**
+ * Whether the value is stored already, or will be for another node, or has no record to be computed from. Pins do not
+ * count: a walk has its cotangents pinned, and they are gone when it is done.
+ */
+const isSettled = ({ primitive, storage, saves }: Value): boolean =>
+  primitive === null || storage !== null || saves > 0;
 
 /**
  * How to save a value by others; null to save it as it is.

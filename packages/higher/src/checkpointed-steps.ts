@@ -161,6 +161,7 @@ export class CheckpointedSteps {
         ]);
         diffopt._setState(i, Object.fromEntries(entries));
       });
+      this.#submit();
       return results[0];
     });
   }

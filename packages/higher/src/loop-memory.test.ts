@@ -47,7 +47,7 @@ async function bytesOf(
       using _ = scope();
       using loop = innerLoop(model, inner, options);
       const loss = (): Tensor => F.mseLoss(loop.fmodel.forward(x), y);
-      loop.run(3, loss);
+      loop.run(2, loss);
       meta.zeroGrad();
       const query = loss();
       if (options.mode !== "none") query.backward();
@@ -63,31 +63,39 @@ async function bytesOf(
 describe("after a thousand outer steps a device holds what it held after some", () => {
   for (const optimizer of ["SGD", "Adam"] as const) {
     for (const norm of [false, true]) {
-      test.each(WAYS)(`${optimizer}, ${norm ? "with" : "without"} batch norm, %s`, async (_, options) => {
-        const bytes = await bytesOf(cpu, optimizer, norm, options, 1000);
-        const early = Math.max(...bytes.slice(0, 100));
-        expect(Math.max(...bytes.slice(100))).toBeLessThanOrEqual(early);
-      });
+      // What these differ in shows within a hundred; that nothing creeps, one of them shows.
+      const outer = optimizer === "Adam" && !norm ? 1000 : 100;
+      test.each(WAYS)(
+        `${optimizer}, ${norm ? "with" : "without"} batch norm, %s`,
+        async (_, options) => {
+          const bytes = await bytesOf(cpu, optimizer, norm, options, outer);
+          expect(Math.max(...bytes.slice(50))).toBeLessThanOrEqual(Math.max(...bytes.slice(0, 50)));
+        },
+        60_000,
+      );
     }
   }
 
   test("on webgpu, in fewer", async () => {
-    const bytes = await bytesOf(gpu, "Adam", true, { checkpoint: "step" }, 40);
+    const bytes = await bytesOf(gpu, "Adam", true, { checkpoint: "step" }, 30);
     expect(Math.max(...bytes.slice(20))).toBeLessThanOrEqual(Math.max(...bytes.slice(0, 20)));
     setDevice(cpu);
   }, 120_000);
 });
 
 describe("loop.stats", () => {
-  const make = (): Net => new Sequential(new Linear(8, 16), new Tanh(), new Linear(16, 4)) as unknown as Net;
-  const WEIGHTS = 4 * (8 * 16 + 16 + 16 * 4 + 4);
+  const [BATCH, WIDTH] = [64, 64];
+  const make = (): Net => new Sequential(new Linear(WIDTH, WIDTH), new Tanh(), new Linear(WIDTH, 4)) as unknown as Net;
+  const WEIGHTS = 4 * (WIDTH * WIDTH + WIDTH + WIDTH * 4 + 4);
+  const ACTIVATIONS = 4 * BATCH * WIDTH;
+  const data = (): [Tensor, Tensor] => [randn([BATCH, WIDTH]), randn([BATCH, 4])];
 
   /** A loop of some steps, and the bytes that the device's values gained meanwhile. */
   function grown(steps: number, options: InnerLoopOptions, look: (loop: InnerLoop<Net>, gained: number) => void): void {
     using _ = scope();
     manualSeed(4);
     const model = make();
-    const [x, y] = [randn([32, 8]), randn([32, 4])];
+    const [x, y] = data();
     cpu.flush();
     const before = cpu.stats().usedBytes;
     using loop = innerLoop(model, new Adam(model.parameters()), { history: "ends", ...options });
@@ -102,11 +110,9 @@ describe("loop.stats", () => {
       expect(steps).toBe(6);
       expect(bytesByTime).toHaveLength(7);
       expect(bytesByTime.reduce((a, b) => a + b)).toBe(bytes);
-      // The model's own weights at time 0, and the data where the graph holds it, were there before.
-      const others = bytes - gained;
-      const data = 4 * 32 * (8 + 4);
-      expect(others).toBeGreaterThanOrEqual(0);
-      expect(others).toBeLessThanOrEqual(WEIGHTS + data);
+      // The device rounds sizes up. The model's weights at time 0, and the data if the graph holds it, were there before.
+      expect(bytes).toBeGreaterThan(gained * 0.95);
+      expect(bytes - gained).toBeLessThanOrEqual(WEIGHTS + 4 * BATCH * (WIDTH + 4));
       expect(peakBytes).toBeGreaterThanOrEqual(gained);
     });
   });
@@ -126,16 +132,16 @@ describe("loop.stats", () => {
       return added;
     };
     const [first, second] = [held("first-order"), held("second-order")];
-    // Adam's own: a few tensors of the weights' size, whatever the batch. The activations are 32 × 16.
+    // Adam's own: a few tensors of the weights' size, whatever the batch.
     for (const bytes of first) expect(bytes).toBeLessThan(5 * WEIGHTS);
     expect(new Set(second).size).toBe(1);
-    expect(second[0] - first[0]).toBeGreaterThan(2 * 4 * 32 * 16);
+    expect(second[0] - first[0]).toBeGreaterThan(2 * ACTIVATIONS);
   });
 
   test("first order with SGD and a plain rate holds nothing at all", () => {
     using _ = scope();
     const model = make();
-    const [x, y] = [randn([32, 8]), randn([32, 4])];
+    const [x, y] = data();
     const options = { mode: "first-order", history: "ends" } as const;
     using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.1 }), options);
     loop.run(5, () => F.mseLoss(loop.fmodel.forward(x), y));
@@ -159,18 +165,18 @@ describe("loop.stats", () => {
     const matrix = 4 * batch * width;
     const [, , second, third] = loop.stats().bytesByTime;
     expect(third).toBe(second);
-    // tanh's two results; the two cotangents of these; two weights, and as many gradients. What is derived from
-    // these (transposes, 1 − h², cotangents of what tanh saw) is not stored.
+    // tanh's two results and their cotangents; the second layer's weight, and the gradients of two, for the rate. What
+    // is derived from these is not stored: transposes, 1 − h², the cotangents of what tanh saw.
     expect(second).toBeGreaterThanOrEqual(7 * matrix);
-    expect(second).toBeLessThan(7.5 * matrix);
+    expect(second).toBeLessThan(7.1 * matrix);
   });
 
   test("400 steps with √400 long segments peak under a tenth of what the plain loop holds", () => {
     const peak = (checkpoint: "none" | "sqrt"): number => {
       using _ = scope();
       manualSeed(4);
-      const model = make();
-      const [x, y] = [randn([32, 8]), randn([32, 4])];
+      const model = new Sequential(new Linear(16, 16), new Tanh(), new Linear(16, 1)) as unknown as Net;
+      const [x, y] = [randn([128, 16]), randn([128, 1])];
       using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.01 }), { checkpoint });
       const loss = (): Tensor => F.mseLoss(loop.fmodel.forward(x), y);
       loop.run(400, loss);

@@ -1,9 +1,9 @@
 /**
  * Plain tensors in a module's fields: constants, as long as they stay what they are.
  *
- * A functional model carries parameters and buffers through time. A tensor in an ordinary field, or in
- * an array, map or plain object in one, it cannot see: one that
- * requires a gradient would be shared by all times, one that a forward assigns would change the module. Both are refused.
+ * A functional model carries parameters and buffers through time. A tensor in an ordinary field, or in an array, map or
+ * plain object there, it cannot see: one that requires a gradient would be shared by all times, one that a forward
+ * assigns would change the module. Both are refused.
  */
 import { type Module, Slot } from "@loopgrad/nn";
 import { LoopgradError, type Tensor, visitTensors } from "@loopgrad/tensor";

@@ -52,6 +52,7 @@ export * from "./layers/transformer.ts";
 export { type Member, Module } from "./module.ts";
 export type { Destination } from "./moving.ts";
 export type { PlacementOptions } from "./options.ts";
+export { parametersToVector, vectorToParameters } from "./parameter-vector.ts";
 export * from "./parametrizations/index.ts";
 export { snakeCase } from "./repr.ts";
 export * from "./safetensors/index.ts";

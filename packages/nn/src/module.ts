@@ -213,6 +213,16 @@ export class Module {
     return this;
   }
 
+  /** @internal Every slot under every path that leads to it; a module's own before its children's. */
+  *_everyName(prefix = "", path: readonly Module[] = []): Generator<[string, Slot]> {
+    if (path.includes(this)) return;
+    const members = [...this.members()];
+    for (const [name, member] of members) if (member instanceof Slot) yield [join(prefix, name), member];
+    for (const [name, member] of members) {
+      if (member instanceof Module) yield* member._everyName(join(prefix, name), [...path, this]);
+    }
+  }
+
   /** Gives back the storage of all parameters, buffers and gradients. The module cannot be used any more. */
   dispose(): void {
     for (const parameter of this.parameters()) parameter.dispose();
@@ -310,4 +320,4 @@ function* membersOf(name: string, value: unknown, path: object[]): Generator<[st
 }
 
 /** A name below a prefix. */
-export const join = (prefix: string, name: string): string => (prefix === "" ? name : `${prefix}.${name}`);
+const join = (prefix: string, name: string): string => (prefix === "" ? name : `${prefix}.${name}`);

@@ -7,9 +7,9 @@
  */
 import { noGrad } from "@loopgrad/autograd";
 import { isFloat, LoopgradError, ShapeError, sameShape, scope, show, type Tensor, wrap } from "@loopgrad/tensor";
-import { join, Module } from "./module.ts";
+import type { Module } from "./module.ts";
 import { checkOptions } from "./options.ts";
-import { Parameter, Slot } from "./slot.ts";
+import { Parameter, type Slot } from "./slot.ts";
 
 /** Names and values of all parameters and buffers. */
 export type StateDict = Record<string, Tensor>;
@@ -23,7 +23,7 @@ export interface LoadReport {
 /** See {@link Module.stateDict}. */
 export function stateDictOf(module: Module): StateDict {
   const state: StateDict = {};
-  for (const [name, slot] of everyName(module)) state[name] = wrap(slot._live());
+  for (const [name, slot] of module._everyName()) state[name] = wrap(slot._live());
   return state;
 }
 
@@ -33,7 +33,7 @@ export function loadInto(module: Module, state: StateDict, options: { strict?: b
   const unexpected = new Set(Object.keys(state));
   const unseen = new Map<Slot, string>();
   const given = new Map<Slot, [name: string, tensor: Tensor]>();
-  for (const [name, slot] of everyName(module)) {
+  for (const [name, slot] of module._everyName()) {
     unexpected.delete(name);
     if (state[name] !== undefined) given.set(slot, [name, state[name]]);
     else if (!unseen.has(slot)) unseen.set(slot, name);
@@ -81,18 +81,4 @@ function refusal(
     `loadStateDict: ${module.constructor.name}: missing: ${list(missing)}; ` +
     `unexpected: ${list(unexpected)}${fits}. Nothing was loaded${advice}`;
   return misfits.length > 0 ? new ShapeError(message) : new LoopgradError(message);
-}
-
-/** Every slot under every path that leads to it; a module's own before its children's. */
-function* everyName(root: Module): Generator<[string, Slot]> {
-  const path: Module[] = [];
-  function* visit(prefix: string, module: Module): Generator<[string, Slot]> {
-    if (path.includes(module)) return;
-    path.push(module);
-    const members = [...module.members()];
-    for (const [name, member] of members) if (member instanceof Slot) yield [join(prefix, name), member];
-    for (const [name, member] of members) if (member instanceof Module) yield* visit(join(prefix, name), member);
-    path.pop();
-  }
-  yield* visit("", root);
 }

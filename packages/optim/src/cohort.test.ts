@@ -299,6 +299,16 @@ test("a rate for every element, and gradients of another dtype, are left to each
   expect(await read(params)).toEqual(params.map(() => [0, 0.25]));
 });
 
+test("a 0-d tensor in the state is shared by those that step together, and goes along when they part", async () => {
+  const make = (params: Tensor[]) => new ASGD(params, { lr: tensor(0.1), t0: 1 });
+  using _s = scope();
+  const twins = new Twins(make as Make);
+  for (let i = 0; i < 3; i++) twins.step();
+  for (let i = 0; i < 3; i++) twins.step((k) => k < 6);
+  twins.step();
+  expect(await read(twins.params)).toEqual(await read(twins.others));
+});
+
 test("groups have cohorts of their own, and parameters can be added", async () => {
   const [a, b, c] = [0, 1, 2].map(() => Array.from({ length: 6 }, () => new Parameter(tensor([0]))));
   for (const param of [...a, ...b, ...c]) param.grad = tensor([1]);

@@ -45,6 +45,8 @@ export function inReach<T extends Tensor>(tensors: readonly T[]): T[][] {
 
 export class Cohort {
   readonly #shapes: readonly Shape[];
+  readonly #starts: readonly number[];
+  readonly #index: ReadonlyMap<Tensor, number>;
   /** The parameters' values as one vector; null before the first step. */
   #vector: Buffer | null = null;
   /** The pieces of it that the parameters were given. Another value in a parameter was assigned by someone else. */
@@ -55,6 +57,8 @@ export class Cohort {
   /** @param params  no two of different dtype or device; none of size 0 */
   constructor(readonly params: readonly Parameter[]) {
     this.#shapes = params.map(({ shape }) => shape);
+    this.#starts = packLayout(this.#shapes.map(numel), params[0].dtype).starts;
+    this.#index = new Map(params.map((param, i) => [param, i]));
     this.#members = params.length;
   }
 
@@ -75,14 +79,14 @@ export class Cohort {
   }
 
   /** What the rule remembers of one parameter. Tensors belong to the current scope. */
-  stateOf(param: Parameter): State {
-    const index = this.params.indexOf(param);
-    const sizes = this.#shapes.map(numel);
+  stateOf(param: Tensor): State {
+    const index = this.#index.get(param) as number;
+    const size = numel(this.#shapes[index]);
     const entries = Object.entries(this.#state).map(([name, value]) => {
       if (!(value instanceof Tensor)) return [name, value];
       if (value.rank === 0) return [name, wrap(value._live())];
-      const { starts } = packLayout(sizes, value.dtype);
-      return [name, value.slice(0, starts[index], starts[index] + sizes[index]).reshape(this.#shapes[index])];
+      const start = this.#starts[index];
+      return [name, value.slice(0, start, start + size).reshape(this.#shapes[index])];
     });
     return Object.fromEntries(entries);
   }

@@ -8,13 +8,14 @@
  * *Groups* are sets of parameters with their own hyperparameters. *State* is what a rule remembers of one parameter:
  * tensors (moving averages) and plain numbers (the step count). State dicts have torch's layout and names.
  *
- * A rule that is *elementwise* runs once for many parameters, on vectors of all their elements: see cohort.ts.
+ * A rule that is *elementwise* runs once for many parameters, on vectors of all their elements: see states.ts.
  */
 import { noGrad } from "@loopgrad/autograd";
 import { Buffer, Parameter } from "@loopgrad/nn";
-import { ArgumentError, type Device, LoopgradError, pack, sameShape, scope, Tensor, wrap } from "@loopgrad/tensor";
-import { Cohort, checkVectors, inReach, replacedState } from "./cohort.ts";
+import { ArgumentError, type Device, LoopgradError, scope, Tensor, wrap } from "@loopgrad/tensor";
+import { checkVectors } from "./cohort.ts";
 import type { Scalar } from "./scalar.ts";
+import { States } from "./states.ts";
 
 /** A hyperparameter: a scalar, a pair of scalars such as betas, or a flag. */
 export type Hyperparameter = Scalar | readonly Scalar[] | boolean;
@@ -36,8 +37,6 @@ export type ParamGroup<H> = { params: Tensor[] } & H;
 
 /** Parameters of a group up to which each is updated by itself: often in the kernel that makes its gradient. */
 const FEW = 4;
-/** Cohorts of a group above which they are merged where their state allows it. */
-const MOST_COHORTS = 4;
 
 /**
  * Base class of optimizers. A subclass gives defaults to the constructor and a rule in `update`.
@@ -67,9 +66,7 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
   readonly paramGroups: ParamGroup<H>[] = [];
   /** Hyperparameters of a group that does not give its own. */
   readonly defaults: Readonly<H>;
-  /** State of parameters that are in no cohort. */
-  readonly #state = new Map<Tensor, Record<string, Buffer | number>>();
-  readonly #cohorts = new Map<Tensor, Cohort>();
+  readonly #states = new States();
 
   constructor(params: Params<H>, options: Partial<H>, defaults: H) {
     this.defaults = { ...defaults, ...this.#known(options, defaults) };
@@ -157,7 +154,8 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
           active.push(param);
           devices.add(param.device);
         }
-        const { together, alone } = this.#divided(active, group);
+        const isTogether = active.length > FEW && this.#isElementwise() && suitsAll(group);
+        const { together, alone } = isTogether ? this.#states.divide(active) : { together: [], alone: active };
         for (const params of together) assignments.push(this.#updatedTogether(params, group));
         for (const param of alone) {
           const updated = this.update(param, param.grad as Tensor, this.stateOf(param), group);
@@ -172,66 +170,14 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
     for (const device of devices) device.flush();
   }
 
-  /**
-   * Which parameters of a group step together. Those that did last time do so again; when some of them have no gradient
-   * this time, they part. If there come to be many cohorts, those of equal state numbers are merged.
-   */
-  #divided(
-    active: readonly Parameter[],
-    group: ParamGroup<H>,
-  ): { together: Parameter[][]; alone: readonly Parameter[] } {
-    if (active.length <= FEW || !this.#isElementwise() || !suitsAll(group)) {
-      return { together: [], alone: active };
-    }
-    const alone: Parameter[] = [];
-    const cohorts = new Map<Cohort | string, Parameter[]>();
-    for (const param of active) {
-      const key = this.#cohorts.get(param) ?? this.#likeness(param);
-      if (key === null || !fitsVector(param)) alone.push(param);
-      else append(cohorts, key, param);
-    }
-    let sets = [...cohorts.values()];
-    if (sets.length > MOST_COHORTS) {
-      const merged = new Map<string, Parameter[]>();
-      for (const param of sets.flat()) append(merged, this.#likeness(param) as string, param);
-      sets = [...merged.values()];
-    }
-    const together: Parameter[][] = [];
-    for (const set of sets.flatMap(inReach)) {
-      if (set.length > 1) together.push(set);
-      else alone.push(...set);
-    }
-    return { together, alone };
-  }
-
-  /** Equal for parameters that could step together; null if the state is such that this one cannot. */
-  #likeness(param: Parameter): string | null {
-    const state = this.#cohorts.get(param)?.state ?? this.#state.get(param) ?? {};
-    const parts: string[] = [param.dtype, String(param.device)];
-    for (const [name, value] of Object.entries(state)) {
-      if (!(value instanceof Tensor)) parts.push(`${name} ${value}`);
-      else if (this.#cohorts.has(param) ? value.rank === 1 : sameShape(value.shape, param.shape)) parts.push(name);
-      else return null;
-    }
-    return parts.join(", ");
-  }
-
-  /** Runs the rule on vectors. Returns what assigns the result. */
+  /** Runs the rule once for parameters that step together. Returns what assigns the result. */
   #updatedTogether(params: readonly Parameter[], group: ParamGroup<H>): () => void {
-    const known = this.#cohorts.get(params[0]);
-    const isKnown = known?.params.length === params.length && params.every((param, i) => known.params[i] === param);
-    const cohort = isKnown ? known : new Cohort(params);
-    const state = isKnown ? cohort.state : packedState(params.map((param) => this.stateOf(param)));
+    const { cohort, state } = this.#states.cohortOf(params);
     const values = cohort.values();
     const updated = this.update(values, cohort.grads(), state, group);
     checkVectors(this.constructor.name, values.size, updated);
     return () => {
-      if (!isKnown) {
-        for (const param of params) {
-          this.setState(param, {});
-          this.#cohorts.set(param, cohort);
-        }
-      }
+      this.#states.join(cohort);
       cohort.adopt(updated);
     };
   }
@@ -264,21 +210,17 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
 
   /** What the rule remembers of a parameter. Its tensors belong to the current scope, or change with the next step. */
   stateOf(param: Tensor): State {
-    return this.#cohorts.get(param)?.stateOf(param as Parameter) ?? this.#state.get(param) ?? {};
+    return this.#states.of(param);
   }
 
   /** Replaces what the rule remembers of a parameter. Tensors are kept by value, off the tape. */
   setState(param: Tensor, state: State): void {
-    const after = replacedState(this.#state.get(param) ?? {}, state);
-    this.#cohorts.get(param)?.leave();
-    this.#cohorts.delete(param);
-    if (Object.keys(after).length > 0) this.#state.set(param, after);
-    else this.#state.delete(param);
+    this.#states.set(param, state);
   }
 
   /** Gives back the state's storage. The optimizer then starts anew. */
   dispose(): void {
-    for (const param of [...this.#state.keys(), ...this.#cohorts.keys()]) this.setState(param, {});
+    this.#states.clear();
   }
 
   // ---- state dicts ---------------------------------------------------------------------------------------------
@@ -358,27 +300,6 @@ function suitsAll({ params: _, ...hyper }: { params: readonly Tensor[] }): boole
   return Object.values(hyper)
     .flat()
     .every((value) => !(value instanceof Tensor) || value.rank === 0);
-}
-
-/** Has the parameter a gradient just like itself, and elements at all? */
-function fitsVector(param: Parameter): boolean {
-  const { grad, size } = param;
-  return size > 0 && grad?.dtype === param.dtype && sameShape(grad.shape, param.shape);
-}
-
-/** Vectors of the tensors of many states that are alike. */
-function packedState(states: readonly State[]): State {
-  const entries = Object.entries(states[0]).map(([name, value]) => {
-    if (!(value instanceof Tensor)) return [name, value];
-    return [name, pack(states.map((state) => state[name] as Tensor))];
-  });
-  return Object.fromEntries(entries);
-}
-
-function append<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
-  const list = lists.get(key);
-  if (list === undefined) lists.set(key, [value]);
-  else list.push(value);
 }
 
 /** Throws unless a number lies in [low, high). Tensors pass. */

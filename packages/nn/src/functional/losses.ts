@@ -252,7 +252,7 @@ function checkTarget(op: string, input: Tensor, target: Tensor): void {
   }
 }
 
-/** Whether −100 is among a target's elements: noted while they are on the host, which they leave at the first flush. */
+/** Whether −100 is among a target's elements: noted while they are on the host. */
 const holdsIgnored = new WeakMap<object, boolean>();
 
 /** The index to mask; null if none is to be ignored, or the target is known to be without the default one. */

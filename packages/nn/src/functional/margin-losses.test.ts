@@ -200,6 +200,6 @@ test("the modules are the functions with their options fixed", async () => {
   await same(new CosineEmbeddingLoss(options).forward(a, b, labels()), F.cosineEmbeddingLoss(a, b, labels(), options));
   const swapped = { ...options, swap: true, p: 1, eps: 0.1 };
   await same(new TripletMarginLoss(swapped).forward(a, b, c), F.tripletMarginLoss(a, b, c, swapped));
-  expect(String(new HingeEmbeddingLoss({ margin: 2 }))).toContain("margin=2");
+  expect(String(new HingeEmbeddingLoss({ margin: 2 }))).toBe("HingeEmbeddingLoss()");
   expect(() => new SoftMarginLoss({ margin: 1 } as object)).toThrow(/unknown option margin/);
 });

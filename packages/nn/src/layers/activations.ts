@@ -7,6 +7,7 @@
 
 import type { Tensor } from "@loopgrad/tensor";
 import * as ops from "@loopgrad/tensor";
+import type { Layer } from "../containers.ts";
 import { rrelu } from "../functional/dropout.ts";
 import { Module } from "../module.ts";
 import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
@@ -14,13 +15,8 @@ import { float, quoted, settings } from "../repr.ts";
 import type { Parameter } from "../slot.ts";
 import { constantParameter } from "./slots.ts";
 
-/** What all activations are: modules of one tensor. */
-export interface Activation extends Module {
-  forward(x: Tensor): Tensor;
-}
-
 /** A class that applies a function without settings. */
-function elementwise(fn: (x: Tensor) => Tensor): new () => Activation {
+function elementwise(fn: (x: Tensor) => Tensor): new () => Layer {
   return class extends Module {
     override forward(x: Tensor): Tensor {
       return fn(x);
@@ -34,7 +30,7 @@ function configured<O extends object>(
   defaults: O,
 ): new (
   options?: Partial<O>,
-) => Activation & { readonly options: Readonly<O> } {
+) => Layer & { readonly options: Readonly<O> } {
   return class extends Module {
     readonly options: Readonly<O>;
 
@@ -58,7 +54,7 @@ function configured<O extends object>(
 }
 
 /** A class that applies a function along a dimension. */
-function along(fn: (x: Tensor, dim: number) => Tensor): new (dim: number) => Activation & { readonly dim: number } {
+function along(fn: (x: Tensor, dim: number) => Tensor): new (dim: number) => Layer & { readonly dim: number } {
   return class extends Module {
     constructor(readonly dim: number) {
       super();

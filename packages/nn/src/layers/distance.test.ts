@@ -27,7 +27,7 @@ test("cosines along a dim, with the length at least eps", async () => {
   expect(columns[1]).toBe(0);
   const short = await new CosineSimilarity({ dim: 0, eps: 10 }).forward(tensor([3, 0]), tensor([20, 0])).item();
   expect(short).toBeCloseTo(60 / 200, 12);
-  expect(String(new CosineSimilarity({ dim: 0 }))).toContain("dim=0");
+  expect(String(new CosineSimilarity({ dim: 0 }))).toBe("CosineSimilarity()");
   expect(() => new CosineSimilarity({ axis: 0 } as object)).toThrow(/unknown option axis/);
 });
 

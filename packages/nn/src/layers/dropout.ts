@@ -3,6 +3,7 @@
  * happens. `manualSeed` repeats the draws.
  */
 import type { Tensor } from "@loopgrad/tensor";
+import type { Layer } from "../containers.ts";
 import * as F from "../functional/dropout.ts";
 import { Module } from "../module.ts";
 import { checkProbability, withDefaults } from "../options.ts";
@@ -15,9 +16,8 @@ export interface DropoutLayerOptions {
 }
 
 /** What a dropout layer is. */
-export interface DropoutLayer extends Module {
+export interface DropoutLayer extends Layer {
   readonly p: number;
-  forward(x: Tensor): Tensor;
 }
 
 /** A class that drops by a function while it is in training. */

@@ -5,6 +5,7 @@
  * [left, right, top, bottom, front, back].
  */
 import { type PadOptions, pad, type Tensor } from "@loopgrad/tensor";
+import type { Layer } from "../containers.ts";
 import { Module } from "../module.ts";
 import { tuple } from "../options.ts";
 import { python, settings } from "../repr.ts";
@@ -13,9 +14,8 @@ import { python, settings } from "../repr.ts";
 export type Border = number | readonly number[];
 
 /** What a padding layer is. */
-export interface PadLayer extends Module {
+export interface PadLayer extends Layer {
   readonly padding: readonly number[];
-  forward(x: Tensor): Tensor;
 }
 
 /** A class that adds a border to the last `n` dimensions. */

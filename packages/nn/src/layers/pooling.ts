@@ -6,18 +6,17 @@
 
 import type { AvgPool2dOptions, AvgPoolOptions, MaxPoolOptions, Tensor } from "@loopgrad/tensor";
 import * as ops from "@loopgrad/tensor";
+import type { Layer } from "../containers.ts";
 import { adaptiveMaxPool1d, adaptiveMaxPool2d, type OutputSize } from "../functional/pooling.ts";
 import { Module } from "../module.ts";
 import { withDefaults } from "../options.ts";
 import { settings } from "../repr.ts";
-
-type Extent = number | readonly number[];
+import type { Extent } from "./conv.ts";
 
 /** What a pooling layer is. */
-export interface PoolLayer<O> extends Module {
+export interface PoolLayer<O> extends Layer {
   readonly kernelSize: Extent;
   readonly options: Readonly<O>;
-  forward(x: Tensor): Tensor;
 }
 
 /**
@@ -87,9 +86,8 @@ export class AvgPool2d extends pooling(ops.avgPool2d, AVERAGE_OF_MANY, AVERAGE_S
 export class AvgPool3d extends pooling(ops.avgPool3d, AVERAGE_OF_MANY, AVERAGE_SHOWN) {}
 
 /** What an adaptive pooling layer is. */
-export interface AdaptivePoolLayer<Size> extends Module {
+export interface AdaptivePoolLayer<Size> extends Layer {
   readonly outputSize: Size;
-  forward(x: Tensor): Tensor;
 }
 
 /** A class that pools to a size by a function. */

@@ -132,8 +132,8 @@ abstract class Recurrent extends Module {
     }
     const batched = x.rank === 3;
     let sequence = !batched ? x.unsqueeze(1) : this.batchFirst ? x.transpose(0, 1) : x;
-    const start = state?.map((s) => (batched ? s : s.unsqueeze(1))) ?? this.#zeroState(sequence);
-    for (const [i, s] of start.entries()) {
+    const start = state?.map((s) => (batched ? s : s.unsqueeze(1))) ?? null;
+    for (const [i, s] of (start ?? []).entries()) {
       const wanted = [numLayers * this.#directions.length, sequence.shape[1], this.#stateSizes[i]];
       if (!sameShape(s.shape, wanted)) throw new ShapeError(`${who}: state ${show(s.shape)}, wanted ${show(wanted)}`);
     }
@@ -141,7 +141,7 @@ abstract class Recurrent extends Module {
     for (let layer = 0; layer < numLayers; layer++) {
       const below = sequence;
       const outputs = this.#directions.map((suffix, direction) => {
-        const before = start.map((s) => s.select(0, last.length));
+        const before = start?.map((s) => s.select(0, last.length)) ?? this.#zeroState(below);
         const ran = this.#along(below, this.#weights(layer, suffix), before, direction === 1);
         last.push(ran.state);
         return ran.output;
@@ -149,7 +149,7 @@ abstract class Recurrent extends Module {
       sequence = outputs.length === 1 ? outputs[0] : cat(outputs, 2);
       if (layer < numLayers - 1) sequence = dropout(sequence, { p: this.dropout, training: this.training });
     }
-    const finals = start.map((_, i) => stack(last.map((states) => states[i])));
+    const finals = this.#stateSizes.map((_, i) => stack(last.map((states) => states[i])));
     return {
       output: !batched ? sequence.squeeze(1) : this.batchFirst ? sequence.transpose(0, 1) : sequence,
       state: batched ? finals : finals.map((s) => s.squeeze(1)),
@@ -157,8 +157,7 @@ abstract class Recurrent extends Module {
   }
 
   #zeroState({ shape, device, dtype }: Tensor): Tensor[] {
-    const count = this.numLayers * this.#directions.length;
-    return this.#stateSizes.map((size) => zeros([count, shape[1], size], { device, dtype }));
+    return this.#stateSizes.map((size) => zeros([shape[1], size], { device, dtype }));
   }
 
   /** One cell along a sequence [T, N, features], forwards or backwards. */

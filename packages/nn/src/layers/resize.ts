@@ -17,8 +17,7 @@ import {
 import { Module } from "../module.ts";
 import { checkOptions, checkSizes, withDefaults } from "../options.ts";
 import { float, quoted, settings } from "../repr.ts";
-
-type Extent = number | readonly number[];
+import type { Extent } from "./conv.ts";
 
 /** Either a size or a factor. */
 export type UpsamplingOptions = Pick<InterpolateOptions, "size" | "scaleFactor">;

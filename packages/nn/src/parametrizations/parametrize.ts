@@ -94,8 +94,10 @@ export function registerParametrization<M extends Module>(module: M, name: strin
   const fields = module as unknown as Fields;
   const list = listOf(module, name);
   if (list !== null) {
-    const { shape } = noGrad(() => list.forward());
-    checkShape(name, shape, () => step.forward(list.forward()), module);
+    checkShape(name, module, () => {
+      const value = list.forward();
+      return [value, step.forward(value)];
+    });
     list.push(step);
     return module;
   }
@@ -108,7 +110,7 @@ export function registerParametrization<M extends Module>(module: M, name: strin
     ),
   );
   const made = new ParametrizationList(originals, step).train(module.training);
-  checkShape(name, slot.shape, () => made.forward(), made);
+  checkShape(name, made, () => [slot, made.forward()]);
   fields.parametrizations ??= new ModuleDict<ParametrizationList>().train(module.training);
   fields.parametrizations.set(module.stateName(field), made);
   Object.defineProperty(module, field, {
@@ -120,14 +122,14 @@ export function registerParametrization<M extends Module>(module: M, name: strin
   return module;
 }
 
-/** Throws unless the value has the parameter's shape. Buffers that the map changes are left as they were. */
-function checkShape(name: string, shape: readonly number[], value: () => Tensor, module: Module): void {
+/** Throws unless two values have one shape. Buffers that computing them changes are left as they were. */
+function checkShape(name: string, module: Module, values: () => [before: Tensor, after: Tensor]): void {
   using _scope = scope();
   using _mode = noGrad();
-  const { output } = substitute(module, {}, value);
-  if (sameShape(output.shape, shape)) return;
+  const [before, after] = substitute(module, {}, values).output;
+  if (sameShape(before.shape, after.shape)) return;
   throw new ShapeError(
-    `registerParametrization: ${name} is ${show(shape)}, the parametrization makes ${show(output.shape)}`,
+    `registerParametrization: ${name} is ${show(before.shape)}, the parametrization makes ${show(after.shape)}`,
   );
 }
 
@@ -189,7 +191,7 @@ export function removeParametrizations<M extends Module>(
   const slot = scope(() => {
     if (!leaveParametrized) return originals[0];
     const value = noGrad(() => list.forward());
-    const place = originals.find(
+    const place = originals.findLast(
       (original) => sameShape(original.shape, value.shape) && original.dtype === value.dtype,
     );
     if (place === undefined) return new Parameter(value, { requiresGrad: originals.some((x) => x.requiresGrad) });

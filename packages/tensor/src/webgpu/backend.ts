@@ -118,7 +118,8 @@ export class WebGPUBackend implements Backend {
       });
       data = this.#read(encoder, parts);
     }
-    return { outputs, data };
+    // Behind the outputs lie what they are parts of.
+    return { outputs: program === null ? [] : outputs.slice(0, program.outputs), data };
   }
 
   #submit(encoder: GPUCommandEncoder): void {

@@ -18,6 +18,7 @@ import { simplify } from "../plan/simplify.ts";
 import type { Graph, Program } from "../record/backend.ts";
 import { numel, show } from "../shape.ts";
 import type { Tuning } from "./adapter.ts";
+import { Outputs } from "./outputs.ts";
 import type { BufferPool, GpuStorage } from "./pool.ts";
 
 /** Parameter blocks start at multiples of this. */
@@ -148,14 +149,7 @@ export interface Counts {
 export class GpuProgram implements Program {
   readonly outputs: number;
   readonly #steps: Step[] = [];
-  readonly #outputBytes: number[] = [];
-  /** For outputs that are leaves: which; else −1. For outputs that are the same value twice: the first one. */
-  readonly #outputLeaf: number[] = [];
-  readonly #outputFirst: number[] = [];
-  /** Byte of the value's storage at which an output begins. */
-  readonly #outputStart: number[] = [];
-  /** Bytes of values that are stored behind the outputs, for those that are parts of them. */
-  readonly #hiddenBytes: number[] = [];
+  readonly #outputs: Outputs;
   readonly #packs: Pack[] = [];
   readonly #uniform: GPUBuffer | null = null;
   readonly #words: ArrayBuffer;
@@ -176,26 +170,11 @@ export class GpuProgram implements Program {
       if (w.kind === "leaf") places.set(i, { kind: "leaf", index: w.slot });
     });
     this.outputs = outputs.length;
-    hidden.forEach((value, h) => {
-      this.#hiddenBytes.push(bytesOf(value));
-      places.set(value, { kind: "output", index: outputs.length + h });
-    });
-    outputs.forEach(({ value, start }, j) => {
-      if (start > 0) return;
-      const place = places.get(value);
-      this.#outputLeaf[j] = place?.kind === "leaf" ? place.index : -1;
-      this.#outputFirst[j] = place?.kind === "output" ? place.index : j;
-      if (place === undefined) places.set(value, { kind: "output", index: j });
-    });
-    outputs.forEach(({ value, start }, j) => {
+    const parts = outputs.map(({ value, start }, j) => {
       const { shape } = simple.nodes[simple.outputs[j]];
-      this.#outputBytes.push(bytesOf(value, start > 0 ? numel(shape) : undefined));
-      this.#outputStart.push(bytesOf(value, start));
-      if (start === 0) return;
-      const place = places.get(value);
-      this.#outputLeaf[j] = place?.kind === "leaf" ? place.index : -1;
-      this.#outputFirst[j] = place?.kind === "output" ? place.index : j;
+      return { value, offset: bytesOf(value, start), bytes: bytesOf(value, numel(shape)) };
     });
+    this.#outputs = new Outputs(pool, places, parts, hidden, bytesOf);
     const pieces = new Map(packs.map((i) => [i, (work[i] as Work & { kind: "pack" }).pieces]));
     allocate(kernels, pieces, places, bytesOf);
     for (const [i, its] of pieces)
@@ -241,36 +220,9 @@ export class GpuProgram implements Program {
     }
   }
 
-  /** Storages for the outputs of a replay: fresh ones, or a leaf's own where the output is a leaf. */
+  /** Storages for the outputs of a replay. */
   outputStorages(leaves: readonly GpuStorage[]): GpuStorage[] {
-    const storages = new Array<GpuStorage>(this.outputs);
-    try {
-      for (const [h, bytes] of this.#hiddenBytes.entries()) storages[this.outputs + h] = this.pool.take(bytes);
-      for (let j = 0; j < this.outputs; j++) {
-        const leaf = this.#outputLeaf[j];
-        const first = this.#outputFirst[j];
-        if (this.#outputStart[j] > 0) continue;
-        if (leaf < 0 && first === j) storages[j] = this.pool.take(this.#outputBytes[j]);
-        else {
-          const shared = leaf >= 0 ? leaves[leaf] : storages[first];
-          shared.refs++;
-          storages[j] = shared;
-        }
-      }
-    } catch (error) {
-      for (const storage of storages) if (storage !== undefined) this.pool.give(storage);
-      throw error;
-    }
-    for (let j = 0; j < this.outputs; j++) {
-      const start = this.#outputStart[j];
-      if (start === 0) continue;
-      const leaf = this.#outputLeaf[j];
-      const whole = leaf >= 0 ? leaves[leaf] : storages[this.#outputFirst[j]];
-      storages[j] = this.pool.takePart(whole, start, this.#outputBytes[j]);
-    }
-    // What is hidden is held by its parts.
-    for (let h = 0; h < this.#hiddenBytes.length; h++) this.pool.give(storages[this.outputs + h]);
-    return storages;
+    return this.#outputs.storages(leaves);
   }
 
   /** Writes the scalars that changed since the last replay. */

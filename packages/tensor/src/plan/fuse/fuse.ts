@@ -10,12 +10,11 @@
  * A value is stored only if another kernel reads it or the plan's user wants it. That is known when all kernels
  * are: bodies are therefore built from the last kernel to the first, and a kernel that stores nothing is dropped.
  */
-import { applyMoves, chainKey, contiguous, isIdentity, isMasked, type Move, rangeStart } from "@loopgrad/kernels";
-import { elementBytes } from "../../half.ts";
-import { PIECE_ALIGNMENT, packLayout } from "../../primitives.ts";
+import { applyMoves, chainKey, contiguous, isIdentity, isMasked, type Move } from "@loopgrad/kernels";
 import { numel } from "../../shape.ts";
 import { chainOf, type Lowered, type Ref, refsOf, type Work } from "../lower/work.ts";
 import { Builder, type Draft, type FusedKernel } from "./build.ts";
+import { isConstant, type Output, placeOutputs } from "./outputs.ts";
 
 export type { FusedKernel } from "./build.ts";
 
@@ -29,12 +28,6 @@ export interface Fused {
   readonly outputs: readonly Output[];
   /** Values that nobody asked for as a whole, stored because much of them was asked for in ranges. */
   readonly hidden: readonly number[];
-}
-
-/** An output: the work whose storage holds it, and the element there with which it begins. */
-export interface Output {
-  readonly value: number;
-  readonly start: number;
 }
 
 /** Repeated operations that are worth a kernel of their own: some 50 µs of arithmetic on two cores. */
@@ -70,17 +63,12 @@ const LEVEL_COST = 30;
 const RANDOM_COST = 80;
 
 export function fuse(lowered: Lowered, maxBuffers: number): Fused {
-  const fusion = new Fusion([...lowered.work], maxBuffers);
-  const { whole, hidden } = fusion.wholes(lowered.outputs);
-  const outputs = lowered.outputs.map((ref): Output => {
-    const start = whole.has(ref.node) ? fusion.startOf(ref) : -1;
-    return start >= 0 ? { value: ref.node, start } : { value: fusion.outputOf(ref), start: 0 };
-  });
-  const { kernels, packs } = fusion.run([...outputs.map(({ value }) => value), ...hidden]);
-  return { kernels, packs, work: fusion.work, outputs, hidden };
+  const work = [...lowered.work];
+  const { outputs, hidden } = placeOutputs(work, lowered.outputs);
+  const { kernels, packs } = new Fusion(work, maxBuffers).run([...outputs.map(({ value }) => value), ...hidden]);
+  return { kernels, packs, work, outputs, hidden };
 }
 
-const isConstant = (work: Work): boolean => work.kind === "scalar" || work.kind === "literal" || work.kind === "iota";
 const isElementwise = (work: Work): boolean => work.kind === "map" || work.kind === "gather" || work.kind === "random";
 
 class Fusion {
@@ -99,48 +87,6 @@ class Fusion {
     readonly work: Work[],
     readonly maxBuffers: number,
   ) {}
-
-  /** Values whose ranges can be outputs without a copy: those that are outputs themselves, or would be in parts. */
-  wholes(outputs: readonly Ref[]): { whole: Set<number>; hidden: number[] } {
-    const whole = new Set(outputs.filter((ref) => this.isWhole(ref)).map((ref) => ref.node));
-    const asked = new Map<number, number>();
-    for (const ref of outputs) {
-      const { kind } = this.work[ref.node];
-      if (whole.has(ref.node) || kind === "leaf" || isConstant(this.work[ref.node]) || this.startOf(ref) < 0) continue;
-      // In a pack, what lies between the pieces is nothing that is kept for their sake.
-      const { length } = packLayout([numel(ref.moves.at(-1)?.shape ?? [])], this.work[ref.node].dtype);
-      asked.set(ref.node, (asked.get(ref.node) ?? 0) + length);
-    }
-    const hidden = [...asked].filter(([i, size]) => 2 * size >= numel(this.work[i].shape)).map(([i]) => i);
-    for (const i of hidden) whole.add(i);
-    return { whole, hidden };
-  }
-
-  /** Is the ref all of a value that can be stored? */
-  isWhole(ref: Ref): boolean {
-    const work = this.work[ref.node];
-    if (isConstant(work) || !isIdentity(chainOf(this.work, ref))) return false;
-    return numel(ref.moves.at(-1)?.shape ?? work.shape) === numel(work.shape);
-  }
-
-  /** The element of a stored value with which a ref begins, if the ref is a range of it that can be bound; else −1. */
-  startOf(ref: Ref): number {
-    const start = rangeStart(chainOf(this.work, ref));
-    if (ref.moves.at(-1)?.shape.includes(0)) return -1;
-    return (start * elementBytes(this.work[ref.node].dtype)) % PIECE_ALIGNMENT === 0 ? start : -1;
-  }
-
-  /** The work whose storage will hold an output: a copy where the ref is a constant or a view. */
-  outputOf(ref: Ref): number {
-    const work = this.work[ref.node];
-    if (!isConstant(work) && isIdentity(chainOf(this.work, ref))) {
-      const shape = ref.moves.at(-1)?.shape ?? work.shape;
-      if (work.kind === "leaf" || numel(shape) === numel(work.shape)) return ref.node;
-    }
-    const shape = ref.moves.at(-1)?.shape ?? work.shape;
-    this.work.push({ kind: "map", op: "alias", args: [ref], store: true, shape, dtype: work.dtype });
-    return this.work.length - 1;
-  }
 
   run(outputs: readonly number[]): Pick<Fused, "kernels" | "packs"> {
     const { work } = this;
