@@ -10,10 +10,8 @@
  * `--one-by-one` takes the optimizer for one whose rule is not elementwise, so that each parameter is updated by itself.
  */
 
-import { Linear, Parameter, Sequential } from "@loopgrad/nn";
-import * as optim from "@loopgrad/optim";
-import { type Device, init, randn, scope, type Tensor } from "@loopgrad/tensor";
 import { Command, Option } from "commander";
+import { type Device, init, Linear, optim, Parameter, randn, Sequential, scope, type Tensor } from "loopgrad";
 
 const command = new Command("update")
   .option("--optimizer <name>", "a class of loopgrad's optim", "Adam")
