@@ -204,7 +204,10 @@ class CustomCall extends Call {
 
   backward(gs: readonly (Tensor | null)[], createGraph: boolean): (Tensor | null)[] {
     const { once = false } = this.#definition;
-    const cotangents = gs.map((g, i) => g ?? zeros(this.#outputs[i].shape, this.#outputs[i]));
+    const cotangents = gs.map((g, i) => {
+      const { shape, dtype, device } = this.#outputs[i];
+      return g ?? zeros(shape, { dtype, device });
+    });
     if (!createGraph) return this.#run(cotangents, false);
     if (once) return this.#final(cotangents);
     const probes = cotangents.map((g) => (isFloat(g.dtype) ? probe(g) : g));

@@ -9,7 +9,18 @@
  * The function gets places of its own on the tape in place of the inputs, which need not require gradients. Under
  * `createGraph` these are images of the inputs, and results are on the tape.
  */
-import { eye, GradError, reshape, scope, select, show, stack, type Tensor, zerosLike } from "@loopgrad/tensor";
+import {
+  checkOptions,
+  eye,
+  GradError,
+  reshape,
+  scope,
+  select,
+  show,
+  stack,
+  type Tensor,
+  zerosLike,
+} from "@loopgrad/tensor";
 import { grad } from "./grad.ts";
 import { image } from "./methods.ts";
 import { enableGrad } from "./mode.ts";
@@ -30,6 +41,8 @@ export interface FunctionalOptions {
   createGraph?: boolean;
 }
 
+const KNOWN = ["createGraph"];
+
 /**
  * A function's value, and vᵀJ for each input.
  *
@@ -42,6 +55,7 @@ export function vjp<X extends Tensors>(
   v: Tensor,
   options: FunctionalOptions = {},
 ): [Tensor, Like<X>] {
+  checkOptions("vjp", options, KNOWN);
   return transform(inputs, options, (xs, createGraph) => {
     const y = fn(...xs);
     return [settled(y, createGraph), orZeros(gradIfAny([y], xs, [v], createGraph), xs)];
@@ -60,6 +74,7 @@ export function jvp<X extends Tensors>(
   v: X,
   options: FunctionalOptions = {},
 ): [Tensor, Tensor] {
+  checkOptions("jvp", options, KNOWN);
   const { createGraph = false } = options;
   return inTape(() => {
     const xs = places(inputs, createGraph);
@@ -90,6 +105,7 @@ export function hvp<X extends Tensors>(
   v: X,
   options: FunctionalOptions = {},
 ): [Tensor, Like<X>] {
+  checkOptions("hvp", options, KNOWN);
   return transform(inputs, options, (xs, createGraph) => {
     const y = fn(...xs);
     wantScalar("hvp", y);
@@ -111,6 +127,7 @@ export function hvp<X extends Tensors>(
  * @example jacobian((x) => x.exp(), x) // diagonal
  */
 export function jacobian<X extends Tensors>(fn: TensorFunction, inputs: X, options: FunctionalOptions = {}): Like<X> {
+  checkOptions("jacobian", options, KNOWN);
   return transform(inputs, options, (xs, createGraph) => [null, jacobians(fn(...xs), xs, createGraph)])[1];
 }
 
@@ -124,7 +141,7 @@ export function jacobian<X extends Tensors>(fn: TensorFunction, inputs: X, optio
 export function hessian(fn: TensorFunction, inputs: Tensor, options?: FunctionalOptions): Tensor;
 export function hessian(fn: TensorFunction, inputs: readonly Tensor[], options?: FunctionalOptions): Tensor[][];
 export function hessian(fn: TensorFunction, inputs: Tensors, options: FunctionalOptions = {}): Tensor | Tensor[][] {
-  const { createGraph = false } = options;
+  const { createGraph = false } = checkOptions("hessian", options, KNOWN);
   return inTape(() => {
     const xs = places(inputs, createGraph);
     const y = fn(...xs);

@@ -4,7 +4,7 @@
  * `grad` returns them, `backward` adds them to `.grad` of the leaves. Both check what they were given, start the walk
  * with the cotangents of the results, and place what it finds.
  */
-import { ArgumentError, add, GradError, isFloat, sameShape, scope, show, type Tensor } from "@loopgrad/tensor";
+import { ArgumentError, add, checkOptions, GradError, isFloat, sameShape, scope, show, Tensor } from "@loopgrad/tensor";
 import { within } from "./mode.ts";
 import { nodeOf } from "./tape.ts";
 import { type Seed, walk, walkToOwners } from "./walk.ts";
@@ -75,6 +75,7 @@ export function grad(
     throw new GradError(`grad: ${ys.length} outputs and ${vs.length} gradOutputs: wanted one for each`);
   }
   const wanted = xs.map((x, i) => {
+    wantTensor(`grad: input ${i}`, x);
     const node = nodeOf(x);
     if (node === null) throw notRequired(`grad: input ${i}`, x);
     return node;
@@ -107,6 +108,7 @@ export function backward(loss: Tensor, options: BackwardOptions = {}): void {
   }
   const xs = list(inputs);
   const wanted = xs.map((x, i) => {
+    wantTensor(`backward: input ${i}`, x);
     const node = nodeOf(x);
     if (node === null) throw notRequired(`backward: input ${i}`, x);
     return node;
@@ -139,15 +141,10 @@ function accumulate(tensor: Tensor, g: Tensor, createGraph: boolean): void {
   });
 }
 
-function checkOptions(name: string, options: object, known: readonly string[]): void {
-  for (const option in options) {
-    if (!known.includes(option))
-      throw new ArgumentError(`${name}: unknown option ${option}; known: ${known.join(", ")}`);
-  }
-}
-
 /** Checks a result and its cotangent. */
 function seed(what: string, option: string, y: Tensor, v: Tensor | null): Seed {
+  wantTensor(what, y);
+  if (v !== null) wantTensor(`${what}'s ${option}`, v);
   const node = nodeOf(y);
   if (node === null) {
     if (!isFloat(y.dtype)) throw new GradError(`${what} is ${y.dtype}: only float tensors have gradients`);
@@ -167,6 +164,11 @@ function seed(what: string, option: string, y: Tensor, v: Tensor | null): Seed {
     throw new GradError(`${what} is ${describe(y)}, its ${option} ${describe(v)}: shape and dtype must be the same`);
   }
   return { node, cotangent: v };
+}
+
+function wantTensor(what: string, x: unknown): void {
+  if (x instanceof Tensor) return;
+  throw new ArgumentError(`${what} is ${typeof x === "function" ? "a function" : String(x)}: wanted a tensor`);
 }
 
 function notRequired(what: string, x: Tensor): GradError {

@@ -5,7 +5,17 @@
  * element: (f(x + ε) − f(x − ε)) / 2ε. Its error is about ε² from the curve and 10⁻¹⁶ / ε from rounding, so the check
  * needs float64, and ε near 10⁻⁶. `gradgradcheck` does the same to the function's gradient.
  */
-import { type Device, GradError, type HostArray, type Shape, scope, show, type Tensor, tensor } from "@loopgrad/tensor";
+import {
+  checkOptions,
+  type Device,
+  GradError,
+  type HostArray,
+  type Shape,
+  scope,
+  show,
+  type Tensor,
+  tensor,
+} from "@loopgrad/tensor";
 import { grad } from "./grad.ts";
 import { nodeOf } from "./tape.ts";
 
@@ -33,7 +43,7 @@ export interface GradcheckOptions {
  * @example       await gradcheck((x) => x.tanh().sum(0), [tensor([[0.1, 0.2]], { dtype: "float64", requiresGrad: true })]);
  */
 export async function gradcheck(fn: Checked, inputs: readonly Tensor[], options: GradcheckOptions = {}): Promise<true> {
-  const { eps = 1e-6, rtol = 1e-3, atol = 1e-5 } = options;
+  const { eps = 1e-6, rtol = 1e-3, atol = 1e-5 } = checkOptions("gradcheck", options, ["eps", "rtol", "atol"]);
   const checked = inputs.flatMap((x, i) => (nodeOf(x) === null ? [] : [i]));
   if (checked.length === 0) throw new GradError("gradcheck: no input requires a gradient");
   for (const i of checked) {

@@ -187,7 +187,8 @@ function unwind(route: Route, seeds: readonly Seed[], { createGraph, retainGraph
   try {
     scope(() =>
       seeds.forEach(({ node, cotangent }, i) => {
-        if (starts[i] >= 0) cotangents.add(starts[i], cotangent ?? ones(node.shape, node));
+        if (starts[i] >= 0)
+          cotangents.add(starts[i], cotangent ?? ones(node.shape, { dtype: node.dtype, device: node.device }));
       }),
     );
     for (let i = nodes.length - 1; i >= 0; i--) {

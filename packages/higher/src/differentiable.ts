@@ -13,7 +13,18 @@
 import { grad, graphGroup, noGrad } from "@loopgrad/autograd";
 import { checkFits } from "@loopgrad/nn";
 import { Optimizer, type ParamGroup, type State, type Updated } from "@loopgrad/optim";
-import { ArgumentError, currentScope, keep, ReleasedError, sameShape, scope, show, Tensor } from "@loopgrad/tensor";
+import {
+  ArgumentError,
+  checkOptions,
+  currentScope,
+  GradError,
+  keep,
+  ReleasedError,
+  sameShape,
+  scope,
+  show,
+  Tensor,
+} from "@loopgrad/tensor";
 import { type FunctionalModule, pin, unpin } from "./functional-module.ts";
 import { type Override, type Resolved, resolve } from "./override.ts";
 
@@ -53,9 +64,14 @@ export interface StepOptions {
   gradCallback?: GradCallback;
   /** Keep the loss's graph for another walk. Default: in mode "second-order". */
   retainGraph?: boolean;
-  /** Parameters that the loss does not depend on are left alone; false makes them an error. Default true. */
+  /**
+   * Parameters that the loss does not depend on are left alone; false makes them an error. Default: left alone, if the
+   * loss depends on any; true allows that it depends on none.
+   */
   allowUnused?: boolean;
 }
+
+const STEP_OPTIONS = ["params", "override", "gradCallback", "retainGraph", "allowUnused"];
 
 /** What a step starts from. */
 export interface StepFrom {
@@ -176,7 +192,7 @@ export class DifferentiableOptimizer {
    *
    * @param loss  a scalar computed from the present parameters
    * @returns     the new parameters, all of them: the functional module's latest, or tensors of the current scope
-   * @throws      GradError if the loss's graph was freed; `retainGraph` keeps it
+   * @throws      GradError if the loss's graph was freed (`retainGraph` keeps it), or depends on no parameter
    */
   step(loss: Tensor, options: StepOptions = {}): Tensor[] {
     if (this.#disposed) throw new ReleasedError("the differentiable optimizer was used after it was disposed of");
@@ -186,6 +202,7 @@ export class DifferentiableOptimizer {
           "loop.step(() => loss), or loop.run(k, (i) => loss)",
       );
     }
+    checkOptions("diffopt.step", options, STEP_OPTIONS);
     const params = this.#params(options.params);
     const inner = scope();
     const off = this.mode === "none" ? noGrad() : null;
@@ -205,7 +222,8 @@ export class DifferentiableOptimizer {
     // One part of the graph when it is drawn.
     const number = this.#fmodel === null ? ++this.#steps : this.#fmodel.time + 1;
     return graphGroup(`step ${number}`, () => {
-      let grads = this.#grads(loss, params, options.retainGraph ?? this.mode === "second-order", allowUnused);
+      const retainGraph = options.retainGraph ?? this.mode === "second-order";
+      let grads = this.#grads(loss, params, retainGraph, allowUnused, options.allowUnused === undefined);
       if (gradCallback !== null) grads = this.#called(gradCallback, params, grads);
       return this.#applied(from, grads, override === undefined ? null : this.#resolve(override));
     });
@@ -219,13 +237,25 @@ export class DifferentiableOptimizer {
     return params;
   }
 
-  #grads(loss: Tensor, params: readonly Tensor[], retainGraph: boolean, allowUnused: boolean): (Tensor | null)[] {
+  #grads(
+    loss: Tensor,
+    params: readonly Tensor[],
+    retainGraph: boolean,
+    allowUnused: boolean,
+    mustUse: boolean,
+  ): (Tensor | null)[] {
     const places = this.#indices.flat().filter((i) => params[i].requiresGrad);
     const grads = new Array<Tensor | null>(params.length).fill(null);
     if (places.length === 0) return grads;
     const wanted = places.map((i) => params[i]);
     const createGraph = this.mode === "second-order";
     const found = grad(loss, wanted, { createGraph, retainGraph, allowUnused });
+    if (mustUse && found.every((g) => g === null)) {
+      throw new GradError(
+        "step: the loss depends on none of the parameters: compute it with the functional module (fmodel.forward), " +
+          "not with the model; { allowUnused: true } lets such a step do nothing",
+      );
+    }
     places.forEach((place, i) => {
       grads[place] = found[i];
     });
@@ -235,11 +265,19 @@ export class DifferentiableOptimizer {
   #called(callback: GradCallback, params: readonly Tensor[], grads: readonly (Tensor | null)[]): (Tensor | null)[] {
     const names = this.#fmodel?.names;
     const named = params.map((param, i) => ({ name: names?.[i] ?? String(i), param, grad: grads[i] }));
-    const replaced = [...callback(named)];
+    const returned: unknown = callback(named);
+    if (!Array.isArray(returned)) {
+      const what = returned instanceof Promise ? "a promise" : String(returned);
+      throw new ArgumentError(`gradCallback: returned ${what}: wanted an array of gradients, one for each parameter`);
+    }
+    const replaced = returned as (Tensor | null)[];
     if (replaced.length !== params.length) {
       throw new ArgumentError(`gradCallback: returned ${replaced.length} gradients for ${params.length} parameters`);
     }
     replaced.forEach((g, i) => {
+      if (g !== null && !(g instanceof Tensor)) {
+        throw new ArgumentError(`gradCallback: gradient ${i} is ${String(g)}: wanted a tensor or null`);
+      }
       if (g !== null && !sameShape(g.shape, params[i].shape)) {
         throw new ArgumentError(
           `gradCallback: gradient ${i} is ${show(g.shape)}, the parameter ${show(params[i].shape)}`,

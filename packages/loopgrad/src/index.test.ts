@@ -11,6 +11,9 @@ import * as loopgrad from "./index.ts";
 const BUILDING_BLOCKS = new Set([
   ...["PRIMITIVES", "DTYPES", "asLeaf", "bind", "bindConstant", "bindUntracked", "broadcastShapes", "bytesPerElement"],
   ...[
+    "checkCreation",
+    "checkDevice",
+    "checkOptions",
     "checkShape",
     "contiguousStrides",
     "convAttrs",
@@ -48,7 +51,7 @@ const BUILDING_BLOCKS = new Set([
     "untracked",
     "visitTensors",
   ],
-  ...["wrap"],
+  ...["wantArray", "wrap"],
 ]);
 
 const isPrimitive = (name: string): boolean => /[a-z0-9]P$/.test(name);

@@ -26,9 +26,17 @@ function itemAt<T>(who: string, items: readonly T[], index: number, kind: string
 
 /** The item of a name. */
 function itemOf<T>(who: string, items: ReadonlyMap<string, T>, name: string): T {
-  const item = items.get(name);
+  const item = items.get(String(name));
   if (item === undefined) throw new ArgumentError(`${who}: no ${name}: there are ${[...items.keys()].join(", ")}`);
   return item;
+}
+
+/** Throws for an item that is no module, such as a bare function. */
+function checkModule(who: string, name: string, item: unknown): void {
+  if (item instanceof Module) return;
+  throw new ArgumentError(
+    `${who}: ${name} is ${typeof item === "function" ? "a function" : String(item)}, wanted a module`,
+  );
 }
 
 /** Throws for a name that would not be one part of a path. */
@@ -52,9 +60,10 @@ export class Sequential extends Module {
   constructor(...layers: Layer[] | [Named<Layer>]) {
     super();
     const [first] = layers;
-    if (layers.length === 1 && !(first instanceof Module)) {
+    if (layers.length === 1 && typeof first === "object" && !(first instanceof Module)) {
       for (const [name, layer] of entriesOf(first as Named<Layer>)) {
         checkName("Sequential", name);
+        checkModule("Sequential", name, layer);
         this.#layers.set(name, layer);
       }
     } else this.push(...(layers as Layer[]));
@@ -87,7 +96,11 @@ export class Sequential extends Module {
 
   /** Adds modules at the end, named by their place. */
   push(...layers: Layer[]): this {
-    for (const layer of layers) this.#layers.set(String(this.#layers.size), layer);
+    for (const layer of layers) {
+      const name = String(this.#layers.size);
+      checkModule("Sequential", name, layer);
+      this.#layers.set(name, layer);
+    }
     return this;
   }
 
@@ -103,11 +116,14 @@ export class Sequential extends Module {
  * @example  readonly blocks = new ModuleList(Array.from({ length: 6 }, () => new Block(64)));
  */
 export class ModuleList<M extends Module = Module> extends Module {
-  readonly #items: M[];
+  readonly #items: M[] = [];
 
   constructor(items: Iterable<M> = []) {
     super();
-    this.#items = [...items];
+    if (typeof items?.[Symbol.iterator] !== "function") {
+      throw new ArgumentError(`ModuleList: got ${String(items)}, wanted an array of modules`);
+    }
+    this.push(...items);
   }
 
   override *members(): Generator<[string, Member]> {
@@ -125,7 +141,10 @@ export class ModuleList<M extends Module = Module> extends Module {
   }
 
   push(...items: M[]): this {
-    this.#items.push(...items);
+    for (const item of items) {
+      checkModule("ModuleList", String(this.#items.length), item);
+      this.#items.push(item);
+    }
     return this;
   }
 
@@ -180,6 +199,7 @@ export class ModuleDict<M extends Module = Module> extends Module {
 
   set(name: string, module: M): this {
     checkName("ModuleDict", name);
+    checkModule("ModuleDict", name, module);
     this.#items.set(name, module);
     return this;
   }

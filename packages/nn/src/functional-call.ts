@@ -7,6 +7,7 @@
  */
 import { ArgumentError, LoopgradError, type Tensor } from "@loopgrad/tensor";
 import type { Module } from "./module.ts";
+import { checkOptions } from "./options.ts";
 import { checkFits, type Slot } from "./slot.ts";
 
 /** GivenTensors by name (as in `namedParameters`, `namedBuffers`), or in that order. */
@@ -46,6 +47,7 @@ export function substitute<M extends Module, T>(
   state: FunctionalState,
   fn: (module: M) => T,
 ): { output: T; buffers: Record<string, Tensor> } {
+  checkOptions("functionalCall", state, ["params", "buffers"]);
   const namedBuffers = module.namedBuffers();
   const buffers = namedBuffers.map(([, buffer]) => buffer);
   const slots: Slot[] = [...buffers];

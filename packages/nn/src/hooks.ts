@@ -11,6 +11,7 @@
  */
 import { ArgumentError } from "@loopgrad/tensor";
 import type { Module } from "./module.ts";
+import { checkOptions } from "./options.ts";
 
 /** Ends what it stands for: `handle.remove()`, or `using _ = module.registerForwardHook(…)`. */
 export interface RemovableHandle extends Disposable {
@@ -56,9 +57,7 @@ function add(
   hook: AnyPreHook | AnyHook,
   options: HookOptions,
 ): RemovableHandle {
-  const { prepend = false, ...rest } = options;
-  const unknown = Object.keys(rest);
-  if (unknown.length > 0) throw new ArgumentError(`${who}: unknown option ${unknown.join(", ")}: wanted prepend`);
+  const { prepend = false } = checkOptions(who, options, ["prepend"]);
   if (typeof hook !== "function") throw new ArgumentError(`${who}: the hook is ${typeof hook}, wanted a function`);
   const forward = hooked.get(module) ?? new HookedForward(module);
   // An entry of its own, so that one function may be registered twice and removed once.
@@ -73,6 +72,13 @@ function add(
     forward.uninstallIfIdle();
   };
   return { remove, [Symbol.dispose]: remove };
+}
+
+/** What a hook returned. An async hook would replace the output by its promise. */
+function synchronous<T>(returned: T): T {
+  if (!(returned instanceof Promise)) return returned;
+  returned.catch(() => {});
+  throw new TypeError("forward hook: the hook is async: keep(output) in it, and await the values outside");
 }
 
 /** A module's forward between its hooks. */
@@ -103,12 +109,12 @@ class HookedForward {
     let args = given;
     // Copies: a hook may remove itself.
     for (const { hook } of [...this.before]) {
-      const replaced = hook(module, args);
+      const replaced = synchronous(hook(module, args));
       if (replaced !== undefined) args = Array.isArray(replaced) ? replaced : [replaced];
     }
     let output = forward.apply(module, args);
     for (const { hook } of [...this.after]) {
-      const replaced = hook(module, args, output);
+      const replaced = synchronous(hook(module, args, output));
       if (replaced !== undefined) output = replaced;
     }
     return output;

@@ -50,6 +50,15 @@ export class Module {
     throw new LoopgradError(`${this.constructor.name} has no forward`);
   }
 
+  /**
+   * Gives the module's own parameters first values, as its constructor did; buffers of norms start anew too. Modules
+   * without parameters of their own have none, so for a whole tree:
+   *
+   * @example  model.apply((m) => m.resetParameters?.());
+   * @see      reset_parameters of torch's layers
+   */
+  resetParameters?(): void;
+
   // ---- members -----------------------------------------------------------------------------------------------
 
   /** The module's own members, in order of definition. Containers override it to name their items. */
@@ -227,6 +236,11 @@ export class Module {
   dispose(): void {
     for (const parameter of this.parameters()) parameter.dispose();
     for (const buffer of this.buffers()) buffer.dispose();
+  }
+
+  /** `using model = new Linear(2, 1)`: disposed of at the end of the block. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 
   // ---- hooks ---------------------------------------------------------------------------------------------------

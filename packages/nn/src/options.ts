@@ -1,7 +1,17 @@
 /**
  * Options of layers: data, so an unknown one is an error rather than a typo that trains the wrong model.
  */
-import { ArgumentError, type Device, type DType, getDevice, isFloat } from "@loopgrad/tensor";
+import {
+  ArgumentError,
+  checkDevice,
+  checkOptions,
+  type Device,
+  type DType,
+  getDevice,
+  isFloat,
+} from "@loopgrad/tensor";
+
+export { checkOptions };
 
 /** Where a layer's parameters are made. */
 export interface PlacementOptions {
@@ -9,15 +19,6 @@ export interface PlacementOptions {
   device?: Device;
   /** A float dtype. Default: the device's. */
   dtype?: DType;
-}
-
-/** Throws for an option that is not among the known ones. */
-export function checkOptions(who: string, options: object, known: readonly string[]): void {
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) {
-      throw new ArgumentError(`${who}: unknown option ${name}: wanted one of ${known.join(", ")}`);
-    }
-  }
 }
 
 /** The options over their defaults. */
@@ -33,6 +34,7 @@ export const PLACEMENT: PlacementOptions = { device: undefined, dtype: undefined
 /** The device and dtype that the options mean. */
 export function placement(who: string, options: PlacementOptions): { device: Device; dtype: DType } {
   const device = options.device ?? getDevice();
+  checkDevice(who, device);
   const dtype = options.dtype ?? device.defaultDType;
   if (!isFloat(dtype)) throw new ArgumentError(`${who}: dtype ${dtype}: parameters must be float32 or float64`);
   return { device, dtype };
@@ -57,9 +59,27 @@ export function checkWord<T extends string>(who: string, name: string, value: T,
   throw new ArgumentError(`${who}: ${name} is ${String(value)}, wanted ${words.map((w) => `"${w}"`).join(" or ")}`);
 }
 
-/** One number for every spatial dimension, or one each. */
-export function tuple(who: string, name: string, value: number | readonly number[], n: number): number[] {
-  if (typeof value === "number") return new Array<number>(n).fill(value);
-  if (value.length !== n) throw new ArgumentError(`${who}: ${name} has ${value.length} numbers, wanted ${n}`);
-  return [...value];
+/** One number for every spatial dimension, or one each; integers, of at least `least` if that is given. */
+export function tuple(
+  who: string,
+  name: string,
+  value: number | readonly number[],
+  n: number,
+  least = Number.NEGATIVE_INFINITY,
+): number[] {
+  const list = Array.isArray(value) ? [...value] : new Array<number>(n).fill(value as number);
+  if (list.length !== n) throw new ArgumentError(`${who}: ${name} has ${list.length} numbers, wanted ${n}`);
+  if (list.some((item) => !Number.isInteger(item) || item < least)) {
+    throw new ArgumentError(`${who}: ${name} is ${String(value)}, wanted integers${least < 0 ? "" : ` >= ${least}`}`);
+  }
+  return list;
+}
+
+/** Throws unless all are numbers. */
+export function checkNumbers(who: string, numbers: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(numbers)) {
+    if (typeof value !== "number" || Number.isNaN(value)) {
+      throw new ArgumentError(`${who}: ${name} is ${String(value)}, wanted a number`);
+    }
+  }
 }

@@ -11,6 +11,8 @@
  */
 import "@loopgrad/autograd";
 import {
+  ArgumentError,
+  checkOptions,
   DeviceError,
   DTypeError,
   LoopgradError,
@@ -28,6 +30,7 @@ export class Slot extends Tensor {
 
   /** @param tensor  gives the first value; the tensor itself is not held, nor is its place on the tape */
   constructor(tensor: Tensor) {
+    checkTensor(new.target.name, tensor);
     const value = tensor._live();
     super(value, null);
     value.pins++;
@@ -79,8 +82,15 @@ export class Slot extends Tensor {
   }
 }
 
+/** Throws for a value that is no tensor, such as a number or an array. */
+function checkTensor(what: string, value: unknown): void {
+  if (value instanceof Tensor) return;
+  throw new ArgumentError(`${what}: got ${String(value)}, wanted a tensor, such as tensor([1, 2])`);
+}
+
 /** Throws unless the tensor may take the slot's place. */
 export function checkFits(what: string, slot: Tensor, tensor: Tensor): void {
+  checkTensor(what, tensor);
   const value = slot._value;
   if (!sameShape(value.shape, tensor.shape)) {
     throw new ShapeError(`${what}: the slot has shape ${show(value.shape)}, the tensor ${show(tensor.shape)}`);
@@ -102,6 +112,7 @@ export function checkFits(what: string, slot: Tensor, tensor: Tensor): void {
 export class Parameter extends Slot {
   constructor(tensor: Tensor, options: { requiresGrad?: boolean } = {}) {
     super(tensor);
+    checkOptions("Parameter", options, ["requiresGrad"]);
     if (options.requiresGrad ?? true) this.requiresGrad_(true);
   }
 

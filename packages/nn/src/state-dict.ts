@@ -6,7 +6,17 @@
  * then either every tensor is assigned or none.
  */
 import { noGrad } from "@loopgrad/autograd";
-import { isFloat, LoopgradError, ShapeError, sameShape, scope, show, type Tensor, wrap } from "@loopgrad/tensor";
+import {
+  ArgumentError,
+  isFloat,
+  LoopgradError,
+  ShapeError,
+  sameShape,
+  scope,
+  show,
+  Tensor,
+  wrap,
+} from "@loopgrad/tensor";
 import type { Module } from "./module.ts";
 import { checkOptions } from "./options.ts";
 import { Parameter, type Slot } from "./slot.ts";
@@ -30,6 +40,7 @@ export function stateDictOf(module: Module): StateDict {
 /** See {@link Module.loadStateDict}. */
 export function loadInto(module: Module, state: StateDict, options: { strict?: boolean }): LoadReport {
   checkOptions("loadStateDict", options, ["strict"]);
+  checkState(state);
   const unexpected = new Set(Object.keys(state));
   const unseen = new Map<Slot, string>();
   const given = new Map<Slot, [name: string, tensor: Tensor]>();
@@ -49,6 +60,20 @@ export function loadInto(module: Module, state: StateDict, options: { strict?: b
   using _mode = noGrad();
   for (const [slot, [, tensor]] of given) slot.assign(tensor.to(slot.dtype));
   return report;
+}
+
+/** Throws unless it is an object of tensors: no promise of one, no map. */
+function checkState(state: StateDict): void {
+  const isObject = typeof state === "object" && state !== null;
+  if (!isObject || state instanceof Promise || state instanceof Map) {
+    const what = state instanceof Promise ? "a promise (await it)" : isObject ? "a Map" : String(state);
+    throw new ArgumentError(`loadStateDict: the state is ${what}: wanted an object of tensors by name`);
+  }
+  for (const [name, tensor] of Object.entries(state)) {
+    if (!(tensor instanceof Tensor)) {
+      throw new ArgumentError(`loadStateDict: ${name} is ${String(tensor)}: wanted a tensor, such as tensor([1, 2])`);
+    }
+  }
 }
 
 /** Why a tensor cannot become the slot's value: a line, or none. Floats of another precision are converted. */

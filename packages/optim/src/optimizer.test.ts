@@ -157,7 +157,7 @@ describe("options", () => {
 
   test("an unknown one is an error, also in a group", () => {
     expect(() => new SGD(p(), { learningRate: 1 } as object)).toThrow(
-      /unknown option learningRate: wanted lr, momentum/,
+      /unknown option learningRate: wanted one of lr, momentum/,
     );
     expect(() => new Adam([{ params: p(), momentum: 1 } as { params: Tensor[] }])).toThrow(/unknown option momentum/);
   });

@@ -12,7 +12,7 @@
  */
 import { noGrad } from "@loopgrad/autograd";
 import { Buffer, Parameter } from "@loopgrad/nn";
-import { ArgumentError, type Device, LoopgradError, scope, Tensor, wrap } from "@loopgrad/tensor";
+import { ArgumentError, checkOptions, type Device, LoopgradError, scope, Tensor, wrap } from "@loopgrad/tensor";
 import { checkVectors } from "./cohort.ts";
 import type { Scalar } from "./scalar.ts";
 import { States } from "./states.ts";
@@ -71,7 +71,10 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
   constructor(params: Params<H>, options: Partial<H>, defaults: H) {
     this.defaults = { ...defaults, ...this.#known(options, defaults) };
     this.validate(this.defaults as H);
-    const items = [...params];
+    if (typeof params?.[Symbol.iterator] !== "function") {
+      throw new ArgumentError(`${this.constructor.name}: got ${String(params)}, wanted parameters, or groups of them`);
+    }
+    const items = [...params] as (Tensor | { params: Iterable<Tensor> })[];
     if (items.length === 0) throw new ArgumentError(`${this.constructor.name}: got no parameters`);
     const groups = items.every((item) => item instanceof Tensor) ? [{ params: items }] : items;
     for (const group of groups) {
@@ -104,12 +107,7 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
 
   /** The options that were given, if all of them exist. */
   #known(options: Partial<H>, defaults: H = this.defaults as H): Partial<H> {
-    const unknown = Object.keys(options).filter((name) => !(name in defaults));
-    if (unknown.length > 0) {
-      throw new ArgumentError(
-        `${this.constructor.name}: unknown option ${unknown.join(", ")}: wanted ${Object.keys(defaults).join(", ")}`,
-      );
-    }
+    checkOptions(this.constructor.name, options, Object.keys(defaults));
     return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<H>;
   }
 

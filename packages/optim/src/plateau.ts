@@ -55,6 +55,7 @@ export class ReduceLROnPlateau {
 
   /** Takes a new value of the metric. */
   step(metric: number): void {
+    want("ReduceLROnPlateau", "the metric", metric, typeof metric === "number", "a number, as await loss.item() gives");
     const { patience, cooldown, factor, minLr, eps } = this.options;
     if (this.#isBetter(metric)) {
       this.#best = metric;

@@ -236,3 +236,26 @@ test("refuses unknown and missing options, and a tensor rate", () => {
   const learned = new SGD([new Parameter(tensor([1]))], { lr: tensor(1) });
   expect(() => new ExponentialLR(learned, { gamma: 1 })).toThrow(ArgumentError);
 });
+
+test("a group that joins later begins with its own rate", () => {
+  const opt = optimizer();
+  const [first] = opt.paramGroups;
+  const base = first.lr as number;
+  const schedule = new StepLR(opt, { stepSize: 2, gamma: 0.1 });
+  schedule.step();
+  opt.addParamGroup({ params: [new Parameter(tensor([1]))], lr: 0.5 });
+  schedule.step();
+  expect(schedule.getLastLr()[0]).toBeCloseTo(base * 0.1, 12);
+  expect(schedule.getLastLr()[1]).toBeCloseTo(0.05, 12);
+  expect(schedule.stateDict().baseLrs).toEqual([base, 0.5]);
+});
+
+test("what stands in the place of options, or of a metric, is an error", () => {
+  const opt = optimizer();
+  expect(() => new StepLR(opt, 30 as never)).toThrow("StepLR: the options are 30: wanted an object");
+  expect(() => new StepLR(opt, undefined as never)).toThrow("StepLR: stepSize is needed");
+  expect(() => new SequentialLR(opt, [] as never)).toThrow("SequentialLR: the options are []");
+  const plateau = new ReduceLROnPlateau(opt);
+  expect(() => plateau.step(tensor(1) as never)).toThrow("the metric is Tensor([]");
+  expect(() => plateau.step(tensor(1).item() as never)).toThrow(ArgumentError);
+});

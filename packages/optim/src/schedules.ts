@@ -6,7 +6,7 @@
  * differentiable. (Of torch's schedules some are defined by recursion; these are their closed forms. So two of
  * them on one optimizer do not multiply: the later writes over the earlier. `SequentialLR` puts them in a row.)
  */
-import { ArgumentError } from "@loopgrad/tensor";
+import { ArgumentError, checkOptions } from "@loopgrad/tensor";
 
 /** What a schedule works on: anything with groups that have a learning rate. */
 export interface Scheduled {
@@ -18,18 +18,14 @@ export type Group = { lr: unknown; momentum?: unknown; betas?: unknown };
 
 /** @internal Options over their defaults; an unknown one is an error. */
 export function withDefaults<T extends object>(who: string, defaults: T, options: Partial<T>): T {
-  for (const name of Object.keys(options)) {
-    if (!(name in defaults)) {
-      throw new ArgumentError(`${who}: unknown option ${name}: wanted one of ${Object.keys(defaults).join(", ")}`);
-    }
-  }
-  return { ...defaults, ...options };
+  return { ...defaults, ...checkOptions(who, options, Object.keys(defaults)) };
 }
 
 /** The options that must be given. */
-function need(who: string, options: object, names: readonly string[]): void {
+function need(who: string, options: object | undefined, names: readonly string[]): void {
   for (const name of names) {
-    if ((options as Record<string, unknown>)[name] === undefined) throw new ArgumentError(`${who}: ${name} is needed`);
+    if ((options as Record<string, unknown> | undefined)?.[name] === undefined)
+      throw new ArgumentError(`${who}: ${name} is needed`);
   }
 }
 
@@ -50,7 +46,7 @@ const isShare = (x: number): boolean => x >= 0 && x <= 1;
  * for (let epoch = 0; epoch < 100; epoch++) { train(); schedule.step(); }
  */
 export abstract class LRScheduler {
-  /** Rates of the groups when the schedule began. */
+  /** Rates of the groups when the schedule began, or when they joined the optimizer. */
   baseLrs: readonly number[];
   protected readonly groups: readonly Group[];
   #step = 0;
@@ -58,7 +54,14 @@ export abstract class LRScheduler {
   /** A subclass calls `begin()` when its options are in place. */
   constructor(readonly optimizer: Scheduled) {
     this.groups = optimizer.paramGroups as readonly Group[];
-    this.baseLrs = this.groups.map(({ lr }, i) => {
+    this.baseLrs = this.#beginnings([]);
+  }
+
+  /** The rates that the groups began with: those known, and the present ones of groups that have joined since. */
+  #beginnings(known: readonly number[]): readonly number[] {
+    if (known.length === this.groups.length) return known;
+    return this.groups.map(({ lr }, i) => {
+      if (i < known.length) return known[i];
       if (typeof lr === "number") return lr;
       throw new ArgumentError(
         `${this.constructor.name}: the rate of group ${i} is a tensor: schedule a number, or override it`,
@@ -75,6 +78,7 @@ export abstract class LRScheduler {
 
   /** Writes the rates of a step into the groups. */
   protected write(step: number): void {
+    this.baseLrs = this.#beginnings(this.baseLrs);
     for (const [i, group] of this.groups.entries()) group.lr = this.at(step, this.baseLrs[i]);
   }
 
@@ -134,8 +138,9 @@ abstract class Optioned<O extends object> extends LRScheduler {
 
   constructor(who: string, optimizer: Scheduled, defaults: O, options: Partial<O>, needed: readonly string[] = []) {
     super(optimizer);
+    const given = withDefaults(who, defaults, options);
     need(who, options, needed);
-    this.options = withDefaults(who, defaults, options);
+    this.options = given;
     this.check(this.options);
     this.begin();
   }
@@ -384,6 +389,8 @@ function along({ options, totalSteps }: OneCycleLR, step: number, values: readon
  */
 export class SequentialLR extends Optioned<{ schedulers: readonly LRScheduler[]; milestones: readonly number[] }> {
   constructor(optimizer: Scheduled, options: { schedulers: readonly LRScheduler[]; milestones: readonly number[] }) {
+    const needed = ["schedulers", "milestones"];
+    need("SequentialLR", checkOptions("SequentialLR", options, needed), needed);
     const { schedulers, milestones } = options;
     if (schedulers.length !== milestones.length + 1) {
       throw new ArgumentError(
@@ -394,7 +401,7 @@ export class SequentialLR extends Optioned<{ schedulers: readonly LRScheduler[];
     (optimizer.paramGroups as Group[]).forEach((group, i) => {
       group.lr = schedulers[0].baseLrs[i];
     });
-    super("SequentialLR", optimizer, { schedulers: [], milestones: [] }, options, ["schedulers", "milestones"]);
+    super("SequentialLR", optimizer, { schedulers: [], milestones: [] }, options);
   }
 
   override at(step: number, base: number): number {

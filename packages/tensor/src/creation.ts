@@ -13,6 +13,7 @@ import { getDevice } from "./init.ts";
 import { expandTo, reshapeTo } from "./ops/movement.ts";
 import { named } from "./ops/named.ts";
 import { cast, literal, scalar } from "./ops/operand.ts";
+import { checkDevice, checkOptions } from "./options.ts";
 import { addP, eqP, iotaP, mulP } from "./primitives.ts";
 import { checkShape, numel, type Shape, show } from "./shape.ts";
 import { type Tensor, wrap } from "./tensor.ts";
@@ -36,6 +37,15 @@ export function setLeafHook(hook: (tensor: Tensor) => void): void {
   leafHook = hook;
 }
 
+/** The names of {@link CreationOptions}. */
+const CREATION = ["dtype", "device", "requiresGrad"];
+
+/** @internal Throws for options that creation does not know; `op` begins the message. */
+export function checkCreation(op: string, options: CreationOptions, known: readonly string[] = CREATION): void {
+  checkOptions(op, options, known);
+  checkDevice(op, options.device);
+}
+
 /** @internal Makes the tensor a leaf of the tape if the options say so. */
 export function asLeaf(tensor: Tensor, options: CreationOptions): Tensor {
   if (options.requiresGrad) {
@@ -57,6 +67,7 @@ export function asLeaf(tensor: Tensor, options: CreationOptions): Tensor {
  * @example              tensor([[1, 2], [3, 4]], { requiresGrad: true })
  */
 export const tensor = named("tensor", (data: TensorData, options: CreationOptions & { shape?: Shape } = {}): Tensor => {
+  checkCreation("tensor", options, [...CREATION, "shape"]);
   const device = options.device ?? getDevice();
   const nested = ArrayBuffer.isView(data) ? [data.length] : nestedShape(data);
   const size = numel(nested);
@@ -133,9 +144,11 @@ function dtypeOf(data: TensorData, device: Device): DType {
 
 /** All elements the same literal. */
 function literals(value: number, shape: Shape, options: CreationOptions, op: string): Tensor {
+  checkShape(shape, op);
+  checkCreation(op, options);
   const device = options.device ?? getDevice();
   const dtype = options.dtype ?? device.defaultDType;
-  return asLeaf(expandTo(literal(device, dtype, value), [...checkShape(shape, op)]), options);
+  return asLeaf(expandTo(literal(device, dtype, value), [...shape]), options);
 }
 
 /** All 0. */
@@ -156,6 +169,7 @@ export const ones = named(
  * @param value  true or false makes a bool tensor, unless `dtype` says otherwise
  */
 export const full = named("full", (shape: Shape, value: number | boolean, options: CreationOptions = {}): Tensor => {
+  checkCreation("full", options);
   const device = options.device ?? getDevice();
   const dtype = options.dtype ?? (typeof value === "boolean" ? "bool" : device.defaultDType);
   return asLeaf(expandTo(scalar(device, dtype, Number(value)), [...checkShape(shape, "full")]), options);
@@ -200,6 +214,7 @@ export function arange(start: number, stop: number, step?: number, options?: Cre
 export function arange(first: number, second?: number | CreationOptions, step = 1, last: CreationOptions = {}): Tensor {
   const [start, stop] = typeof second === "number" ? [first, second] : [0, first];
   const options = typeof second === "object" ? second : last;
+  checkCreation("arange", options);
   const n = Math.ceil((stop - start) / step);
   if (!Number.isFinite(n) || n < 0) {
     throw new ArgumentError(`arange: steps of ${step} do not lead from ${start} to ${stop}`);
@@ -220,6 +235,7 @@ export function arange(first: number, second?: number | CreationOptions, step = 
 export const linspace = named(
   "linspace",
   (start: number, end: number, steps: number, options: CreationOptions = {}): Tensor => {
+    checkCreation("linspace", options);
     checkShape([steps], "linspace");
     const device = options.device ?? getDevice();
     const dtype = options.dtype ?? device.defaultDType;
@@ -233,6 +249,7 @@ export const linspace = named(
 
 /** The identity matrix, [n, n] or [n, m]. */
 export const eye = named("eye", (n: number, m: number = n, options: CreationOptions = {}): Tensor => {
+  checkCreation("eye", options);
   checkShape([n, m], "eye");
   const device = options.device ?? getDevice();
   const rows = reshapeTo(iota(device, "int32", n), [n, 1]);

@@ -108,6 +108,7 @@ export * from "./ops/softmax.ts";
 export type { TensorMethods } from "./ops/tensor-methods.ts";
 export * from "./ops/unary.ts";
 export { fold, type UnfoldOptions, unfold, unfoldDim } from "./ops/windows.ts";
+export { checkDevice, checkOptions } from "./options.ts";
 export * from "./primitives.ts";
 export * from "./random.ts";
 export type { Value } from "./record/value.ts";

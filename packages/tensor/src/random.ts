@@ -8,7 +8,7 @@
 
 import { bind } from "./bind.ts";
 import { threefry } from "./cpu/random.ts";
-import { asLeaf, type CreationOptions, iota } from "./creation.ts";
+import { asLeaf, type CreationOptions, checkCreation, iota } from "./creation.ts";
 import type { Device } from "./device.ts";
 import { type DType, isFloat } from "./dtype.ts";
 import { ArgumentError, DTypeError } from "./errors.ts";
@@ -78,6 +78,7 @@ function bits(device: Device, shape: Shape): Tensor {
 const high24 = (x: Tensor, dtype: DType): Tensor => cast(bind(shrP, [x, literal(x.device, "uint32", 8)]), dtype);
 
 function floatOptions(op: string, options: CreationOptions): [Device, DType] {
+  checkCreation(op, options);
   const device = options.device ?? getDevice();
   const dtype = options.dtype ?? device.defaultDType;
   if (!isFloat(dtype)) throw new DTypeError(`${op}: wanted a float dtype, got ${dtype}`);
@@ -86,15 +87,17 @@ function floatOptions(op: string, options: CreationOptions): [Device, DType] {
 
 /** Uniform in [0, 1): multiples of 2⁻²⁴. */
 export function rand(shape: Shape, options: CreationOptions = {}): Tensor {
+  checkShape(shape, "rand");
   const [device, dtype] = floatOptions("rand", options);
-  const x = high24(bits(device, checkShape(shape, "rand")), dtype);
+  const x = high24(bits(device, shape), dtype);
   return asLeaf(bind(mulP, [x, scalar(device, dtype, 2 ** -24)]), options);
 }
 
 /** Standard normal: √(−2 log u) cos(2πv) of two uniform numbers (Box and Muller). */
 export function randn(shape: Shape, options: CreationOptions = {}): Tensor {
+  checkShape(shape, "randn");
   const [device, dtype] = floatOptions("randn", options);
-  const pairs = high24(bits(device, [2, ...checkShape(shape, "randn")]), dtype);
+  const pairs = high24(bits(device, [2, ...shape]), dtype);
   const [p, q] = [0, 1].map((i) => bind(reshapeP, [sliceAxis(pairs, 0, i, 1)], [...shape]));
   const number = (value: number): Tensor => scalar(device, dtype, value);
   // u in (0, 1], so that its logarithm is finite; the angle in [−π, π), where cosines are most accurate.
@@ -108,6 +111,7 @@ export function randn(shape: Shape, options: CreationOptions = {}): Tensor {
 export const randint = named(
   "randint",
   (low: number, high: number, shape: Shape, options: CreationOptions = {}): Tensor => {
+    checkCreation("randint", options);
     if (!Number.isInteger(low) || !Number.isInteger(high) || high <= low || high - low > 2 ** 31 - 1) {
       throw new ArgumentError(`randint: [${low}, ${high}): wanted integers with 0 < high - low < 2^31`);
     }
@@ -121,6 +125,7 @@ export const randint = named(
 
 /** The numbers 0 to n − 1 in random order: int32 unless a dtype is given. */
 export const randperm = named("randperm", (n: number, options: CreationOptions = {}): Tensor => {
+  checkCreation("randperm", options);
   const device = options.device ?? getDevice();
   const order = bind(argsortP, [bits(device, checkShape([n], "randperm"))], [0, 0]);
   return asLeaf(options.dtype === undefined ? order : cast(order, options.dtype), options);

@@ -57,10 +57,16 @@ export function normalizeAxis(axis: number, rank: number, op: string): number {
   return axis < 0 ? axis + bound : axis;
 }
 
+/** Throws unless it is an array: what `x.reshape(2, 3)` lacks are brackets. */
+export function wantArray(list: readonly unknown[], what: string): void {
+  if (!Array.isArray(list)) throw new ShapeError(`${what} is ${String(list)}: wanted an array such as [2, 3]`);
+}
+
 /** Sorted axes without repetition; undefined, null or [] means all. */
 export function normalizeAxes(axes: number | readonly number[] | null | undefined, rank: number, op: string): number[] {
   if (axes === undefined || axes === null) return Array.from({ length: rank }, (_, i) => i);
   const list = typeof axes === "number" ? [axes] : axes;
+  wantArray(list, `${op}: dim`);
   if (list.length === 0) return Array.from({ length: rank }, (_, i) => i);
   const out = list.map((axis) => normalizeAxis(axis, rank, op));
   if (rank === 0) return [];
@@ -73,6 +79,7 @@ export function normalizeAxes(axes: number | readonly number[] | null | undefine
 
 /** A shape from a user: non-negative integers, and at most one -1 that is worked out from `size`. */
 export function resolveShape(shape: Shape, size: number, op: string): number[] {
+  wantArray(shape, `${op}: the shape`);
   const out = [...shape];
   let known = 1;
   let unknown = -1;
@@ -94,6 +101,7 @@ export function resolveShape(shape: Shape, size: number, op: string): number[] {
 
 /** A shape for a new tensor. */
 export function checkShape(shape: Shape, op: string): Shape {
+  wantArray(shape, `${op}: the shape`);
   for (const d of shape) {
     if (!Number.isInteger(d) || d < 0) throw new ShapeError(`${op}: ${show(shape)} is not a shape of sizes >= 0`);
   }

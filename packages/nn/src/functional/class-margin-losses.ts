@@ -16,6 +16,7 @@ import {
   type Tensor,
   where,
 } from "@loopgrad/tensor";
+import { checkOptions } from "../options.ts";
 import { checkSame, type ReductionOptions, reduce } from "./reduction.ts";
 
 /** Scores as [N, C], and targets with a batch dimension as well. */
@@ -53,6 +54,7 @@ export interface MultiMarginOptions extends ReductionOptions {
  * @example       const loss = multiMarginLoss(model.forward(x), y, { p: 2 });
  */
 export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor {
+  checkOptions("multiMarginLoss", options, ["reduction", "p", "margin", "weight"]);
   const op = "multiMarginLoss";
   const [scores, labels] = batched(op, input, target, 1);
   const { p = 1, margin = 1, weight } = options;
@@ -79,6 +81,7 @@ export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMar
  * @see           torch.nn.functional.multilabel_margin_loss
  */
 export function multilabelMarginLoss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
+  checkOptions("multilabelMarginLoss", options, ["reduction"]);
   const op = "multilabelMarginLoss";
   const [scores, labels] = batched(op, input, target, 2);
   const classes = scores.shape[1];
@@ -108,6 +111,7 @@ export function multilabelSoftMarginLoss(
   target: Tensor,
   options: ReductionOptions & { weight?: Tensor } = {},
 ): Tensor {
+  checkOptions("multilabelSoftMarginLoss", options, ["reduction", "weight"]);
   checkSame("multilabelSoftMarginLoss", input, target);
   const off = target.neg().add(1);
   const terms = target

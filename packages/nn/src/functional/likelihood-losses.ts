@@ -3,6 +3,7 @@
  * the model gives. Terms that do not depend on the model are left out, unless `full` asks for them.
  */
 import { ArgumentError, ShapeError, sameShape, show, type Tensor, where } from "@loopgrad/tensor";
+import { checkOptions } from "../options.ts";
 import { checkSame, type ReductionOptions, reduce } from "./reduction.ts";
 
 /** Options of the losses of predicted distributions. */
@@ -35,6 +36,7 @@ export function gaussianNllLoss(
   variance: Tensor | number,
   options: LikelihoodOptions = {},
 ): Tensor {
+  checkOptions("gaussianNllLoss", options, ["reduction", "full", "eps"]);
   const op = "gaussianNllLoss";
   checkSame(op, input, target);
   const { full = false, eps = 1e-6 } = options;
@@ -86,6 +88,7 @@ export interface PoissonOptions extends LikelihoodOptions {
  * @example        const loss = poissonNllLoss(model.forward(x), counts, { full: true });
  */
 export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonOptions = {}): Tensor {
+  checkOptions("poissonNllLoss", options, ["reduction", "full", "eps", "logInput"]);
   checkSame("poissonNllLoss", input, target);
   const { logInput = true, full = false, eps = 1e-8 } = options;
   const loss = logInput ? input.exp().sub(target.mul(input)) : input.sub(target.mul(input.add(eps).log()));

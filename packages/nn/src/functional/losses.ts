@@ -24,6 +24,7 @@ import {
   type Tensor,
   where,
 } from "@loopgrad/tensor";
+import { checkOptions } from "../options.ts";
 import { checkSame, type Reduction, type ReductionOptions, reduce } from "./reduction.ts";
 
 /**
@@ -36,12 +37,14 @@ import { checkSame, type Reduction, type ReductionOptions, reduce } from "./redu
  * @see           torch.nn.functional.mse_loss
  */
 export function mseLoss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
+  checkOptions("mseLoss", options, ["reduction"]);
   checkSame("mseLoss", input, target);
   return reduce("mseLoss", input.sub(target).square(), options.reduction);
 }
 
 /** Absolute error |x − y|. @see torch.nn.functional.l1_loss */
 export function l1Loss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
+  checkOptions("l1Loss", options, ["reduction"]);
   checkSame("l1Loss", input, target);
   return reduce("l1Loss", input.sub(target).abs(), options.reduction);
 }
@@ -52,16 +55,18 @@ export function smoothL1Loss(
   target: Tensor,
   options: ReductionOptions & { beta?: number } = {},
 ): Tensor {
+  checkOptions("smoothL1Loss", options, ["reduction", "beta"]);
   checkSame("smoothL1Loss", input, target);
   const { beta = 1 } = options;
   if (beta < 0) throw new ArgumentError(`smoothL1Loss: beta is ${beta}, wanted >= 0`);
-  if (beta === 0) return l1Loss(input, target, options);
+  if (beta === 0) return l1Loss(input, target, { reduction: options.reduction });
   const d = input.sub(target).abs();
   return reduce("smoothL1Loss", where(d.lt(beta), d.square().mul(0.5 / beta), d.sub(0.5 * beta)), options.reduction);
 }
 
 /** d²/2 for d = |x − y| <= δ, δ(d − δ/2) beyond. `delta` defaults to 1. @see torch.nn.functional.huber_loss */
 export function huberLoss(input: Tensor, target: Tensor, options: ReductionOptions & { delta?: number } = {}): Tensor {
+  checkOptions("huberLoss", options, ["reduction", "delta"]);
   checkSame("huberLoss", input, target);
   const { delta = 1 } = options;
   if (!(delta > 0)) throw new ArgumentError(`huberLoss: delta is ${delta}, wanted > 0`);
@@ -82,6 +87,7 @@ export function binaryCrossEntropyWithLogits(
   target: Tensor,
   options: ReductionOptions & { weight?: Tensor; posWeight?: Tensor } = {},
 ): Tensor {
+  checkOptions("binaryCrossEntropyWithLogits", options, ["reduction", "weight", "posWeight"]);
   checkSame("binaryCrossEntropyWithLogits", input, target);
   const { weight, posWeight } = options;
   // softplus(x) − xy; a positive weight w scales the y term: (1 − y)x + (1 + (w − 1)y) softplus(−x).
@@ -102,6 +108,7 @@ export function binaryCrossEntropy(
   target: Tensor,
   options: ReductionOptions & { weight?: Tensor } = {},
 ): Tensor {
+  checkOptions("binaryCrossEntropy", options, ["reduction", "weight"]);
   checkSame("binaryCrossEntropy", input, target);
   const logP = input.log().maximum(LOG_FLOOR);
   const logQ = input.neg().log1p().maximum(LOG_FLOOR);
@@ -121,6 +128,7 @@ export function klDiv(
   target: Tensor,
   options: { reduction?: Reduction | "batchmean"; logTarget?: boolean } = {},
 ): Tensor {
+  checkOptions("klDiv", options, ["reduction", "logTarget"]);
   checkSame("klDiv", input, target);
   const { reduction = "mean", logTarget = false } = options;
   const loss = logTarget
@@ -154,6 +162,7 @@ const IGNORED = -100;
  * @see           torch.nn.functional.nll_loss
  */
 export function nllLoss(input: Tensor, target: Tensor, options: ClassOptions = {}): Tensor {
+  checkOptions("nllLoss", options, ["reduction", "weight", "ignoreIndex"]);
   return classLoss("nllLoss", input, target, { ...options, labelSmoothing: 0 });
 }
 
@@ -175,6 +184,7 @@ export function crossEntropy(
   target: Tensor,
   options: ClassOptions & { labelSmoothing?: number } = {},
 ): Tensor {
+  checkOptions("crossEntropy", options, ["reduction", "weight", "ignoreIndex", "labelSmoothing"]);
   const { labelSmoothing = 0 } = options;
   if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
     throw new ArgumentError(`crossEntropy: labelSmoothing is ${labelSmoothing}, wanted a number in [0, 1]`);

@@ -15,6 +15,7 @@ import {
   type Tensor,
   where,
 } from "@loopgrad/tensor";
+import { checkOptions } from "../options.ts";
 import { checkSame, type ReductionOptions, reduce } from "./reduction.ts";
 
 /** Options of the losses with a margin. */
@@ -39,6 +40,7 @@ const hinge = (x: Tensor): Tensor => x.clamp(0);
  * @example        const loss = hingeEmbeddingLoss(pairwiseDistance(a, b), y, { margin: 2 });
  */
 export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
+  checkOptions("hingeEmbeddingLoss", options, ["reduction", "margin"]);
   checkSame("hingeEmbeddingLoss", input, target);
   const { margin = 1 } = options;
   const apart = where(target.ne(1), hinge(input.neg().add(margin)), 0);
@@ -59,6 +61,7 @@ export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: Margi
  * @example        const loss = marginRankingLoss(better, worse, onesLike(better), { margin: 0.1 });
  */
 export function marginRankingLoss(input1: Tensor, input2: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
+  checkOptions("marginRankingLoss", options, ["reduction", "margin"]);
   checkSame("marginRankingLoss", input1, input2, ["input1", "input2"]);
   checkSame("marginRankingLoss", input1, target, ["input1", "target"]);
   const { margin = 0 } = options;
@@ -76,6 +79,7 @@ export function marginRankingLoss(input1: Tensor, input2: Tensor, target: Tensor
  * @example       const loss = softMarginLoss(model.forward(x).squeeze(1), y);
  */
 export function softMarginLoss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
+  checkOptions("softMarginLoss", options, ["reduction"]);
   checkSame("softMarginLoss", input, target);
   return reduce("softMarginLoss", logsigmoid(input.mul(target)).neg(), options.reduction);
 }
@@ -101,6 +105,7 @@ export function cosineEmbeddingLoss(
   target: Tensor,
   options: MarginOptions = {},
 ): Tensor {
+  checkOptions("cosineEmbeddingLoss", options, ["reduction", "margin"]);
   const op = "cosineEmbeddingLoss";
   checkSame(op, input1, input2, ["input1", "input2"]);
   if (input1.rank < 1 || input1.rank > 2)
@@ -148,6 +153,7 @@ export function tripletMarginLoss(
   negative: Tensor,
   options: TripletMarginOptions = {},
 ): Tensor {
+  checkOptions("tripletMarginLoss", options, ["reduction", "margin", "p", "eps", "swap"]);
   const { p, eps, ...rest } = options;
   const distance = (a: Tensor, b: Tensor): Tensor => pairwiseDistance(a, b, { p, eps });
   return triplet("tripletMarginLoss", distance, [anchor, positive, negative], rest);
@@ -174,6 +180,7 @@ export function tripletMarginWithDistanceLoss(
   negative: Tensor,
   options: TripletDistanceOptions = {},
 ): Tensor {
+  checkOptions("tripletMarginWithDistanceLoss", options, ["reduction", "margin", "distanceFunction", "swap"]);
   const { distanceFunction = (a, b) => pairwiseDistance(a, b), ...rest } = options;
   return triplet("tripletMarginWithDistanceLoss", distanceFunction, [anchor, positive, negative], rest);
 }

@@ -5,15 +5,16 @@
  * alone, by `configured` from a function and its options, by `along` from one that takes a dimension.
  */
 
-import type { Tensor } from "@loopgrad/tensor";
 import * as ops from "@loopgrad/tensor";
+import { ArgumentError, type Tensor } from "@loopgrad/tensor";
 import type { Layer } from "../containers.ts";
 import { rrelu } from "../functional/dropout.ts";
+import { constant } from "../init.ts";
 import { Module } from "../module.ts";
-import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
+import { checkNumbers, checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
 import { float, quoted, settings } from "../repr.ts";
 import type { Parameter } from "../slot.ts";
-import { constantParameter } from "./slots.ts";
+import { blankParameter } from "./slots.ts";
 
 /** A class that applies a function without settings. */
 function elementwise(fn: (x: Tensor) => Tensor): new () => Layer {
@@ -58,6 +59,9 @@ function along(fn: (x: Tensor, dim: number) => Tensor): new (dim: number) => Lay
   return class extends Module {
     constructor(readonly dim: number) {
       super();
+      if (!Number.isInteger(dim)) {
+        throw new ArgumentError(`${this.constructor.name}: dim is ${JSON.stringify(dim)}, wanted an integer`);
+      }
     }
 
     override forward(x: Tensor): Tensor {
@@ -179,6 +183,7 @@ export class Threshold extends Module {
 export class PReLU extends Module {
   readonly weight: Parameter;
   readonly numParameters: number;
+  readonly init: number;
 
   constructor(options: PlacementOptions & { numParameters?: number; init?: number } = {}) {
     super();
@@ -186,7 +191,14 @@ export class PReLU extends Module {
     const { numParameters, init, ...rest } = withDefaults("PReLU", defaults, options);
     checkSizes("PReLU", { numParameters });
     this.numParameters = numParameters;
-    this.weight = constantParameter([numParameters], init, placement("PReLU", rest));
+    checkNumbers("PReLU", { init });
+    this.init = init;
+    this.weight = blankParameter([numParameters], placement("PReLU", rest));
+    this.resetParameters();
+  }
+
+  override resetParameters(): void {
+    constant(this.weight, this.init);
   }
 
   override forward(x: Tensor): Tensor {

@@ -30,7 +30,7 @@ import {
 import { snakeCase } from "../repr.ts";
 import type { Parameter } from "../slot.ts";
 import { Linear } from "./linear.ts";
-import { constantParameter } from "./slots.ts";
+import { blankParameter } from "./slots.ts";
 
 /** Options of {@link MultiheadAttention}. */
 export interface AttentionOptions extends PlacementOptions {
@@ -119,22 +119,37 @@ export class MultiheadAttention extends Module {
     checkProbability(who, "dropout", given.dropout);
     checkSizes(who, { kdim, vdim });
     const where = placement(who, { device: given.device, dtype: given.dtype });
-    const weight = (rows: number, columns: number): Parameter =>
-      init.xavierUniform(constantParameter([rows, columns], 0, where));
-    const extra = (): Parameter => init.xavierNormal(constantParameter([1, 1, embedDim], 0, where));
+    const weight = (rows: number, columns: number): Parameter => blankParameter([rows, columns], where);
+    const extra = (): Parameter => blankParameter([1, 1, embedDim], where);
     const together = kdim === embedDim && vdim === embedDim;
     this.inProjWeight = together ? weight(3 * embedDim, embedDim) : null;
     this.qProjWeight = together ? null : weight(embedDim, embedDim);
     this.kProjWeight = together ? null : weight(embedDim, kdim);
     this.vProjWeight = together ? null : weight(embedDim, vdim);
-    this.inProjBias = bias ? constantParameter([3 * embedDim], 0, where) : null;
+    this.inProjBias = bias ? blankParameter([3 * embedDim], where) : null;
     this.biasK = addBiasKv ? extra() : null;
     this.biasV = addBiasKv ? extra() : null;
+    this.#draw();
     this.outProj = new Linear(embedDim, embedDim, { bias, ...where });
     if (this.outProj.bias !== null) init.zeros(this.outProj.bias);
     this.dropout = given.dropout;
     this.addZeroAttn = given.addZeroAttn;
     this.batchFirst = given.batchFirst;
+  }
+
+  /** The output's weight is left to `outProj.resetParameters()`; its bias starts at 0. */
+  override resetParameters(): void {
+    this.#draw();
+    if (this.outProj.bias !== null) init.zeros(this.outProj.bias);
+  }
+
+  #draw(): void {
+    const { inProjWeight, qProjWeight, kProjWeight, vProjWeight, inProjBias, biasK, biasV } = this;
+    for (const weight of [inProjWeight, qProjWeight, kProjWeight, vProjWeight]) {
+      if (weight !== null) init.xavierUniform(weight);
+    }
+    if (inProjBias !== null) init.zeros(inProjBias);
+    for (const extra of [biasK, biasV]) if (extra !== null) init.xavierNormal(extra);
   }
 
   override stateName(field: string): string {

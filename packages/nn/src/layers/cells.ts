@@ -4,12 +4,13 @@
  * An input is [N, inputSize], or [inputSize] without a batch; a state is [N, hiddenSize], and starts as 0.
  */
 import { linear, ShapeError, show, type Tensor, zeros } from "@loopgrad/tensor";
+import { uniform } from "../init.ts";
 import { Module } from "../module.ts";
-import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
+import { checkOptions, checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
 import { changed, listed, snakeCase } from "../repr.ts";
 import type { Parameter } from "../slot.ts";
 import { gru, type Kind, lstm, plainKind } from "./gates.ts";
-import { uniformParameter } from "./slots.ts";
+import { blankParameter } from "./slots.ts";
 
 /** Options of the cells. */
 export interface CellOptions extends PlacementOptions {
@@ -35,13 +36,18 @@ abstract class Cell extends Module {
     checkSizes(who, { inputSize, hiddenSize });
     const { bias, ...rest } = withDefaults(who, { bias: true, ...PLACEMENT }, options);
     const where = placement(who, rest);
-    const bound = 1 / Math.sqrt(hiddenSize);
     const rows = kind.gates * hiddenSize;
-    this.weightIh = uniformParameter([rows, inputSize], bound, where);
-    this.weightHh = uniformParameter([rows, hiddenSize], bound, where);
-    this.biasIh = bias ? uniformParameter([rows], bound, where) : null;
-    this.biasHh = bias ? uniformParameter([rows], bound, where) : null;
+    this.weightIh = blankParameter([rows, inputSize], where);
+    this.weightHh = blankParameter([rows, hiddenSize], where);
+    this.biasIh = bias ? blankParameter([rows], where) : null;
+    this.biasHh = bias ? blankParameter([rows], where) : null;
     this.#kind = kind;
+    this.resetParameters();
+  }
+
+  override resetParameters(): void {
+    const bound = 1 / Math.sqrt(this.hiddenSize);
+    for (const parameter of this.parameters()) uniform(parameter, -bound, bound);
   }
 
   override stateName(field: string): string {
@@ -79,7 +85,8 @@ export class RNNCell extends Cell {
   readonly nonlinearity: "tanh" | "relu";
 
   constructor(inputSize: number, hiddenSize: number, options: CellOptions & { nonlinearity?: "tanh" | "relu" } = {}) {
-    const { nonlinearity = "tanh", ...rest } = options;
+    const known = ["nonlinearity", "bias", ...Object.keys(PLACEMENT)];
+    const { nonlinearity = "tanh", ...rest } = checkOptions("RNNCell", options, known);
     super("RNNCell", inputSize, hiddenSize, plainKind("RNNCell", nonlinearity), rest);
     this.nonlinearity = nonlinearity;
   }

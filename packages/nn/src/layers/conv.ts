@@ -17,6 +17,7 @@ import {
   show,
   type Tensor,
 } from "@loopgrad/tensor";
+import { uniform } from "../init.ts";
 import { Module } from "../module.ts";
 import {
   checkOptions,
@@ -30,7 +31,7 @@ import {
 } from "../options.ts";
 import { changed, listed, settings } from "../repr.ts";
 import type { Parameter } from "../slot.ts";
-import { uniformParameter } from "./slots.ts";
+import { blankParameter } from "./slots.ts";
 
 /** One number for all spatial dimensions, or one each. */
 export type Extent = number | readonly number[];
@@ -90,16 +91,23 @@ abstract class ConvBase extends Module {
     if (inChannels % groups !== 0 || outChannels % groups !== 0) {
       throw new ArgumentError(`${who}: ${inChannels} and ${outChannels} channels do not divide into ${groups} groups`);
     }
-    this.kernelSize = tuple(who, "kernelSize", kernelSize, n);
-    this.stride = tuple(who, "stride", stride, n);
-    this.dilation = tuple(who, "dilation", dilation, n);
+    this.kernelSize = tuple(who, "kernelSize", kernelSize, n, 1);
+    this.stride = tuple(who, "stride", stride, n, 1);
+    this.dilation = tuple(who, "dilation", dilation, n, 1);
     this.groups = groups;
     const where = placement(who, { device, dtype });
     const [rows, columns] = channels(groups);
+    this.weight = blankParameter([rows, columns, ...this.kernelSize], where);
+    this.bias = bias ? blankParameter([outChannels], where) : null;
+    this.resetParameters();
+  }
+
+  override resetParameters(): void {
+    const { weight, bias } = this;
     // The fan-in as torch counts it: of a transposed convolution too, from the weight's second dimension.
-    const bound = 1 / Math.sqrt(columns * numel(this.kernelSize));
-    this.weight = uniformParameter([rows, columns, ...this.kernelSize], bound, where);
-    this.bias = bias ? uniformParameter([outChannels], bound, where) : null;
+    const bound = 1 / Math.sqrt(numel(weight.shape.slice(1)));
+    uniform(weight, -bound, bound);
+    if (bias !== null) uniform(bias, -bound, bound);
   }
 
   protected get geometry(): { stride: number[]; dilation: number[]; groups: number } {
@@ -157,7 +165,7 @@ abstract class Conv extends ConvBase {
         `${who}: padding "same" with stride ${show(this.stride)}: the size can be kept at stride 1`,
       );
     }
-    this.padding = typeof padding === "string" ? padding : tuple(who, "padding", padding, n);
+    this.padding = typeof padding === "string" ? padding : tuple(who, "padding", padding, n, 0);
     this.paddingMode = paddingMode;
     this.#convolve = convolve;
   }
@@ -229,8 +237,8 @@ export abstract class ConvTranspose extends ConvBase {
     const defaults = { ...COMMON, padding: 0 as Extent, outputPadding: 0 as Extent };
     const { padding, outputPadding, ...rest } = withDefaults(who, defaults, options);
     super(who, n, inChannels, outChannels, kernelSize, rest, (groups) => [inChannels, outChannels / groups]);
-    this.padding = tuple(who, "padding", padding, n);
-    this.outputPadding = tuple(who, "outputPadding", outputPadding, n);
+    this.padding = tuple(who, "padding", padding, n, 0);
+    this.outputPadding = tuple(who, "outputPadding", outputPadding, n, 0);
     this.#convolve = convolve;
   }
 

@@ -5,7 +5,8 @@ import { ArgumentError, embedding, randn, ShapeError, scope, show, type Tensor, 
 import { Module } from "../module.ts";
 import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
 import { listed, settings } from "../repr.ts";
-import { Parameter } from "../slot.ts";
+import type { Parameter } from "../slot.ts";
+import { blankParameter } from "./slots.ts";
 
 /** Options of {@link Embedding}. */
 export interface EmbeddingOptions extends PlacementOptions {
@@ -36,11 +37,17 @@ export class Embedding extends Module {
       throw new ArgumentError(`Embedding: paddingIdx ${paddingIdx} is outside the ${numEmbeddings} rows`);
     }
     this.paddingIdx = paddingIdx === null ? null : (paddingIdx + numEmbeddings) % numEmbeddings;
-    this.weight = scope(() => {
-      const rows = randn([numEmbeddings, embeddingDim], at);
-      if (this.paddingIdx === null) return new Parameter(rows);
-      const isPadding = Array.from({ length: numEmbeddings }, (_, i) => [i === this.paddingIdx]);
-      return new Parameter(where(tensor(isPadding, { device: at.device, dtype: "bool" }), 0, rows));
+    this.weight = blankParameter([numEmbeddings, embeddingDim], at);
+    this.resetParameters();
+  }
+
+  override resetParameters(): void {
+    const { weight, paddingIdx, numEmbeddings } = this;
+    const { device, dtype } = weight;
+    scope(() => {
+      const rows = randn(weight.shape, { device, dtype });
+      const isPadding = Array.from({ length: numEmbeddings }, (_, i) => [i === paddingIdx]);
+      weight.assign(paddingIdx === null ? rows : where(tensor(isPadding, { device, dtype: "bool" }), 0, rows));
     });
   }
 

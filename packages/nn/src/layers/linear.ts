@@ -2,16 +2,24 @@
  * Linear maps. First weights are drawn as torch draws them: U(−1/√fan-in, 1/√fan-in).
  */
 import { bilinear, linear, type Tensor } from "@loopgrad/tensor";
+import { uniform } from "../init.ts";
 import { Module } from "../module.ts";
 import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
 import { settings } from "../repr.ts";
 import type { Parameter } from "../slot.ts";
-import { uniformParameter } from "./slots.ts";
+import { blankParameter } from "./slots.ts";
 
 /** Options of {@link Linear}. */
 export interface LinearOptions extends PlacementOptions {
   /** Default true. */
   bias?: boolean;
+}
+
+/** Draws weight and bias from U(−1/√fan-in, 1/√fan-in). */
+function drawn({ weight, bias }: { weight: Parameter; bias: Parameter | null }, fanIn: number): void {
+  const bound = 1 / Math.sqrt(fanIn);
+  uniform(weight, -bound, bound);
+  if (bias !== null) uniform(bias, -bound, bound);
 }
 
 /**
@@ -33,9 +41,13 @@ export class Linear extends Module {
     checkSizes("Linear", { inFeatures, outFeatures });
     const { bias, ...rest } = withDefaults("Linear", { bias: true, ...PLACEMENT }, options);
     const where = placement("Linear", rest);
-    const bound = 1 / Math.sqrt(inFeatures);
-    this.weight = uniformParameter([outFeatures, inFeatures], bound, where);
-    this.bias = bias ? uniformParameter([outFeatures], bound, where) : null;
+    this.weight = blankParameter([outFeatures, inFeatures], where);
+    this.bias = bias ? blankParameter([outFeatures], where) : null;
+    this.resetParameters();
+  }
+
+  override resetParameters(): void {
+    drawn(this, this.inFeatures);
   }
 
   override forward(x: Tensor): Tensor {
@@ -67,9 +79,13 @@ export class Bilinear extends Module {
     checkSizes("Bilinear", { in1Features, in2Features, outFeatures });
     const { bias, ...rest } = withDefaults("Bilinear", { bias: true, ...PLACEMENT }, options);
     const where = placement("Bilinear", rest);
-    const bound = 1 / Math.sqrt(in1Features);
-    this.weight = uniformParameter([outFeatures, in1Features, in2Features], bound, where);
-    this.bias = bias ? uniformParameter([outFeatures], bound, where) : null;
+    this.weight = blankParameter([outFeatures, in1Features, in2Features], where);
+    this.bias = bias ? blankParameter([outFeatures], where) : null;
+    this.resetParameters();
+  }
+
+  override resetParameters(): void {
+    drawn(this, this.in1Features);
   }
 
   override forward(a: Tensor, b: Tensor): Tensor {

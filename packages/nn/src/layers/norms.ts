@@ -8,12 +8,12 @@
 import { noGrad } from "@loopgrad/autograd";
 import { ArgumentError, ShapeError, scope, show, type Tensor } from "@loopgrad/tensor";
 import { batchAxes, batchNorm, batchNormTraining, instanceNorm, type Statistics } from "../functional/norms.ts";
-import { constant } from "../init.ts";
+import { constant, ones, zeros } from "../init.ts";
 import { Module } from "../module.ts";
-import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
+import { checkNumbers, checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
 import { float, listed, settings, snakeCase } from "../repr.ts";
 import type { Buffer, Parameter } from "../slot.ts";
-import { constantBuffer, constantParameter } from "./slots.ts";
+import { blankParameter, constantBuffer } from "./slots.ts";
 
 /** Options of batch and instance norm. */
 export interface RunningNormOptions extends PlacementOptions {
@@ -55,13 +55,22 @@ abstract class RunningNorm extends Module {
       options,
     );
     const where = placement(who, rest);
+    checkNumbers(who, momentum === null ? { eps } : { eps, momentum });
     this.eps = eps;
     this.momentum = momentum;
-    this.weight = affine ? constantParameter([numFeatures], 1, where) : null;
-    this.bias = affine && bias ? constantParameter([numFeatures], 0, where) : null;
+    this.weight = affine ? blankParameter([numFeatures], where) : null;
+    this.bias = affine && bias ? blankParameter([numFeatures], where) : null;
     this.runningMean = trackRunningStats ? constantBuffer([numFeatures], 0, where) : null;
     this.runningVar = trackRunningStats ? constantBuffer([numFeatures], 1, where) : null;
     this.numBatchesTracked = trackRunningStats ? constantBuffer([], 0, { device: where.device, dtype: "int32" }) : null;
+    this.resetParameters();
+  }
+
+  /** Scale 1, shift 0, and running statistics as at first. */
+  override resetParameters(): void {
+    this.resetRunningStats();
+    if (this.weight !== null) ones(this.weight);
+    if (this.bias !== null) zeros(this.bias);
   }
 
   override stateName(field: string): string {

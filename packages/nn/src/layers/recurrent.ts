@@ -8,12 +8,21 @@
  */
 import { ArgumentError, cat, linear, ShapeError, sameShape, show, stack, type Tensor, zeros } from "@loopgrad/tensor";
 import { dropout } from "../functional/dropout.ts";
+import { uniform } from "../init.ts";
 import { Module } from "../module.ts";
-import { checkProbability, checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
+import {
+  checkOptions,
+  checkProbability,
+  checkSizes,
+  PLACEMENT,
+  type PlacementOptions,
+  placement,
+  withDefaults,
+} from "../options.ts";
 import { changed, float, listed } from "../repr.ts";
 import type { Parameter } from "../slot.ts";
 import { gru, type Kind, lstm, plainKind } from "./gates.ts";
-import { uniformParameter } from "./slots.ts";
+import { blankParameter } from "./slots.ts";
 
 /** Options of the recurrent layers. */
 export interface RecurrentOptions extends PlacementOptions {
@@ -29,7 +38,8 @@ export interface RecurrentOptions extends PlacementOptions {
   bidirectional?: boolean;
 }
 
-const DEFAULTS = { numLayers: 1, bias: true, batchFirst: false, dropout: 0, bidirectional: false };
+const DEFAULTS = { numLayers: 1, bias: true, batchFirst: false, dropout: 0, bidirectional: false, ...PLACEMENT };
+const KNOWN = Object.keys(DEFAULTS);
 
 /** The parameters of one layer in one direction, as they are at present. */
 interface Weights {
@@ -58,7 +68,7 @@ abstract class Recurrent extends Module {
     readonly projSize = 0,
   ) {
     super();
-    const given = withDefaults(who, { ...DEFAULTS, ...PLACEMENT }, options);
+    const given = withDefaults(who, DEFAULTS, options);
     const { bias, numLayers, batchFirst, dropout: p, bidirectional, ...rest } = given;
     checkSizes(who, { inputSize, hiddenSize, numLayers });
     checkProbability(who, "dropout", p);
@@ -75,13 +85,12 @@ abstract class Recurrent extends Module {
     this.bidirectional = bidirectional;
     this.#kind = kind;
     const where = placement(who, rest);
-    const bound = 1 / Math.sqrt(hiddenSize);
     const rows = kind.gates * hiddenSize;
     for (let layer = 0; layer < numLayers; layer++) {
       const width = layer === 0 ? inputSize : this.#stateSize * this.#directions.length;
       for (const suffix of this.#directions) {
         const make = (name: string, shape: number[]): void => {
-          this.#fields[`${name}_l${layer}${suffix}`] = uniformParameter(shape, bound, where);
+          this.#fields[`${name}_l${layer}${suffix}`] = blankParameter(shape, where);
         };
         make("weight_ih", [rows, width]);
         make("weight_hh", [rows, this.#stateSize]);
@@ -90,6 +99,12 @@ abstract class Recurrent extends Module {
         if (projSize > 0) make("weight_hr", [projSize, hiddenSize]);
       }
     }
+    this.resetParameters();
+  }
+
+  override resetParameters(): void {
+    const bound = 1 / Math.sqrt(this.hiddenSize);
+    for (const parameter of this.parameters()) uniform(parameter, -bound, bound);
   }
 
   /** Parameters by name. */
@@ -193,7 +208,7 @@ export class RNN extends Recurrent {
     hiddenSize: number,
     options: RecurrentOptions & { nonlinearity?: "tanh" | "relu" } = {},
   ) {
-    const { nonlinearity = "tanh", ...rest } = options;
+    const { nonlinearity = "tanh", ...rest } = checkOptions("RNN", options, ["nonlinearity", ...KNOWN]);
     super("RNN", inputSize, hiddenSize, plainKind("RNN", nonlinearity), rest);
   }
 
@@ -212,7 +227,7 @@ export class RNN extends Recurrent {
  */
 export class LSTM extends Recurrent {
   constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions & { projSize?: number } = {}) {
-    const { projSize = 0, ...rest } = options;
+    const { projSize = 0, ...rest } = checkOptions("LSTM", options, ["projSize", ...KNOWN]);
     super("LSTM", inputSize, hiddenSize, lstm, rest, projSize);
   }
 

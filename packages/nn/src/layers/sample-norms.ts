@@ -4,11 +4,12 @@
  */
 import { ArgumentError, type Shape, type Tensor } from "@loopgrad/tensor";
 import { groupNorm, layerNorm, localResponseNorm, rmsNorm } from "../functional/norms.ts";
+import { ones, zeros } from "../init.ts";
 import { Module } from "../module.ts";
-import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
+import { checkNumbers, checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
 import { float, listed, python, settings } from "../repr.ts";
 import type { Parameter } from "../slot.ts";
-import { constantParameter } from "./slots.ts";
+import { blankParameter } from "./slots.ts";
 
 const shapeOf = (shape: number | Shape): Shape => (typeof shape === "number" ? [shape] : [...shape]);
 
@@ -40,9 +41,16 @@ export class LayerNorm extends Module {
     const defaults = { eps: 1e-5, elementwiseAffine: true, bias: true, ...PLACEMENT };
     const { eps, elementwiseAffine, bias, ...rest } = withDefaults("LayerNorm", defaults, options);
     const where = placement("LayerNorm", rest);
+    checkNumbers("LayerNorm", { eps });
     this.eps = eps;
-    this.weight = elementwiseAffine ? constantParameter(this.normalizedShape, 1, where) : null;
-    this.bias = elementwiseAffine && bias ? constantParameter(this.normalizedShape, 0, where) : null;
+    this.weight = elementwiseAffine ? blankParameter(this.normalizedShape, where) : null;
+    this.bias = elementwiseAffine && bias ? blankParameter(this.normalizedShape, where) : null;
+    this.resetParameters();
+  }
+
+  override resetParameters(): void {
+    if (this.weight !== null) ones(this.weight);
+    if (this.bias !== null) zeros(this.bias);
   }
 
   override forward(x: Tensor): Tensor {
@@ -75,8 +83,14 @@ export class RMSNorm extends Module {
     this.normalizedShape = shapeOf(normalizedShape);
     const defaults = { eps: null as number | null, elementwiseAffine: true, ...PLACEMENT };
     const { eps, elementwiseAffine, ...rest } = withDefaults("RMSNorm", defaults, options);
+    if (eps !== null) checkNumbers("RMSNorm", { eps });
     this.eps = eps;
-    this.weight = elementwiseAffine ? constantParameter(this.normalizedShape, 1, placement("RMSNorm", rest)) : null;
+    this.weight = elementwiseAffine ? blankParameter(this.normalizedShape, placement("RMSNorm", rest)) : null;
+    this.resetParameters();
+  }
+
+  override resetParameters(): void {
+    if (this.weight !== null) ones(this.weight);
   }
 
   override forward(x: Tensor): Tensor {
@@ -123,9 +137,16 @@ export class GroupNorm extends Module {
       options,
     );
     const where = placement(who, rest);
+    checkNumbers(who, { eps });
     this.eps = eps;
-    this.weight = affine ? constantParameter([numChannels], 1, where) : null;
-    this.bias = affine && bias ? constantParameter([numChannels], 0, where) : null;
+    this.weight = affine ? blankParameter([numChannels], where) : null;
+    this.bias = affine && bias ? blankParameter([numChannels], where) : null;
+    this.resetParameters();
+  }
+
+  override resetParameters(): void {
+    if (this.weight !== null) ones(this.weight);
+    if (this.bias !== null) zeros(this.bias);
   }
 
   override forward(x: Tensor): Tensor {

@@ -334,6 +334,11 @@ export class Transformer extends Module {
     const decoderLayer = (): TransformerDecoderLayer => new TransformerDecoderLayer(dModel, nhead, layer);
     this.encoder = new TransformerEncoder(encoderLayer, numEncoderLayers, { norm: norm() });
     this.decoder = new TransformerDecoder(decoderLayer, numDecoderLayers, { norm: norm() });
+    this.resetParameters();
+  }
+
+  /** Draws all weights of all layers; biases and norms stay as they are. */
+  override resetParameters(): void {
     for (const parameter of this.parameters()) if (parameter.rank > 1) init.xavierUniform(parameter);
   }
 

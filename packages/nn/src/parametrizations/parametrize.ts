@@ -94,6 +94,11 @@ export function registerParametrization<M extends Module>(module: M, name: strin
   const fields = module as unknown as Fields;
   const list = listOf(module, name);
   if (list !== null) {
+    if (step.forward.length > 1) {
+      throw new ArgumentError(
+        `registerParametrization: ${name} is parametrized already, and ${step} makes it of ${step.forward.length} tensors: register it first`,
+      );
+    }
     checkShape(name, module, () => {
       const value = list.forward();
       return [value, step.forward(value)];

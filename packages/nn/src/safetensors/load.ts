@@ -4,7 +4,7 @@
  * The header is read first, then the bytes of each tensor that is asked for, straight into the buffer that the device
  * takes over.
  */
-import { type Device, DTypeError, getDevice, type HostArray, type Tensor, wrap } from "@loopgrad/tensor";
+import { checkDevice, type Device, DTypeError, getDevice, type HostArray, type Tensor, wrap } from "@loopgrad/tensor";
 import { withDefaults } from "../options.ts";
 import type { StateDict } from "../state-dict.ts";
 import { quote, SafetensorsError } from "./error.ts";
@@ -108,6 +108,7 @@ export class SafetensorsFile {
    */
   async tensor(name: string, options: LoadSafetensorsOptions = {}): Promise<Tensor> {
     const { device = getDevice(), dtype } = withDefaults("safetensors", DEFAULTS, options);
+    checkDevice("safetensors", device);
     const where = `${this.name}: tensor ${quote(name)}`;
     const entry = this.entries.get(name);
     if (entry === undefined) throw new SafetensorsError(`${where} is not in the file`);

@@ -317,3 +317,19 @@ describe("memory", () => {
     expect(backend.stats().buffersCreated).toBeLessThanOrEqual(3);
   });
 });
+
+test("a loop of awaited results lets timers run", async () => {
+  const cpu = new CpuBackend();
+  const storage = cpu.upload(Float32Array.of(1), "float32");
+  let fired = false;
+  const timer = setTimeout(() => {
+    fired = true;
+  });
+  let reads = 0;
+  while (!fired && reads < 10_000_000) {
+    await cpu.execute(null, [], [], [{ storage, dtype: "float32", size: 1 }]).data;
+    reads++;
+  }
+  clearTimeout(timer);
+  expect(fired).toBe(true);
+});

@@ -23,6 +23,9 @@ interface StowedStorage extends Storage {
   readonly dtype: DType;
 }
 
+/** Milliseconds between turns of the event loop: a frame of a page. */
+const TURN_MS = 16;
+
 export class CpuBackend implements Backend {
   readonly kind = "cpu";
   readonly description = "JavaScript on one core";
@@ -30,6 +33,7 @@ export class CpuBackend implements Backend {
   readonly #bank = new Bank(() => this.#pool.take(this.#pool.classFor("float64", CHUNK)).data as Float64Array);
   #dispatches = 0;
   #submits = 0;
+  #lastTurn = performance.now();
 
   checkDType(dtype: DType): void {
     if (dtype === "float16") {
@@ -59,7 +63,18 @@ export class CpuBackend implements Backend {
       const storage = "output" in read ? outputs[read.output] : (read.storage as CpuStorage);
       return storage.block.data.slice(0, read.size);
     });
-    return { outputs, data: Promise.resolve(data) };
+    return { outputs, data: this.#whenTurned(data) };
+  }
+
+  /**
+   * Results are there at once. But a loop that awaits them would then never leave its turn of the event loop: timers,
+   * signals, finalizers and the page would wait for its end. So now and then a read takes until the next turn.
+   */
+  #whenTurned<T>(result: T): Promise<T> {
+    const now = performance.now();
+    if (now - this.#lastTurn < TURN_MS) return Promise.resolve(result);
+    this.#lastTurn = now;
+    return new Promise((resolve) => nextTurn(() => resolve(result)));
   }
 
   #run(program: CpuProgram, leaves: readonly CpuStorage[], scalars: readonly number[]): CpuStorage[] {
@@ -142,6 +157,20 @@ export class CpuBackend implements Backend {
   destroy(): void {
     this.#pool.clear();
   }
+}
+
+/** Calls back in the next turn of the event loop; without the 4 ms that browsers add to nested timers. */
+function nextTurn(call: () => void): void {
+  if (typeof setImmediate === "function") {
+    setImmediate(call);
+    return;
+  }
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    port1.close();
+    call();
+  };
+  port2.postMessage(null);
 }
 
 const NO_BLOCK: Block = { data: NOTHING, home: null, refs: 0 };

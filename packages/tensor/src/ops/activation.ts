@@ -4,6 +4,7 @@
 
 import { bind } from "../bind.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import {
   absP,
   addP,
@@ -44,7 +45,8 @@ export function relu6(x: Tensor): Tensor {
 }
 
 /** x limited to [minVal, maxVal], −1 and 1 by default, with derivative 0 at the bounds. */
-export function hardtanh(x: Tensor, { minVal = -1, maxVal = 1 }: { minVal?: number; maxVal?: number } = {}): Tensor {
+export function hardtanh(x: Tensor, options: { minVal?: number; maxVal?: number } = {}): Tensor {
+  const { minVal = -1, maxVal = 1 } = checkOptions("hardtanh", options, ["minVal", "maxVal"]);
   wantNumbers("hardtanh", x);
   return limited(x, scalar(x.device, x.dtype, minVal), scalar(x.device, x.dtype, maxVal));
 }
@@ -55,7 +57,8 @@ function positiveOr(x: Tensor, negative: Tensor): Tensor {
 }
 
 /** x, or negativeSlope · x (0.01) below 0. */
-export function leakyRelu(x: Tensor, { negativeSlope = 0.01 }: { negativeSlope?: Operand } = {}): Tensor {
+export function leakyRelu(x: Tensor, options: { negativeSlope?: Operand } = {}): Tensor {
+  const { negativeSlope = 0.01 } = checkOptions("leakyRelu", options, ["negativeSlope"]);
   wantFloat("leakyRelu", x);
   return positiveOr(x, binary(mulP, x, negativeSlope));
 }
@@ -83,14 +86,16 @@ function negativePart(x: Tensor): Tensor {
 }
 
 /** x, or alpha (eˣ − 1) below 0. */
-export const elu = (x: Tensor, { alpha = 1 }: { alpha?: number } = {}): Tensor => {
+export const elu = (x: Tensor, options: { alpha?: number } = {}): Tensor => {
+  const { alpha = 1 } = checkOptions("elu", options, ["alpha"]);
   wantFloat("elu", x);
   const curve = bind(expm1P, [negativePart(x)]);
   return positiveOr(x, alpha === 1 ? curve : binary(mulP, curve, alpha));
 };
 
 /** x, or alpha (e^(x / alpha) − 1) below 0: smooth at 0 for every alpha. */
-export function celu(x: Tensor, { alpha = 1 }: { alpha?: number } = {}): Tensor {
+export function celu(x: Tensor, options: { alpha?: number } = {}): Tensor {
+  const { alpha = 1 } = checkOptions("celu", options, ["alpha"]);
   wantFloat("celu", x);
   return positiveOr(x, binary(mulP, bind(expm1P, [binary(divP, negativePart(x), alpha)]), alpha));
 }
@@ -116,7 +121,8 @@ export function mish(x: Tensor): Tensor {
 /**
  * log(1 + e^(beta · x)) / beta, and x itself where beta · x > threshold.
  */
-export function softplus(x: Tensor, { beta = 1, threshold = 20 }: { beta?: number; threshold?: number } = {}): Tensor {
+export function softplus(x: Tensor, options: { beta?: number; threshold?: number } = {}): Tensor {
+  const { beta = 1, threshold = 20 } = checkOptions("softplus", options, ["beta", "threshold"]);
   x = asFloat(x);
   const scaled = beta === 1 ? x : binary(mulP, x, beta);
   const soft = bind(softplusP, [scaled]);
@@ -153,7 +159,8 @@ export function hardswish(x: Tensor): Tensor {
  *
  * @param options.approximate  "none" (exact, by erf) or "tanh"
  */
-export function gelu(x: Tensor, { approximate = "none" }: { approximate?: "none" | "tanh" } = {}): Tensor {
+export function gelu(x: Tensor, options: { approximate?: "none" | "tanh" } = {}): Tensor {
+  const { approximate = "none" } = checkOptions("gelu", options, ["approximate"]);
   wantFloat("gelu", x);
   const half = binary(mulP, x, 0.5);
   const one = literalLike(x, 1);
@@ -174,7 +181,8 @@ export function tanhshrink(x: Tensor): Tensor {
 }
 
 /** x moved towards 0 by lambd (0.5); 0 in between. */
-export function softshrink(x: Tensor, { lambd = 0.5 }: { lambd?: number } = {}): Tensor {
+export function softshrink(x: Tensor, options: { lambd?: number } = {}): Tensor {
+  const { lambd = 0.5 } = checkOptions("softshrink", options, ["lambd"]);
   wantFloat("softshrink", x);
   const bound = scalar(x.device, x.dtype, lambd);
   const moved = bind(whereP, [bind(ltP, [bound, x]), bind(subP, [x, bound]), bind(addP, [x, bound])]);
@@ -182,7 +190,8 @@ export function softshrink(x: Tensor, { lambd = 0.5 }: { lambd?: number } = {}):
 }
 
 /** x where |x| > lambd (0.5), 0 elsewhere. */
-export function hardshrink(x: Tensor, { lambd = 0.5 }: { lambd?: number } = {}): Tensor {
+export function hardshrink(x: Tensor, options: { lambd?: number } = {}): Tensor {
+  const { lambd = 0.5 } = checkOptions("hardshrink", options, ["lambd"]);
   wantFloat("hardshrink", x);
   return bind(whereP, [binary(leP, bind(absP, [x]), lambd), literalLike(x, 0), x]);
 }

@@ -14,6 +14,7 @@ import { iota } from "../creation.ts";
 import type { Device } from "../device.ts";
 import { type HostArray, isFloat } from "../dtype.ts";
 import { ArgumentError, DeviceError, DTypeError, ShapeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import {
   addP,
   andP,
@@ -192,12 +193,8 @@ export const index = named("index", (x: Tensor, indices: readonly Index[]): Tens
  */
 export const indexPut = named(
   "indexPut",
-  (
-    x: Tensor,
-    indices: readonly Index[],
-    values: Operand,
-    { accumulate = false }: { accumulate?: boolean } = {},
-  ): Tensor => {
+  (x: Tensor, indices: readonly Index[], values: Operand, options: { accumulate?: boolean } = {}): Tensor => {
+    const { accumulate = false } = checkOptions("indexPut", options, ["accumulate"]);
     const selection = selectionOf(x, indices);
     const { shape } = selection;
     if (!(values instanceof Tensor || typeof values === "number" || typeof values === "boolean")) {
@@ -248,7 +245,8 @@ function lastOfEach(sorted: Tensor): Tensor {
  */
 export function nonzero(x: Tensor, options?: { asTuple?: false }): Promise<Tensor>;
 export function nonzero(x: Tensor, options: { asTuple: true }): Promise<Tensor[]>;
-export async function nonzero(x: Tensor, { asTuple = false }: { asTuple?: boolean } = {}): Promise<Tensor | Tensor[]> {
+export async function nonzero(x: Tensor, options: { asTuple?: boolean } = {}): Promise<Tensor | Tensor[]> {
+  const { asTuple = false } = checkOptions("nonzero", options, ["asTuple"]);
   const { shape, device } = x;
   const strides = contiguousStrides(shape);
   const hits = placesOf(await x.data());

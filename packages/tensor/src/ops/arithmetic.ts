@@ -5,6 +5,7 @@
 import { bind, bindUntracked } from "../bind.ts";
 import { isFloat } from "../dtype.ts";
 import { ArgumentError, DTypeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import {
   absP,
   addP,
@@ -56,7 +57,7 @@ export const mul = (a: Operand, b: Operand): Tensor => binary(mulP, a, b);
  */
 export function div(a: Operand, b: Operand, options?: { roundingMode?: "floor" | "trunc" | null }): Tensor {
   const [p, q] = meet("div", a, b);
-  const mode = options?.roundingMode ?? null;
+  const mode = checkOptions("div", options, ["roundingMode"])?.roundingMode ?? null;
   if (mode === null) return bind(divP, [asFloat(p), asFloat(q)]);
   if (mode !== "floor" && mode !== "trunc") {
     throw new ArgumentError(`div: roundingMode is ${JSON.stringify(mode)}: wanted "floor", "trunc" or null`);
@@ -176,7 +177,8 @@ export const lerp = named("lerp", (start: Tensor, end: Tensor, weight: Operand):
 /** x + value · a · b. */
 export const addcmul = named(
   "addcmul",
-  (x: Tensor, a: Tensor, b: Tensor, { value = 1 }: { value?: Operand } = {}): Tensor => {
+  (x: Tensor, a: Tensor, b: Tensor, options: { value?: Operand } = {}): Tensor => {
+    const { value = 1 } = checkOptions("addcmul", options, ["value"]);
     const product = binary(mulP, a, b);
     return binary(addP, x, value === 1 ? product : binary(mulP, product, value));
   },
@@ -185,7 +187,8 @@ export const addcmul = named(
 /** x + value · a / b. */
 export const addcdiv = named(
   "addcdiv",
-  (x: Tensor, a: Tensor, b: Tensor, { value = 1 }: { value?: Operand } = {}): Tensor => {
+  (x: Tensor, a: Tensor, b: Tensor, options: { value?: Operand } = {}): Tensor => {
+    const { value = 1 } = checkOptions("addcdiv", options, ["value"]);
     const quotient = div(a, b);
     return binary(addP, x, value === 1 ? quotient : binary(mulP, quotient, value));
   },

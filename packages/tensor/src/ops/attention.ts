@@ -5,6 +5,7 @@
 import { bind } from "../bind.ts";
 import { iota } from "../creation.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { addP, leP, mulP, reshapeP, whereP } from "../primitives.ts";
 import { show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -33,13 +34,8 @@ export interface AttentionOptions {
  */
 export const scaledDotProductAttention = named(
   "scaledDotProductAttention",
-  (
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask?: Tensor | null,
-    { isCausal = false, scale }: AttentionOptions = {},
-  ): Tensor => {
+  (query: Tensor, key: Tensor, value: Tensor, mask?: Tensor | null, options: AttentionOptions = {}): Tensor => {
+    const { isCausal = false, scale } = checkOptions("scaledDotProductAttention", options, ["isCausal", "scale"]);
     const { rank, shape, device, dtype } = query;
     if (rank < 2 || key.rank < 2)
       throw new ShapeError(`scaledDotProductAttention: query ${show(shape)}, key ${show(key.shape)}: wanted […, L, E]`);

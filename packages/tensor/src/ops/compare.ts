@@ -6,6 +6,7 @@
 import { bind } from "../bind.ts";
 import { isFloat } from "../dtype.ts";
 import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { andP, eqP, isinfP, isnanP, leP, ltP, neP, notP, orP, whereP, xorP } from "../primitives.ts";
 import { broadcastShapes, sameShape, show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
@@ -106,6 +107,7 @@ export const clamp = named("clamp", (x: Tensor, min?: Operand | null, max?: Oper
  * @param options  `nan` (0), `posinf` (the dtype's largest), `neginf` (the dtype's smallest)
  */
 export function nanToNum(x: Tensor, options: { nan?: number; posinf?: number; neginf?: number } = {}): Tensor {
+  checkOptions("nanToNum", options, ["nan", "posinf", "neginf"]);
   if (!isFloat(x.dtype)) return cast(x, x.dtype);
   const largest = x.dtype === "float64" ? Number.MAX_VALUE : 3.4028234663852886e38;
   const { nan = 0, posinf = largest, neginf = -largest } = options;

@@ -4,6 +4,7 @@
 
 import { bind } from "../bind.ts";
 import { ShapeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { addP, matmulP, mulP, permuteP, reshapeP, sumP } from "../primitives.ts";
 import { normalizeAxis, numel, type Shape, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -118,7 +119,8 @@ export interface AddMatmulOptions {
   beta?: Operand;
 }
 
-function addProduct(x: Tensor, product: Tensor, { alpha = 1, beta = 1 }: AddMatmulOptions): Tensor {
+function addProduct(x: Tensor, product: Tensor, options: AddMatmulOptions): Tensor {
+  const { alpha = 1, beta = 1 } = checkOptions("addmm", options, ["alpha", "beta"]);
   return binary(addP, beta === 1 ? x : binary(mulP, x, beta), alpha === 1 ? product : binary(mulP, product, alpha));
 }
 

@@ -6,6 +6,7 @@
 
 import { bind } from "../bind.ts";
 import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { addP, convAttrs, convInputP, convP, padP, reshapeP } from "../primitives.ts";
 import { show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -26,6 +27,7 @@ export interface ConvOptions {
 
 function conv(n: number, x: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: ConvOptions): Tensor {
   const op = `conv${n}d`;
+  checkOptions(op, options, ["stride", "padding", "dilation", "groups"]);
   const stride = spatial(op, "stride", options.stride ?? 1, n, 1);
   const dilation = spatial(op, "dilation", options.dilation ?? 1, n, 1);
   const groups = wantGroups(op, options.groups);
@@ -137,6 +139,7 @@ function convTranspose(
   options: ConvTransposeOptions,
 ): Tensor {
   const op = `convTranspose${n}d`;
+  checkOptions(op, options, ["stride", "padding", "outputPadding", "dilation", "groups"]);
   const stride = spatial(op, "stride", options.stride ?? 1, n, 1);
   const padding = spatial(op, "padding", options.padding ?? 0, n, 0);
   const outputPadding = spatial(op, "outputPadding", options.outputPadding ?? 0, n, 0);

@@ -4,6 +4,7 @@
 
 import { bind } from "../bind.ts";
 import { ShapeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { addP, divP, ltP, mulP, reshapeP, subP, sumP, whereP } from "../primitives.ts";
 import { normalizeAxis, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -24,7 +25,8 @@ function atLeast(x: Tensor, eps: number): Tensor {
  */
 export const normalize = named(
   "normalize",
-  (x: Tensor, { p = 2, dim = 1, eps = 1e-12 }: { p?: number; dim?: number; eps?: number } = {}): Tensor => {
+  (x: Tensor, options: { p?: number; dim?: number; eps?: number } = {}): Tensor => {
+    const { p = 2, dim = 1, eps = 1e-12 } = checkOptions("normalize", options, ["p", "dim", "eps"]);
     wantFloat("normalize", x);
     return bind(divP, [x, atLeast(norm(x, dim, { p, keepdim: true }), eps)]);
   },
@@ -37,7 +39,8 @@ export const normalize = named(
  */
 export const cosineSimilarity = named(
   "cosineSimilarity",
-  (a: Tensor, b: Tensor, { dim = 1, eps = 1e-8 }: { dim?: number; eps?: number } = {}): Tensor => {
+  (a: Tensor, b: Tensor, options: { dim?: number; eps?: number } = {}): Tensor => {
+    const { dim = 1, eps = 1e-8 } = checkOptions("cosineSimilarity", options, ["dim", "eps"]);
     const [p, q] = meet("cosineSimilarity", a, b);
     wantFloat("cosineSimilarity", p);
     const axis = normalizeAxis(dim, Math.max(p.rank, q.rank), "cosineSimilarity");
@@ -57,11 +60,8 @@ export const cosineSimilarity = named(
  */
 export const pairwiseDistance = named(
   "pairwiseDistance",
-  (
-    a: Tensor,
-    b: Tensor,
-    { p = 2, eps = 1e-6, keepdim }: { p?: number; eps?: number; keepdim?: boolean } = {},
-  ): Tensor => {
+  (a: Tensor, b: Tensor, options: { p?: number; eps?: number; keepdim?: boolean } = {}): Tensor => {
+    const { p = 2, eps = 1e-6, keepdim } = checkOptions("pairwiseDistance", options, ["p", "eps", "keepdim"]);
     return norm(binary(addP, binary(subP, a, b), eps), -1, { p, keepdim });
   },
 );
@@ -79,7 +79,8 @@ const batchesMeet = (a: Tensor, b: Tensor): boolean => {
  * @param b  […, R, d]
  * @returns  […, P, R]
  */
-export const cdist = named("cdist", (a: Tensor, b: Tensor, { p = 2 }: { p?: number } = {}): Tensor => {
+export const cdist = named("cdist", (a: Tensor, b: Tensor, options: { p?: number } = {}): Tensor => {
+  const { p = 2 } = checkOptions("cdist", options, ["p"]);
   const [x, y] = meet("cdist", a, b);
   if (x.rank < 2 || y.rank < 2 || x.shape[x.rank - 1] !== y.shape[y.rank - 1]) {
     throw new ShapeError(`cdist: ${show(x.shape)} and ${show(y.shape)}: wanted […, P, d] and […, R, d]`);

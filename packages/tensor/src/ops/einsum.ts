@@ -31,7 +31,9 @@ interface Labelled {
  * @example         einsum("ij,jk->ik", [a, b]) // matmul
  */
 export const einsum = named("einsum", (equation: string, operands: readonly Tensor[]): Tensor => {
-  if (operands.length === 0) throw new ArgumentError(`einsum "${equation}": wanted at least one operand`);
+  if (!Array.isArray(operands) || operands.length === 0) {
+    throw new ArgumentError(`einsum "${equation}": wanted an array of at least one operand`);
+  }
   const { groups, result } = parse(equation, operands);
   const sizes = new Map<string, number>();
   operands.forEach((x, i) => {

@@ -8,6 +8,7 @@ import { bind, bindUntracked } from "../bind.ts";
 import { iota } from "../creation.ts";
 import { isFloat } from "../dtype.ts";
 import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { aliasP, eqP, gatherP, mulP, reshapeP, scatterAddP, whereP } from "../primitives.ts";
 import { broadcastShapes, normalizeAxis, sameShape, show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
@@ -116,7 +117,8 @@ export const indexSelect = named("indexSelect", (x: Tensor, dim: number, index: 
  */
 export const indexAdd = named(
   "indexAdd",
-  (x: Tensor, dim: number, index: Tensor, source: Tensor, { alpha = 1 }: { alpha?: Operand } = {}): Tensor => {
+  (x: Tensor, dim: number, index: Tensor, source: Tensor, options: { alpha?: Operand } = {}): Tensor => {
+    const { alpha = 1 } = checkOptions("indexAdd", options, ["alpha"]);
     const axis = normalizeAxis(dim, x.rank, "indexAdd");
     const at = spread("indexAdd", index, x.shape, axis);
     if (!sameShape(source.shape, at.shape)) {
@@ -137,7 +139,8 @@ export const indexAdd = named(
  */
 export const embedding = named(
   "embedding",
-  (index: Tensor, weight: Tensor, { paddingIdx }: { paddingIdx?: number | null } = {}): Tensor => {
+  (index: Tensor, weight: Tensor, options: { paddingIdx?: number | null } = {}): Tensor => {
+    const { paddingIdx } = checkOptions("embedding", options, ["paddingIdx"]);
     if (weight.rank !== 2) throw new ShapeError(`embedding: weight ${show(weight.shape)}: wanted [rows, d]`);
     const [rows, d] = weight.shape;
     const at = indices("embedding", index);

@@ -5,6 +5,7 @@
 import { bind } from "../bind.ts";
 import type { DType } from "../dtype.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { addP, expandP, orP, padP, permuteP, reshapeP } from "../primitives.ts";
 import { normalizeAxis, type Shape, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -15,12 +16,18 @@ import { cast, resultDType, unchanged, wantInteger } from "./operand.ts";
 /** How many pieces are added up in one go: with the result they stay within a device's eight bindings. */
 const FAN_IN = 7;
 
+/** Throws for `cat(a, b)`: the tensors come in an array. */
+function wantList(op: string, tensors: readonly Tensor[]): void {
+  if (!Array.isArray(tensors)) throw new ArgumentError(`${op}: got ${String(tensors)}: wanted an array of tensors`);
+}
+
 /**
  * Tensors one after another along a dim.
  *
  * @throws ShapeError if there are none, or if another dim differs
  */
 export const cat = named("cat", (tensors: readonly Tensor[], dim = 0): Tensor => {
+  wantList("cat", tensors);
   if (tensors.length === 0) throw new ShapeError("cat: got no tensors");
   const first = tensors[0];
   const { rank } = first;
@@ -76,6 +83,7 @@ function sameDType(tensors: readonly Tensor[]): readonly Tensor[] {
 
 /** Tensors of one shape side by side along a new dim. */
 export const stack = named("stack", (tensors: readonly Tensor[], dim = 0): Tensor => {
+  wantList("stack", tensors);
   if (tensors.length === 0) throw new ShapeError("stack: got no tensors");
   const { shape } = tensors[0];
   for (let k = 1; k < tensors.length; k++) {
@@ -225,7 +233,8 @@ export function rot90(x: Tensor, k = 1, dims: readonly [number, number] = [0, 1]
  *
  * @param options.indexing  "ij" (default) or "xy", which swaps the first two dims
  */
-export function meshgrid(tensors: readonly Tensor[], { indexing = "ij" }: { indexing?: "ij" | "xy" } = {}): Tensor[] {
+export function meshgrid(tensors: readonly Tensor[], options: { indexing?: "ij" | "xy" } = {}): Tensor[] {
+  const { indexing = "ij" } = checkOptions("meshgrid", options, ["indexing"]);
   if (indexing !== "ij" && indexing !== "xy") {
     throw new ArgumentError(`meshgrid: indexing is ${JSON.stringify(indexing)}: wanted "ij" or "xy"`);
   }

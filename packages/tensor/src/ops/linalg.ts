@@ -9,6 +9,7 @@
 import { bind, bindUntracked } from "../bind.ts";
 import { iota } from "../creation.ts";
 import { DTypeError, ShapeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import {
   absP,
   addP,
@@ -90,11 +91,9 @@ function paired(op: string, a: Tensor, b: Tensor): [Tensor, Tensor] {
  */
 export const triangularSolve = named(
   "triangularSolve",
-  (
-    a: Tensor,
-    b: Tensor,
-    { upper, left = true, unitriangular = false }: { upper: boolean; left?: boolean; unitriangular?: boolean },
-  ): Tensor => {
+  (a: Tensor, b: Tensor, options: { upper: boolean; left?: boolean; unitriangular?: boolean }): Tensor => {
+    checkOptions("triangularSolve", options, ["upper", "left", "unitriangular"]);
+    const { upper, left = true, unitriangular = false } = options;
     if (!left) {
       const solution = triangularSolve(transpose(a, -1, -2), transpose(b, -1, -2), { upper: !upper, unitriangular });
       return transpose(solution, -1, -2);

@@ -7,7 +7,7 @@
 import { bind } from "../bind.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
 import { expandP, flipP, permuteP, reshapeP, sliceP } from "../primitives.ts";
-import { normalizeAxes, normalizeAxis, numel, resolveShape, type Shape, sameShape, show } from "../shape.ts";
+import { normalizeAxes, normalizeAxis, numel, resolveShape, type Shape, sameShape, show, wantArray } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { named } from "./named.ts";
 import { unchanged, wantInteger } from "./operand.ts";
@@ -73,6 +73,7 @@ export function permuteTo(x: Tensor, dims: readonly number[]): Tensor {
  */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
   const { rank } = x;
+  wantArray(dims, "permute: the order of dims");
   if (dims.length !== rank)
     throw new ShapeError(`permute: ${show(x.shape)} has ${rank} dims, got the order ${show(dims)}`);
   const order = dims.map((dim) => normalizeAxis(dim, rank, "permute"));
@@ -129,6 +130,7 @@ const list = (dims: number | readonly number[]): readonly number[] => (typeof di
  */
 export function expand(x: Tensor, shape: Shape): Tensor {
   const from = x.shape;
+  wantArray(shape, "expand: the shape");
   const added = shape.length - from.length;
   if (added < 0) throw new ShapeError(`expand: ${show(from)} has more dims than ${show(shape)}`);
   if (shape.some((d, i) => !Number.isInteger(d) || d < (i < added ? 0 : -1))) {

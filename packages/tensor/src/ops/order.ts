@@ -6,13 +6,14 @@ import { bind, bindUntracked } from "../bind.ts";
 import { iota } from "../creation.ts";
 import { isFloat } from "../dtype.ts";
 import { ShapeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { argmaxP, argsortP, eqP, gatherP, isnanP, maxP, reshapeP, sumP, whereP } from "../primitives.ts";
 import { normalizeAxis, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { sliceAxis } from "./movement.ts";
 import { named } from "./named.ts";
 import { literal, literalLike, unchanged, wantNumbers } from "./operand.ts";
-import { amax, amin, dropped, type ReduceOptions, reversed } from "./reduce.ts";
+import { amax, amin, dropped, REDUCE, type ReduceOptions, reversed } from "./reduce.ts";
 
 /** Place of the first largest along an axis, which stays as size 1. */
 function place(x: Tensor, axis: number): Tensor {
@@ -39,6 +40,7 @@ const smallest = named("min", (x: Tensor): Tensor => amin(x));
 
 /** @param order  x, or its elements in the opposite order */
 function extreme(op: string, x: Tensor, order: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor] {
+  checkOptions(op, options, REDUCE);
   const axis = normalizeAxis(dim, x.rank, op);
   if (x.rank === 0) return [unchanged(x), literal(x.device, "int32", 0)];
   if (x.shape[axis] === 0) throw new ShapeError(`${op}: dim ${dim} of ${show(x.shape)} is empty`);
@@ -69,6 +71,7 @@ export function min(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | 
 }
 
 function argExtreme(op: string, x: Tensor, dim: number | null | undefined, options?: ReduceOptions): Tensor {
+  checkOptions(op, options, REDUCE);
   if (x.size === 0) throw new ShapeError(`${op}: ${show(x.shape)} is empty: nothing to choose from`);
   if (dim === undefined || dim === null) {
     const flat = place(bind(reshapeP, [x], [x.size]), 0);
@@ -95,7 +98,8 @@ export interface SortOptions {
 }
 
 /** Indices that sort along a dim (the last by default), stable: int32. */
-export function argsort(x: Tensor, dim = -1, { descending = false }: SortOptions = {}): Tensor {
+export function argsort(x: Tensor, dim = -1, options: SortOptions = {}): Tensor {
+  const { descending = false } = checkOptions("argsort", options, ["descending"]);
   const axis = normalizeAxis(dim, x.rank, "argsort");
   if (x.rank === 0) return literal(x.device, "int32", 0);
   return bind(argsortP, [x], [axis, descending ? 1 : 0]);
@@ -117,7 +121,8 @@ export const sort = named("sort", (x: Tensor, dim = -1, options: SortOptions = {
  *
  * @returns [values, indices]
  */
-export function topk(x: Tensor, k: number, dim = -1, { largest = true }: { largest?: boolean } = {}): [Tensor, Tensor] {
+export function topk(x: Tensor, k: number, dim = -1, options: { largest?: boolean } = {}): [Tensor, Tensor] {
+  const { largest = true } = checkOptions("topk", options, ["largest"]);
   const axis = normalizeAxis(dim, x.rank, "topk");
   const n = x.rank === 0 ? 1 : x.shape[axis];
   if (!Number.isInteger(k) || k < 0 || k > n)

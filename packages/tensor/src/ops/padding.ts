@@ -3,6 +3,7 @@
  */
 import { bind } from "../bind.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { expandP, flipP, padP, sliceP, whereP } from "../primitives.ts";
 import { show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -29,7 +30,8 @@ const MODES: readonly string[] = ["constant", "reflect", "replicate", "circular"
  *                 "constant" a negative amount cuts off
  * @example        pad(image, [1, 1, 1, 1]) // a border of zeros around the last two dims
  */
-export function pad(x: Tensor, amounts: readonly number[], { mode = "constant", value }: PadOptions = {}): Tensor {
+export function pad(x: Tensor, amounts: readonly number[], options: PadOptions = {}): Tensor {
+  const { mode = "constant", value } = checkOptions("pad", options, ["mode", "value"]);
   const { rank } = x;
   if (amounts.length % 2 !== 0 || amounts.length > 2 * rank || !amounts.every(Number.isInteger)) {
     throw new ShapeError(

@@ -6,6 +6,7 @@
 import { bind } from "../bind.ts";
 import { iota, tensor } from "../creation.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { addP, divP, maximumP, minimumP, mulP, reshapeP, subP, sumP } from "../primitives.ts";
 import { numel, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -24,6 +25,8 @@ export interface PoolOptions {
   /** Whether a last window may reach beyond the padded end, if it begins inside. */
   ceilMode?: boolean;
 }
+
+const POOL = ["stride", "padding", "ceilMode"];
 
 export interface MaxPoolOptions extends PoolOptions {
   /** Distance of the window's elements; 1. */
@@ -99,6 +102,7 @@ function batched(op: string, n: number, x: Tensor, fn: (x: Tensor) => Tensor): T
 
 function maxPool(n: number, x: Tensor, kernelSize: number | readonly number[], options: MaxPoolOptions): Tensor {
   const op = `maxPool${n}d`;
+  checkOptions(op, options, ["dilation", ...POOL]);
   return batched(op, n, x, (input) => {
     const { k, o, windows: parts } = pool(op, n, input, kernelSize, options, -Infinity);
     const flat = reshapeTo(parts, [...input.shape.slice(0, 2), numel(k), ...o]);
@@ -130,6 +134,7 @@ export const maxPool3d = (x: Tensor, kernelSize: number | readonly number[], opt
 
 function avgPool(n: number, x: Tensor, kernelSize: number | readonly number[], options: AvgPool2dOptions): Tensor {
   const op = `avgPool${n}d`;
+  checkOptions(op, options, ["countIncludePad", ...(n === 1 ? [] : ["divisorOverride"]), ...POOL]);
   const { countIncludePad = true, divisorOverride = null } = options;
   return batched(op, n, x, (input) => {
     const { k, o, stride, padding, windows: parts } = pool(op, n, input, kernelSize, options, 0);

@@ -4,6 +4,7 @@
 
 import { bind, bindUntracked } from "../bind.ts";
 import { ShapeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import {
   absP,
   addP,
@@ -39,6 +40,9 @@ export interface ReduceOptions {
   keepdim?: boolean;
 }
 
+/** The names of {@link ReduceOptions}. */
+export const REDUCE = ["keepdim"];
+
 /** The shape without the axes. */
 const without = (shape: Shape, axes: readonly number[]): number[] => shape.filter((_, i) => !axes.includes(i));
 
@@ -55,6 +59,7 @@ function wantElements(op: string, x: Tensor, dim: Dims | undefined): void {
 }
 
 function reduce(primitive: Primitive, x: Tensor, dim: Dims | undefined, options: ReduceOptions | undefined): Tensor {
+  checkOptions(primitive.name, options, REDUCE);
   const axes = normalizeAxes(dim, x.rank, primitive.name);
   return dropped(bind(primitive, [x], axes), axes, options?.keepdim);
 }
@@ -81,6 +86,7 @@ export const sum = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor =>
  */
 export function mean(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
   wantFloat("mean", x);
+  checkOptions("mean", options, REDUCE);
   const axes = normalizeAxes(dim, x.rank, "mean");
   const total = dropped(bind(sumP, [x], axes), axes, options?.keepdim);
   return bind(divP, [total, constantLike(x, count(x.shape, axes))]);
@@ -134,6 +140,8 @@ export interface VarianceOptions extends ReduceOptions {
   correction?: number;
 }
 
+const VARIANCE = ["correction", ...REDUCE];
+
 /** Variance in two passes, so that a large mean costs no digits, and the mean. Reduced dims stay as 1. */
 function moments(x: Tensor, axes: readonly number[], correction: number): { variance: Tensor; average: Tensor } {
   const n = count(x.shape, axes);
@@ -149,15 +157,17 @@ function moments(x: Tensor, axes: readonly number[], correction: number): { vari
  * @throws   DTypeError for integers
  * @example  x.var(0, { correction: 0 })
  */
-export function variance(x: Tensor, dim?: Dims, { correction = 1, keepdim }: VarianceOptions = {}): Tensor {
+export function variance(x: Tensor, dim?: Dims, options: VarianceOptions = {}): Tensor {
   wantFloat("var", x);
+  const { correction = 1, keepdim } = checkOptions("var", options, VARIANCE);
   const axes = normalizeAxes(dim, x.rank, "var");
   return dropped(moments(x, axes, correction).variance, axes, keepdim);
 }
 
 /** [variance, mean]. */
-export function varMean(x: Tensor, dim?: Dims, { correction = 1, keepdim }: VarianceOptions = {}): [Tensor, Tensor] {
+export function varMean(x: Tensor, dim?: Dims, options: VarianceOptions = {}): [Tensor, Tensor] {
   wantFloat("varMean", x);
+  const { correction = 1, keepdim } = checkOptions("varMean", options, VARIANCE);
   const axes = normalizeAxes(dim, x.rank, "varMean");
   const { variance, average } = moments(x, axes, correction);
   return [dropped(variance, axes, keepdim), dropped(average, axes, keepdim)];
@@ -177,6 +187,7 @@ export const stdMean = named("stdMean", (x: Tensor, dim?: Dims, options?: Varian
 
 /** log Σ eˣ without overflow. */
 export function logsumexp(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
+  checkOptions("logsumexp", options, REDUCE);
   x = asFloat(x);
   const axes = normalizeAxes(dim, x.rank, "logsumexp");
   // The shift cancels out, so it needs no derivative; an infinite one would make ∞ − ∞.
@@ -196,7 +207,8 @@ export interface NormOptions extends ReduceOptions {
  *
  * @see torch.linalg.vector_norm
  */
-export function norm(x: Tensor, dim?: Dims, { p = 2, keepdim }: NormOptions = {}): Tensor {
+export function norm(x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
+  const { p = 2, keepdim } = checkOptions("norm", options, ["p", ...REDUCE]);
   x = asFloat(x);
   const axes = normalizeAxes(dim, x.rank, "norm");
   if (p === 2) return safeSqrt(dropped(bind(sumP, [bind(mulP, [x, x])], axes), axes, keepdim));

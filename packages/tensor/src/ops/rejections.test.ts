@@ -133,6 +133,16 @@ const matrix = (f: Unary): Rejection[] => [
 ];
 
 const REJECTS: Record<string, readonly Rejection[]> = {
+  // packs
+  pack: [
+    shape(() => lg.pack([]), "no tensors"),
+    dtype(() => lg.pack([x, bool]), "bool"),
+    devices(() => lg.pack([x, far])),
+  ],
+  unpack: [
+    shape(() => lg.unpack(x, [[2, 3]]), "[2, 3]"),
+    shape(() => lg.unpack(lg.pack([x]), [[2, 3], [4]]), "2 shapes"),
+  ],
   // arithmetic
   add: numbers(lg.add),
   sub: numbers(lg.sub),
@@ -731,13 +741,17 @@ const NO_OPERATIONS = [
     "manualSeed",
     "nonzero",
     "normalizeAxes",
+    "checkCreation",
+    "checkDevice",
+    "checkOptions",
+    "wantArray",
     "normalizeAxis",
     "numel",
     "onBind",
     "promote",
   ],
   ...["resolveShape", "resultDType", "sameShape", "scalar", "scope", "setDevice", "setLeafHook", "setRngState", "show"],
-  ...["threshold", "untracked", "visitTensors", "wrap"],
+  ...["threshold", "untracked", "visitTensors", "wrap", "fromHalf", "toHalf", "packLayout"],
 ];
 
 /** Other names of an operation: its messages use the first. */

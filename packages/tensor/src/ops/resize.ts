@@ -3,6 +3,7 @@
  */
 import { tensor } from "../creation.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { numel, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { indexSelect } from "./indexing.ts";
@@ -30,6 +31,7 @@ const LINEAR = ["linear", "bilinear", "trilinear"];
  * @throws   ArgumentError if neither or both of size and scaleFactor are given, or the mode is not one of this rank
  */
 export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
+  checkOptions("interpolate", options, ["size", "scaleFactor", "mode", "alignCorners"]);
   const { size, scaleFactor, mode = "nearest", alignCorners = false } = options;
   const n = x.rank - 2;
   if (n < 1 || n > 3) throw new ShapeError(`interpolate: ${show(x.shape)}: wanted [N, C] and 1 to 3 spatial dims`);

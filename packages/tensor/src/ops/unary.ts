@@ -4,6 +4,7 @@
 
 import { bind } from "../bind.ts";
 import { isFloat } from "../dtype.ts";
+import { checkOptions } from "../options.ts";
 import {
   absP,
   acoshP,
@@ -137,7 +138,8 @@ export const sigmoid = (x: Tensor): Tensor => float(sigmoidP, x);
  *
  * @param options.eps  clamp x to [eps, 1 − eps] first; outside, the derivative is 0
  */
-export function logit(x: Tensor, { eps }: { eps?: number } = {}): Tensor {
+export function logit(x: Tensor, options: { eps?: number } = {}): Tensor {
+  const { eps } = checkOptions("logit", options, ["eps"]);
   x = asFloat(x);
   if (eps !== undefined) {
     const [low, high] = [scalar(x.device, x.dtype, eps), scalar(x.device, x.dtype, 1 - eps)];

@@ -7,6 +7,7 @@
  */
 import { bind } from "../bind.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { expandP, padP, permuteP, reshapeP, sumP } from "../primitives.ts";
 import { normalizeAxis, numel, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -116,11 +117,8 @@ export function unfold(x: Tensor, kernelSize: number | readonly number[], option
   return reshapeTo(permuteTo(patches, [0, 1, 2, 4, 3, 5]), [n, c * k[0] * k[1], o[0] * o[1]]);
 }
 
-function geometry(
-  op: string,
-  kernelSize: number | readonly number[],
-  { stride = 1, padding = 0, dilation = 1 }: UnfoldOptions,
-) {
+function geometry(op: string, kernelSize: number | readonly number[], options: UnfoldOptions) {
+  const { stride = 1, padding = 0, dilation = 1 } = checkOptions(op, options, ["stride", "padding", "dilation"]);
   return {
     k: spatial(op, "kernelSize", kernelSize, 2, 1),
     stride: spatial(op, "stride", stride, 2, 1),

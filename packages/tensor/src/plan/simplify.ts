@@ -36,6 +36,7 @@ import {
 } from "../primitives.ts";
 import type { Graph, GraphNode } from "../record/backend.ts";
 import { numel, type Shape, sameShape } from "../shape.ts";
+import { joinPieces } from "./join.ts";
 
 /** A rewrite: the position of an equal, simpler node, or −1 where the rule has nothing to say. */
 type Rewrite = (b: Builder, inputs: readonly number[], attrs: Attrs, shape: Shape, dtype: DType) => number;
@@ -347,7 +348,8 @@ rewrite(matmulP, (b, [x, y]) => {
 });
 
 /** A smaller graph with equal outputs. Leaves and scalars keep their slots, whether or not they are still used. */
-export function simplify(graph: Graph): Graph {
+export function simplify(recorded: Graph): Graph {
+  const graph = joinPieces(recorded);
   const live = reachable(graph.nodes, graph.outputs);
   const builder = new Builder();
   const place = new Int32Array(graph.nodes.length);

@@ -1,0 +1,100 @@
+/** Arguments of layers, losses and containers: what cannot be meant is an error, and nothing is silently lost. */
+import { beforeAll, expect, test } from "@jest/globals";
+import { ArgumentError, init, ones, randn } from "@loopgrad/tensor";
+import * as nn from "../index.ts";
+
+beforeAll(async () => {
+  await init({ device: "cpu" });
+});
+
+type Untyped = new (...args: unknown[]) => nn.Module;
+/** A layer as a caller without types may make it. */
+const make = (name: string, ...args: unknown[]): nn.Module =>
+  new (nn as unknown as Record<string, Untyped>)[name](...args);
+
+test.each<[string, unknown[], string]>([
+  ["Dropout", [0.2], "the options are 0.2: wanted an object such as { p: … }"],
+  ["Linear", [3, 4, false], "the options are false"],
+  ["Linear", [3, 4, null], "the options are null"],
+  ["Linear", [3, 4, { device: "cpu" }], 'device is "cpu": wanted what init() returns'],
+  ["LeakyReLU", [0.1], "the options are 0.1"],
+  ["Conv2d", [3, 4], "kernelSize is undefined, wanted integers >= 1"],
+  ["Conv2d", [3, 4, 3, 1], "the options are 1"],
+  ["Conv2d", [3, 4, 3, { stride: 0 }], "stride is 0, wanted integers >= 1"],
+  ["Conv2d", [3, 4, 3, { padding: -1 }], "padding is -1, wanted integers >= 0"],
+  ["ConvTranspose1d", [3, 4, 3, { outputPadding: 0.5 }], "outputPadding is 0.5, wanted integers >= 0"],
+  ["ZeroPad2d", [[1, 1, 1]], "padding has 3 numbers, wanted 4"],
+  ["BatchNorm2d", [3, { momentum: "x" }], "momentum is x, wanted a number"],
+  ["LayerNorm", [3, { eps: "1e-5" }], "eps is 1e-5, wanted a number"],
+  ["Softmax", [], "dim is undefined, wanted an integer"],
+  ["Softmax", [{ dim: 1 }], 'dim is {"dim":1}, wanted an integer'],
+  ["LSTM", [3, 4, 2], "the options are 2"],
+  ["CrossEntropyLoss", [{ label_smoothing: 0.1 }], "unknown option label_smoothing"],
+  ["Sequential", [(x: unknown) => x], "0 is a function, wanted a module"],
+  ["Sequential", [{ a: 3 }], "a is 3, wanted a module"],
+  ["ModuleList", [[undefined]], "0 is undefined, wanted a module"],
+  ["ModuleDict", [{ a: 3 }], "a is 3, wanted a module"],
+])("new %s(…%j)", (name, args, message) => {
+  expect(() => make(name, ...args)).toThrow(ArgumentError);
+  expect(() => make(name, ...args)).toThrow(`${name}: ${message}`);
+});
+
+test("a list of modules is an array", () => {
+  expect(() => make("ModuleList", new nn.Linear(1, 1))).toThrow("ModuleList: got Linear(");
+});
+
+test("a Sequential's modules can be had by number too", () => {
+  const layers = new nn.Sequential(new nn.Linear(1, 2), new nn.ReLU());
+  expect((layers.get as (name: unknown) => unknown)(0)).toBeInstanceOf(nn.Linear);
+});
+
+const pairs = ["mseLoss", "l1Loss", "smoothL1Loss", "huberLoss", "binaryCrossEntropy", "klDiv", "softMarginLoss"];
+
+test.each(pairs)("functional.%s knows its options", (name) => {
+  const loss = (nn.functional as unknown as Record<string, (...args: unknown[]) => unknown>)[name];
+  expect(() => loss(ones([2]), ones([2]), { reduce: "sum" })).toThrow(`${name}: unknown option reduce`);
+});
+
+test("smooth L1 with beta 0 is L1", async () => {
+  const [x, y] = [randn([3]), randn([3])];
+  const { smoothL1Loss, l1Loss } = nn.functional;
+  expect(await smoothL1Loss(x, y, { beta: 0, reduction: "sum" }).item()).toBe(
+    await l1Loss(x, y, { reduction: "sum" }).item(),
+  );
+});
+
+test("a parameter is made of a tensor, and assigned a tensor", () => {
+  const { Parameter } = nn as unknown as Record<string, new (...args: unknown[]) => nn.Parameter>;
+  expect(() => new Parameter(3)).toThrow("Parameter: got 3, wanted a tensor");
+  expect(() => new Parameter(ones([1]), { requires_grad: false })).toThrow("Parameter: unknown option requires_grad");
+  expect(() => new Parameter(ones([1]), false)).toThrow("Parameter: the options are false");
+  const assign = (value: unknown): void => new nn.Linear(1, 1).weight.assign(value as nn.Parameter);
+  expect(() => assign(0)).toThrow("assign: got 0, wanted a tensor");
+});
+
+test.each<[unknown, string]>([
+  [null, "the state is null"],
+  [new Map(), "the state is a Map"],
+  [Promise.resolve({}), "the state is a promise (await it)"],
+  [{ weight: [[1]], bias: [1] }, "weight is 1: wanted a tensor"],
+])("a state dict is an object of tensors: %p", (state, message) => {
+  expect(() => new nn.Linear(1, 1).loadStateDict(state as nn.StateDict)).toThrow(`loadStateDict: ${message}`);
+});
+
+test("a functional call takes params and buffers, not the names themselves", () => {
+  const layer = new nn.Linear(1, 1);
+  const state = layer.stateDict() as nn.FunctionalState;
+  expect(() => nn.functionalCall(layer, state, ones([1, 1]))).toThrow("functionalCall: unknown option weight");
+});
+
+test("an async hook is refused: its promise would replace the output", () => {
+  const layer = new nn.Linear(1, 1);
+  layer.registerForwardHook((async () => {}) as never);
+  expect(() => layer.forward(ones([1, 1]))).toThrow("the hook is async");
+});
+
+test("weight norm makes a weight of two tensors, so it comes first", () => {
+  expect(() => nn.weightNorm(nn.weightNorm(new nn.Linear(2, 2)))).toThrow(
+    "registerParametrization: weight is parametrized already, and _WeightNorm() makes it of 2 tensors",
+  );
+});
