@@ -37,6 +37,11 @@ export function checkpointOf(checkpoint: Checkpoint): Checkpoint {
 
 /** The loss that a function of the user's computes, checked. */
 export function lossOf(fn: () => Tensor): Tensor {
+  if (typeof fn !== "function") {
+    throw new ArgumentError(
+      `step: got ${String(fn)}, wanted a function that computes the loss; diffopt.step takes a loss`,
+    );
+  }
   const loss: unknown = fn();
   if (loss instanceof Tensor) return loss;
   if (loss instanceof Promise) {

@@ -98,6 +98,9 @@ export function differentiable(
   params: readonly Tensor[],
   options: DifferentiableOptions = {},
 ): DifferentiableOptimizer {
+  if (typeof opt !== "object" && typeof opt !== "function") {
+    throw new ArgumentError(`differentiable: got ${String(opt)}, wanted an optimizer`);
+  }
   for (
     let cls = opt.constructor;
     typeof cls === "function" && cls.prototype !== undefined;

@@ -11,7 +11,7 @@
  * A functional module holds its tensors by handles outside every scope, and gives them back when it is disposed of.
  */
 import { disposeRecalled, enableGrad, heldValues, image, recall, runsAround, timeMark } from "@loopgrad/autograd";
-import { type Buffer, checkFits, type Module, type Parameter, type Slot, withStandIns } from "@loopgrad/nn";
+import { type Buffer, checkFits, Module, type Parameter, type Slot, withStandIns } from "@loopgrad/nn";
 import {
   ArgumentError,
   GradError,
@@ -81,6 +81,7 @@ export class FunctionalModule<M extends Module = Module> {
     readonly module: M,
     options: FunctionalizeOptions = {},
   ) {
+    if (!(module instanceof Module)) throw new ArgumentError(`functionalize: got ${String(module)}, wanted a module`);
     const { initial = "connected", history = "all", ...rest } = options;
     const unknown = Object.keys(rest);
     if (unknown.length > 0) throw new ArgumentError(`functionalize: unknown option ${unknown.join(", ")}`);

@@ -1,0 +1,60 @@
+/** What cannot be meant is an error that says so, at the call that is wrong. */
+import { beforeAll, expect, test } from "@jest/globals";
+import { Linear } from "@loopgrad/nn";
+import { SGD } from "@loopgrad/optim";
+import { ArgumentError, GradError, init, ones, type Tensor } from "@loopgrad/tensor";
+import { type GradCallback, innerLoop } from "./index.ts";
+
+let model: Linear;
+let inner: SGD;
+let x: Tensor;
+
+beforeAll(async () => {
+  await init({ device: "cpu" });
+  model = new Linear(2, 1);
+  inner = new SGD(model.parameters(), { lr: 0.1 });
+  x = ones([3, 2]);
+});
+
+test("a loss of the model in place of the functional module would do nothing", () => {
+  using loop = innerLoop(model, inner);
+  const loss = model.forward(x).square().mean();
+  expect(() => loop.diffopt.step(loss, { retainGraph: true })).toThrow(GradError);
+  expect(() => loop.diffopt.step(loss, { retainGraph: true })).toThrow("compute it with the functional module");
+  loop.diffopt.step(loss, { allowUnused: true });
+  expect(loop.fmodel.time).toBe(1);
+});
+
+test("diffopt.step takes a loss and known options", () => {
+  using loop = innerLoop(model, inner);
+  const loss = loop.fmodel.forward(x).square().mean();
+  const call = loop.diffopt.step.bind(loop.diffopt) as unknown as (...args: unknown[]) => unknown;
+  expect(() => call(loss, { lr: 0.1 })).toThrow("diffopt.step: unknown option lr: wanted one of params, override");
+  expect(() => call()).toThrow("grad: output 0 is undefined: wanted a tensor");
+  expect(() => call(3)).toThrow("grad: output 0 is 3: wanted a tensor");
+  expect(() => call(() => loss)).toThrow("grad: output 0 is a function: wanted a tensor");
+});
+
+test("loop.step takes a function", () => {
+  using loop = innerLoop(model, inner);
+  const loss = loop.fmodel.forward(x).square().mean();
+  expect(() => loop.step(loss as never)).toThrow("wanted a function that computes the loss");
+});
+
+test.each<[string, unknown, string]>([
+  ["nothing", () => {}, "gradCallback: returned undefined: wanted an array of gradients"],
+  ["a promise", async () => [], "gradCallback: returned a promise"],
+  ["its argument", (grads: unknown) => grads, "gradCallback: gradient 0 is [object Object]: wanted a tensor or null"],
+])("a gradCallback that returns %s", (_, gradCallback, message) => {
+  using loop = innerLoop(model, inner, { gradCallback: gradCallback as GradCallback });
+  const loss = loop.fmodel.forward(x).square().mean();
+  expect(() => loop.diffopt.step(loss)).toThrow(ArgumentError);
+  expect(() => loop.diffopt.step(loss, { retainGraph: true })).toThrow(message);
+});
+
+test("innerLoop takes a module and an optimizer", () => {
+  const begin = innerLoop as unknown as (...args: unknown[]) => unknown;
+  expect(() => begin()).toThrow("functionalize: got undefined, wanted a module");
+  expect(() => begin(inner, model)).toThrow("wanted a module");
+  expect(() => begin(model)).toThrow("differentiable: got undefined, wanted an optimizer");
+});
