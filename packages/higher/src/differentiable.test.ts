@@ -271,3 +271,9 @@ test("shapes of new weights are checked", () => {
   const [x, y] = batch();
   expect(() => loop.diffopt.step(F.mseLoss(loop.fmodel.forward(x), y))).toThrow(ShapeError);
 });
+
+test("state is committed to an optimizer of the same kind only", () => {
+  const model = new Linear(2, 1);
+  using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.1, momentum: 0.9 }));
+  expect(() => loop.diffopt.commitTo(new Adam(model.parameters()))).toThrow(/commitTo: got Adam.*that of SGD/);
+});

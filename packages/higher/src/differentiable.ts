@@ -366,6 +366,11 @@ export class DifferentiableOptimizer {
 
   /** Copies the state to an optimizer over the same parameters, by default the one this was made from. */
   commitTo(opt: Pick<AnyOptimizer, "paramGroups" | "setState"> = this.#opt): void {
+    if (opt instanceof Optimizer && opt.constructor !== this.#opt.constructor) {
+      throw new ArgumentError(
+        `commitTo: got ${opt.constructor.name}, whose state is another than that of ${this.#opt.constructor.name}`,
+      );
+    }
     const sizes = (groups: readonly { length: number }[]): string => groups.map(({ length }) => length).join(", ");
     const target = opt.paramGroups.map(({ params }) => params);
     if (sizes(target) !== sizes(this.#indices)) {

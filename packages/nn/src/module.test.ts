@@ -1,4 +1,5 @@
 /** Modules: what is found where, under which names; modes, state dicts, text. */
+import { inspect } from "node:util";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { init, LoopgradError, manualSeed, ShapeError, type Tensor, tensor, zeros } from "@loopgrad/tensor";
 import { BatchNorm1d, Buffer, Dropout, Linear, Module, Parameter, ReLU, Sequential, substitute } from "./index.ts";
@@ -222,4 +223,9 @@ test("apply visits children before their parents", () => {
 
 test("an unknown option of a layer is an error", () => {
   expect(() => new Linear(1, 1, { biases: false } as object)).toThrow(/unknown option biases: wanted one of bias/);
+});
+
+test("console.log shows a module as its text", () => {
+  const layer = new Linear(1, 2);
+  expect(inspect(layer)).toBe(String(layer));
 });

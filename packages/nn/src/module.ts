@@ -313,6 +313,11 @@ export class Module {
       printing.delete(this);
     }
   }
+
+  /** What `console.log` shows in Node. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
 }
 
 /** Modules whose text is being made: one that holds its parent must not print it again. */

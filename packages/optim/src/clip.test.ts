@@ -66,3 +66,25 @@ test("clippedByValue passes the gradient inside the bounds only", async () => {
   expect(await read(clipped)).toEqual([-1, 0.5]);
   expect(await read(grad(clipped.sum(), g)[0])).toEqual([0, 1]);
 });
+
+test.each([
+  [1, 8],
+  [2, Math.sqrt(26)],
+  [3, 92 ** (1 / 3)],
+  [Number.POSITIVE_INFINITY, 4],
+])("normType %d", async (normType, norm) => {
+  const params = withGrads([3, -1], [-4]);
+  expect(await clipGradNorm(params, norm / 2, { normType }).item()).toBeCloseTo(norm, 12);
+  expect((await read(params[0].grad))[0]).toBeCloseTo(1.5, 5);
+  expect((await read(params[1].grad))[0]).toBeCloseTo(-2, 5);
+});
+
+test("without gradients the norm is 0, and wrong arguments are errors", async () => {
+  expect(await clipGradNorm(withGrads(null), 1).item()).toBe(0);
+  expect(clippedByNorm([null], 1)).toEqual([null]);
+  const params = withGrads([1]);
+  expect(() => clipGradNorm(params, 1, { normType: 0 })).toThrow(/normType is 0, wanted a number > 0/);
+  expect(() => clipGradNorm(params, 1, { norm: 1 } as object)).toThrow(/unknown option norm/);
+  expect(() => clipGradNorm({} as Parameter[], 1)).toThrow(/wanted a tensor, or several such as model.parameters/);
+  expect(() => clipGradValue([1] as unknown as Parameter[], 1)).toThrow(ArgumentError);
+});

@@ -3,28 +3,50 @@
  * differentiated, for the `gradCallback` of an inner loop.
  */
 import { noGrad } from "@loopgrad/autograd";
-import { ArgumentError, pack, scope, type Tensor, unpack } from "@loopgrad/tensor";
+import { ArgumentError, checkOptions, pack, scope, Tensor, unpack, zeros } from "@loopgrad/tensor";
 import { inReach } from "./cohort.ts";
 
 /** Keeps the quotient finite where all gradients are 0. */
 const NORM_EPS = 1e-6;
 
-/** The 2-norm of all gradients together, as a scalar. Its derivative at 0 is 0. */
-export function gradNorm(grads: readonly (Tensor | null)[]): Tensor {
+/** Options of the functions that take a norm. */
+export interface NormOptions {
+  /** p of the p-norm, above 0; Infinity is the largest element. Default 2. */
+  normType?: number;
+}
+
+/** Checks the options; returns p. */
+function normTypeOf(who: string, options: NormOptions): number {
+  const { normType = 2 } = checkOptions(who, options, ["normType"]);
+  if (typeof normType === "number" && normType > 0) return normType;
+  throw new ArgumentError(`${who}: normType is ${String(normType)}, wanted a number > 0, or Infinity`);
+}
+
+/** The norm of all gradients together, as a scalar. The derivative of the 2-norm at 0 is 0. */
+export function gradNorm(grads: readonly (Tensor | null)[], options: NormOptions = {}): Tensor {
+  const p = normTypeOf("gradNorm", options);
   const present = grads.filter((grad) => grad !== null);
   if (present.length === 0) throw new ArgumentError("gradNorm: there are no gradients");
-  let total = present[0].square().sum();
-  for (const grad of present.slice(1)) total = total.add(grad.square().sum());
-  return total.safeSqrt();
+  if (p === Number.POSITIVE_INFINITY) {
+    return present.map((grad) => grad.abs().amax()).reduce((largest, own) => largest.maximum(own));
+  }
+  const powers = present.map((grad) => (p === 2 ? grad.square() : p === 1 ? grad.abs() : grad.abs().pow(p)).sum());
+  const total = powers.reduce((sum, own) => sum.add(own));
+  return p === 2 ? total.safeSqrt() : p === 1 ? total : total.pow(1 / p);
 }
 
 /**
- * The gradients scaled so that their common 2-norm is at most `maxNorm`; null stays null. Pure.
+ * The gradients scaled so that their common norm is at most `maxNorm`; null stays null. Pure.
  *
  * @example  diffopt.step(loss, { gradCallback: (grads) => clippedByNorm(grads.map(({ grad }) => grad), 1) });
  */
-export function clippedByNorm<G extends Tensor | null>(grads: readonly G[], maxNorm: number | Tensor): G[] {
-  const factor = gradNorm(grads).add(NORM_EPS).reciprocal().mul(maxNorm).minimum(1);
+export function clippedByNorm<G extends Tensor | null>(
+  grads: readonly G[],
+  maxNorm: number | Tensor,
+  options: NormOptions = {},
+): G[] {
+  if (grads.every((grad) => grad === null)) return [...grads];
+  const factor = gradNorm(grads, options).add(NORM_EPS).reciprocal().mul(maxNorm).minimum(1);
   return grads.map((grad) => (grad === null ? grad : grad.mul(factor)) as G);
 }
 
@@ -35,20 +57,32 @@ export const clippedByValue = <G extends Tensor | null>(grads: readonly G[], cli
 const clamped = (grad: Tensor, bound: number | Tensor): Tensor =>
   typeof bound === "number" ? grad.clamp(-bound, bound) : grad.clamp(bound.neg(), bound);
 
+/** The parameters, if that is what was given, that have a gradient. */
+function withGrads(who: string, params: Iterable<Tensor> | Tensor): Tensor[] {
+  const list = params instanceof Tensor ? [params] : params;
+  if (typeof list?.[Symbol.iterator] !== "function" || ![...list].every((param) => param instanceof Tensor)) {
+    throw new ArgumentError(`${who}: wanted a tensor, or several such as model.parameters()`);
+  }
+  return [...list].filter((param) => param.grad !== null);
+}
+
 /**
- * Scales the gradients of parameters so that their common 2-norm is at most `maxNorm`.
+ * Scales the gradients of parameters so that their common norm is at most `maxNorm`.
  *
- * @returns  the norm before, a scalar
+ * @returns  the norm before, a scalar; 0 if there are no gradients
  * @see      torch.nn.utils.clip_grad_norm_
+ * @example  const norm = clipGradNorm(model.parameters(), 1); // between backward() and step()
  */
-export function clipGradNorm(params: Iterable<Tensor>, maxNorm: number): Tensor {
+export function clipGradNorm(params: Iterable<Tensor> | Tensor, maxNorm: number, options: NormOptions = {}): Tensor {
   if (!(maxNorm >= 0)) throw new ArgumentError(`clipGradNorm: maxNorm is ${maxNorm}, wanted >= 0`);
-  const list = [...params].filter((param) => param.grad !== null);
+  normTypeOf("clipGradNorm", options);
+  const list = withGrads("clipGradNorm", params);
+  if (list.length === 0) return zeros([]);
   return scope(() => {
     using _ = noGrad();
     const sets = setsOf(list);
     const vectors = sets.map((set) => pack(set.map(({ grad }) => grad as Tensor)));
-    const norm = gradNorm(vectors);
+    const norm = gradNorm(vectors, options);
     const factor = norm.add(NORM_EPS).reciprocal().mul(maxNorm).minimum(1);
     for (const [i, vector] of vectors.entries()) replaceGrads(sets[i], vector.mul(factor));
     return norm;
@@ -56,11 +90,11 @@ export function clipGradNorm(params: Iterable<Tensor>, maxNorm: number): Tensor 
 }
 
 /** Clamps each element of the parameters' gradients to [−clipValue, clipValue]. @see torch.nn.utils.clip_grad_value_ */
-export function clipGradValue(params: Iterable<Tensor>, clipValue: number): void {
+export function clipGradValue(params: Iterable<Tensor> | Tensor, clipValue: number): void {
   if (!(clipValue >= 0)) throw new ArgumentError(`clipGradValue: clipValue is ${clipValue}, wanted >= 0`);
   using _scope = scope();
   using _mode = noGrad();
-  for (const set of setsOf([...params].filter((param) => param.grad !== null))) {
+  for (const set of setsOf(withGrads("clipGradValue", params))) {
     replaceGrads(set, pack(set.map(({ grad }) => grad as Tensor)).clamp(-clipValue, clipValue));
   }
 }

@@ -252,3 +252,15 @@ test("zeroGrad drops the gradients", () => {
   expect(p.grad).toBeNull();
   expect(zeros([1]).grad).toBeNull();
 });
+
+test("flags, pairs and states of another shape are refused, before anything changes", async () => {
+  const p = new Parameter(zeros([3]));
+  expect(() => new Adam([p], { amsgrad: "no" as unknown as boolean })).toThrow(/amsgrad is no, wanted true or false/);
+  expect(() => new Adam([p], { betas: [0.9, 0.99, 0.8] as unknown as [number, number] })).toThrow(/wanted a pair/);
+  const opt = new Adam([p], { lr: 0.5 });
+  p.grad = tensor([1, 1, 1]);
+  opt.step();
+  const other = new Adam([new Parameter(zeros([4]))], { lr: 0.1 });
+  expect(() => other.loadStateDict(opt.stateDict())).toThrow(/exp_avg of parameter 0 is \[3\], the parameter \[4\]/);
+  expect(other.paramGroups[0].lr).toBe(0.1);
+});

@@ -12,7 +12,18 @@
  */
 import { noGrad } from "@loopgrad/autograd";
 import { Buffer, Parameter } from "@loopgrad/nn";
-import { ArgumentError, checkOptions, type Device, LoopgradError, scope, Tensor, wrap } from "@loopgrad/tensor";
+import {
+  ArgumentError,
+  checkOptions,
+  type Device,
+  LoopgradError,
+  ShapeError,
+  sameShape,
+  scope,
+  show,
+  Tensor,
+  wrap,
+} from "@loopgrad/tensor";
 import { checkVectors } from "./cohort.ts";
 import type { Scalar } from "./scalar.ts";
 import { States } from "./states.ts";
@@ -108,6 +119,11 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
   /** The options that were given, if all of them exist. */
   #known(options: Partial<H>, defaults: H = this.defaults as H): Partial<H> {
     checkOptions(this.constructor.name, options, Object.keys(defaults));
+    for (const [name, value] of Object.entries(options)) {
+      const isFlag = typeof defaults[name as keyof H] === "boolean";
+      if (!isFlag || value === undefined || typeof value === "boolean") continue;
+      throw new ArgumentError(`${this.constructor.name}: ${name} is ${String(value)}, wanted true or false`);
+    }
     return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<H>;
   }
 
@@ -256,12 +272,28 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
       this.validate({ ...this.defaults, ...known } as H);
       return { known, params };
     });
+    if (this.#isElementwise()) this.#checkShapes(dict);
     for (const [g, { known, params }] of loaded.entries()) {
       const group = this.paramGroups[g];
       Object.assign(group, known);
       for (const [i, key] of params.entries()) {
         const remembered = dict.state[key] ?? {};
         this.setState(group.params[i], renamed(Object.entries(remembered), camelCase) as State);
+      }
+    }
+  }
+
+  /** Throws for state that an elementwise rule cannot have: each tensor is a scalar or of its parameter's shape. */
+  #checkShapes({ state, paramGroups }: OptimizerStateDict): void {
+    for (const [g, { params }] of paramGroups.entries()) {
+      for (const [i, key] of params.entries()) {
+        const { shape } = this.paramGroups[g].params[i];
+        for (const [name, value] of Object.entries(state[key] ?? {})) {
+          if (!(value instanceof Tensor) || value.size === 1 || sameShape(value.shape, shape)) continue;
+          throw new ShapeError(
+            `loadStateDict: ${name} of parameter ${key} is ${show(value.shape)}, the parameter ${show(shape)}`,
+          );
+        }
       }
     }
   }

@@ -2,7 +2,7 @@
 import { beforeAll, expect, test } from "@jest/globals";
 import { grad } from "@loopgrad/autograd";
 import { Parameter } from "@loopgrad/nn";
-import { ArgumentError, init, type Tensor, tensor } from "@loopgrad/tensor";
+import { ArgumentError, init, type Tensor, tensor, zeros } from "@loopgrad/tensor";
 import {
   Adam,
   ConstantLR,
@@ -258,4 +258,24 @@ test("what stands in the place of options, or of a metric, is an error", () => {
   const plateau = new ReduceLROnPlateau(opt);
   expect(() => plateau.step(tensor(1) as never)).toThrow("the metric is Tensor([]");
   expect(() => plateau.step(tensor(1).item() as never)).toThrow(ArgumentError);
+});
+
+test("a function, or a peak, for each group", () => {
+  const groups = () =>
+    new SGD([{ params: [new Parameter(zeros([1]))] }, { params: [new Parameter(zeros([1]))] }], { lr: 2 });
+  const lambda = new LambdaLR(groups(), [(step) => 1 / (1 + step), (step) => 0.5 ** step]);
+  for (let i = 0; i < 3; i++) lambda.step();
+  expect(lambda.getLastLr()).toEqual([0.5, 0.25]);
+  expect(() => new LambdaLR(groups(), [() => 1])).toThrow(/one for each group/);
+
+  const options = { totalSteps: 10, cycleMomentum: false };
+  const both = new OneCycleLR(groups(), { ...options, maxLr: [1, 3] });
+  const alone = [1, 3].map((maxLr) => new OneCycleLR(groups(), { ...options, maxLr }));
+  for (let i = 0; i < 5; i++) {
+    expect(both.getLastLr()).toEqual(alone.map((schedule) => schedule.getLastLr()[0]));
+    for (const schedule of [both, ...alone]) schedule.step();
+  }
+  expect(() => new OneCycleLR(groups(), { ...options, maxLr: [1] })).toThrow(
+    /maxLr is 1: wanted a number > 0, or an array/,
+  );
 });

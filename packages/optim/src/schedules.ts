@@ -69,8 +69,8 @@ export abstract class LRScheduler {
     });
   }
 
-  /** The rate at a step, of a group that began with `base`. */
-  abstract at(step: number, base: number): number;
+  /** The rate at a step, of a group that began with `base`. `group` is its number, default 0. */
+  abstract at(step: number, base: number, group?: number): number;
 
   protected begin(): void {
     this.write(0);
@@ -79,7 +79,7 @@ export abstract class LRScheduler {
   /** Writes the rates of a step into the groups. */
   protected write(step: number): void {
     this.baseLrs = this.#beginnings(this.baseLrs);
-    for (const [i, group] of this.groups.entries()) group.lr = this.at(step, this.baseLrs[i]);
+    for (const [i, group] of this.groups.entries()) group.lr = this.at(step, this.baseLrs[i], i);
   }
 
   /** Goes on to the next step's rates. Call it after `optimizer.step()`. */
@@ -116,19 +116,25 @@ export abstract class LRScheduler {
   }
 }
 
-/** base · fn(step). @see torch.optim.lr_scheduler.LambdaLR */
+/**
+ * base · factor(step). One function for all groups, or one for each.
+ *
+ * @see torch.optim.lr_scheduler.LambdaLR
+ */
 export class LambdaLR extends LRScheduler {
-  readonly #factor: (step: number) => number;
+  readonly #factors: readonly ((step: number) => number)[];
 
-  constructor(optimizer: Scheduled, factor: (step: number) => number) {
+  constructor(optimizer: Scheduled, factor: ((step: number) => number) | readonly ((step: number) => number)[]) {
     super(optimizer);
-    want("LambdaLR", "the factor", factor, typeof factor === "function", "a function of the step");
-    this.#factor = factor;
+    const factors = Array.isArray(factor) ? factor : this.groups.map(() => factor as (step: number) => number);
+    const fits = factors.length === this.groups.length && factors.every((each) => typeof each === "function");
+    want("LambdaLR", "the factor", factor, fits, "a function of the step, or an array with one for each group");
+    this.#factors = factors;
     this.begin();
   }
 
-  override at(step: number, base: number): number {
-    return base * this.#factor(step);
+  override at(step: number, base: number, group = 0): number {
+    return base * (this.#factors[group] ?? this.#factors[0])(step);
   }
 }
 
@@ -282,7 +288,7 @@ export class CosineAnnealingWarmRestarts extends Optioned<{ t0: number; tMult: n
 /** Options of {@link OneCycleLR}. */
 export interface OneCycleOptions {
   /** The peak. */
-  maxLr: number;
+  maxLr: number | readonly number[];
   /** Steps of the cycle; or `epochs` and `stepsPerEpoch`. */
   totalSteps?: number;
   epochs?: number;
@@ -306,7 +312,7 @@ export interface OneCycleOptions {
 }
 
 const ONE_CYCLE = {
-  maxLr: 0,
+  maxLr: 0 as number | readonly number[],
   totalSteps: undefined as number | undefined,
   epochs: undefined as number | undefined,
   stepsPerEpoch: undefined as number | undefined,
@@ -326,7 +332,11 @@ export class OneCycleLR extends Optioned<typeof ONE_CYCLE> {
     super("OneCycleLR", optimizer, ONE_CYCLE, options, ["maxLr"]);
   }
 
-  protected override check({ pctStart, annealStrategy }: typeof ONE_CYCLE): void {
+  protected override check({ maxLr, pctStart, annealStrategy }: typeof ONE_CYCLE): void {
+    const peaks = typeof maxLr === "number" ? [maxLr] : maxLr;
+    const fits = Array.isArray(peaks) && peaks.every((peak) => typeof peak === "number" && peak > 0);
+    const many = typeof maxLr === "number" || peaks.length === this.groups.length;
+    want("OneCycleLR", "maxLr", maxLr, fits && many, "a number > 0, or an array with one for each group");
     want("OneCycleLR", "totalSteps", this.totalSteps, isCount(this.totalSteps), "a whole number > 0");
     want("OneCycleLR", "pctStart", pctStart, isShare(pctStart), "a number between 0 and 1");
     const isKnown = annealStrategy === "cos" || annealStrategy === "linear";
@@ -343,11 +353,12 @@ export class OneCycleLR extends Optioned<typeof ONE_CYCLE> {
     return epochs * stepsPerEpoch;
   }
 
-  override at(step: number): number {
+  override at(step: number, _base?: number, group = 0): number {
     const { maxLr, divFactor, finalDivFactor, threePhase } = this.options;
-    const first = maxLr / divFactor;
+    const peak = typeof maxLr === "number" ? maxLr : maxLr[group];
+    const first = peak / divFactor;
     const last = first / finalDivFactor;
-    return along(this, step, threePhase ? [first, maxLr, first, last] : [first, maxLr, last]);
+    return along(this, step, threePhase ? [first, peak, first, last] : [first, peak, last]);
   }
 
   /** The momentum at a step. */
@@ -404,9 +415,9 @@ export class SequentialLR extends Optioned<{ schedulers: readonly LRScheduler[];
     super("SequentialLR", optimizer, { schedulers: [], milestones: [] }, options);
   }
 
-  override at(step: number, base: number): number {
+  override at(step: number, base: number, group = 0): number {
     const { schedulers, milestones } = this.options;
     const i = milestones.filter((milestone) => milestone <= step).length;
-    return schedulers[i].at(i === 0 ? step : step - milestones[i - 1], base);
+    return schedulers[i].at(i === 0 ? step : step - milestones[i - 1], base, group);
   }
 }

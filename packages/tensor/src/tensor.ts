@@ -99,6 +99,21 @@ export class Tensor {
     return `Tensor(${show(this.shape)}, ${this.dtype}, ${this.device.name})`;
   }
 
+  /**
+   * Text for `${x}`. There is no number to be had without a read: `x * 2` or `loss < best` would be NaN and false.
+   *
+   * @throws  TypeError where JavaScript wants a number
+   */
+  [Symbol.toPrimitive](hint: "string" | "number" | "default"): string {
+    if (hint !== "number") return this.toString();
+    throw new TypeError(`${this} is used as a number: wanted an operation such as x.mul(2), or await x.item()`);
+  }
+
+  /** What `console.log` shows in Node. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+
   /** Gives the tensor back before its scope ends. Using it afterwards is an error. */
   dispose(): void {
     this._release();

@@ -8,7 +8,7 @@
  * the betas are tensors. The root is the safe one: where v is 0 its derivative is 0, at every order. `amsgrad` divides
  * by the largest v so far.
  */
-import type { Tensor } from "@loopgrad/tensor";
+import { ArgumentError, type Tensor } from "@loopgrad/tensor";
 import { checkRange, Optimizer, type Params, type State, type Updated } from "../optimizer.ts";
 import {
   isPresent,
@@ -49,6 +49,9 @@ const DEFAULTS: AdamHyper = {
 
 /** Throws unless the betas are a pair in [0, 1). */
 export function checkBetas(who: string, betas: readonly Scalar[]): void {
+  if (!Array.isArray(betas) || betas.length !== 2) {
+    throw new ArgumentError(`${who}: betas is ${String(betas)}, wanted a pair of numbers or tensors`);
+  }
   checkRange(who, "betas[0]", betas[0], 0, 1);
   checkRange(who, "betas[1]", betas[1], 0, 1);
 }

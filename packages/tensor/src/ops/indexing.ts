@@ -136,6 +136,8 @@ export const indexAdd = named(
  * @param weight              [rows, d]
  * @param options.paddingIdx  a row that gets no gradient
  * @returns                   index's shape with d behind it
+ * @throws                    ArgumentError for an index outside [0, rows), if the elements are known on the host;
+ *                            elsewhere such an index gives a row of zeros
  */
 export const embedding = named(
   "embedding",
@@ -144,6 +146,8 @@ export const embedding = named(
     if (weight.rank !== 2) throw new ShapeError(`embedding: weight ${show(weight.shape)}: wanted [rows, d]`);
     const [rows, d] = weight.shape;
     const at = indices("embedding", index);
+    const outside = index._live().host?.find((row) => row < 0 || row >= rows);
+    if (outside !== undefined) throw new ArgumentError(`embedding: index ${outside} is outside [0, ${rows})`);
     const flat = bind(reshapeP, [at], [at.size]);
     let picked = bind(gatherP, [weight, spread("embedding", flat, weight.shape, 0)], [0]);
     if (paddingIdx !== undefined && paddingIdx !== null) {

@@ -614,6 +614,7 @@ const REJECTS: Record<string, readonly Rejection[]> = {
     dtype(() => lg.embedding(vector, x), "float32", "int32"),
     shape(() => lg.embedding(index, vector), "[3]"),
     argument(() => lg.embedding(index, x, { paddingIdx: 2 }), "2"),
+    argument(() => lg.embedding(lg.tensor([0, 2], { dtype: "int32" }), x), "index 2", "[0, 2)"),
     devices(() => lg.embedding(farIndex, x)),
   ],
   oneHot: [
