@@ -306,12 +306,17 @@ export class Device {
     }
   }
 
+  #isNeeded(value: Value): boolean {
+    if (value.handles > 0 || value.pins > 0 || value.saves > 0 || value.recipes > 0) return true;
+    return value.uses > 0 && (!value.lapsed || value.segment === this.#segment.id);
+  }
+
   /** @internal Gives a value's storage back, or drops its record, if no one needs it. */
   #freeIfUnneeded(first: Value): void {
+    if (this.#isNeeded(first)) return;
     const stack = [first];
     for (let value = stack.pop(); value !== undefined; value = stack.pop()) {
-      if (value.handles > 0 || value.pins > 0 || value.saves > 0 || value.recipes > 0) continue;
-      if (value.uses > 0 && (!value.lapsed || value.segment === this.#segment.id)) continue;
+      if (this.#isNeeded(value)) continue;
       if (value.storage !== null) this.#unstore(value);
       value.host = null;
       if (value.primitive === null || value.segment === this.#segment.id) continue;
