@@ -157,7 +157,7 @@ export class InnerLoop<M extends Module = Module> {
       this.diffopt.step(loss, options);
       return this.diffopt.mode === "second-order" ? loss : loss.detach();
     });
-    if (this.#device.stats().recorded - this.#recorded > MANY) this.#submit();
+    if (this.#device.recorded - this.#recorded > MANY) this.#submit();
     return loss;
   }
 

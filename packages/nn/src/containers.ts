@@ -166,19 +166,9 @@ export class ModuleList<M extends Module = Module> extends Module {
   }
 }
 
-/**
- * Modules by name, to be run by their owner.
- *
- * @see      torch.nn.ModuleDict
- * @example  readonly heads = new ModuleDict({ policy: new Linear(64, 4), value: new Linear(64, 1) });
- */
-export class ModuleDict<M extends Module = Module> extends Module {
-  readonly #items = new Map<string, M>();
-
-  constructor(items: Named<M> = {}) {
-    super();
-    for (const [name, module] of entriesOf(items)) this.set(name, module);
-  }
+/** What modules by name and parameters by name have in common. */
+abstract class Dict<T extends Module | Parameter> extends Module {
+  readonly #items = new Map<string, T>();
 
   override *members(): Generator<[string, Member]> {
     yield* this.#items;
@@ -189,22 +179,21 @@ export class ModuleDict<M extends Module = Module> extends Module {
     return this.#items.size;
   }
 
-  get(name: string): M {
-    return itemOf("ModuleDict", this.#items, name);
+  get(name: string): T {
+    return itemOf(this.constructor.name, this.#items, name);
   }
 
   has(name: string): boolean {
     return this.#items.has(name);
   }
 
-  set(name: string, module: M): this {
-    checkName("ModuleDict", name);
-    checkModule("ModuleDict", name, module);
-    this.#items.set(name, module);
+  protected put(name: string, item: T): this {
+    checkName(this.constructor.name, name);
+    this.#items.set(name, item);
     return this;
   }
 
-  /** Takes a module out; false if there was none of that name. */
+  /** Takes an item out; false if there was none of that name. */
   delete(name: string): boolean {
     return this.#items.delete(name);
   }
@@ -213,13 +202,32 @@ export class ModuleDict<M extends Module = Module> extends Module {
     return this.#items.keys();
   }
 
-  values(): IterableIterator<M> {
+  values(): IterableIterator<T> {
     return this.#items.values();
   }
 
-  /** Names and modules. */
-  [Symbol.iterator](): IterableIterator<[string, M]> {
+  /** Names and items. */
+  [Symbol.iterator](): IterableIterator<[string, T]> {
     return this.#items.entries();
+  }
+}
+
+/**
+ * Modules by name, to be run by their owner.
+ *
+ * @see      torch.nn.ModuleDict
+ * @example  readonly heads = new ModuleDict({ policy: new Linear(64, 4), value: new Linear(64, 1) });
+ */
+export class ModuleDict<M extends Module = Module> extends Dict<M> {
+  constructor(items: Named<M> = {}) {
+    super();
+    for (const [name, module] of entriesOf(items)) this.set(name, module);
+  }
+
+  /** Adds or replaces a module. */
+  set(name: string, module: M): this {
+    checkModule("ModuleDict", name, module);
+    return this.put(name, module);
   }
 }
 
@@ -276,48 +284,18 @@ export class ParameterList extends Module {
  * @see      torch.nn.ParameterDict
  * @example  readonly priors = new ParameterDict({ mean: zeros([3]), logVar: zeros([3]) });
  */
-export class ParameterDict extends Module {
-  readonly #items = new Map<string, Parameter>();
-
+export class ParameterDict extends Dict<Parameter> {
   constructor(items: Named<Tensor> = {}) {
     super();
     for (const [name, x] of entriesOf(items)) this.set(name, x);
   }
 
-  override *members(): Generator<[string, Member]> {
-    yield* this.#items;
-    yield* super.members();
-  }
-
-  get length(): number {
-    return this.#items.size;
-  }
-
-  get(name: string): Parameter {
-    return itemOf("ParameterDict", this.#items, name);
-  }
-
-  has(name: string): boolean {
-    return this.#items.has(name);
-  }
-
   /** Adds or replaces a parameter; a plain tensor becomes one. */
   set(name: string, x: Tensor): this {
-    checkName("ParameterDict", name);
-    this.#items.set(name, asParameter(x));
-    return this;
-  }
-
-  keys(): IterableIterator<string> {
-    return this.#items.keys();
-  }
-
-  /** Names and parameters. */
-  [Symbol.iterator](): IterableIterator<[string, Parameter]> {
-    return this.#items.entries();
+    return this.put(name, asParameter(x));
   }
 
   protected override childTexts(): [string, string][] {
-    return [...this.#items].map(([name, slot]) => [name, slotText(slot)]);
+    return [...this].map(([name, slot]) => [name, slotText(slot)]);
   }
 }

@@ -395,6 +395,11 @@ export class Device {
     return new Promise((resolve, reject) => this.#reads.push({ value, resolve, reject }));
   }
 
+  /** @internal Operations recorded so far: of `stats()` the number that is looked at in every step of a loop. */
+  get recorded(): number {
+    return this.#recorded;
+  }
+
   /** Counts and bytes; see {@link DeviceStats}. */
   stats(): DeviceStats {
     return {
