@@ -5,7 +5,8 @@
  *   - files of its own package, by relative path,
  *   - packages of a lower layer, by name (so through their index), if its package.json lists them,
  *   - the build and browser scripts, from a `.mjs` file or a browser test.
- * Tests obey the same rules. In a package's `src`, npm packages must be listed too; tests may use the root's.
+ * Tests obey the same rules. In a package's `src`, npm packages must be listed too; tests, and what stands in a folder
+ * `testing` for them, may use the root's.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
@@ -79,7 +80,8 @@ function judge(specifier, file, from) {
   const name = specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
   const below = layerOf.get(name);
   if (below === undefined) {
-    const ships = file.includes(`${sep}src${sep}`) && !file.endsWith(".test.ts");
+    const isForTests = file.endsWith(".test.ts") || file.includes(`${sep}testing${sep}`);
+    const ships = file.includes(`${sep}src${sep}`) && !isForTests;
     return ships && !(name in from.listed) ? `is not listed in ${from.dir}/package.json` : undefined;
   }
   if (specifier !== name) return `reaches past the index of ${name}`;

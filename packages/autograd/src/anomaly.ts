@@ -14,11 +14,17 @@
  */
 import {
   amax,
+  around,
   type BindListener,
+  type Context,
   type DType,
+  enclosed,
+  enter,
+  find,
   isFloat,
   isinf,
   isnan,
+  Kind,
   keep,
   LoopgradError,
   literalLike,
@@ -82,16 +88,35 @@ interface Noted {
 
 const NAN = 2;
 
+const DETECTION = new Kind<AnomalyDetection>("anomaly detection");
+
 /** Detection that is on; ends with `end()` or the block of `using`. */
 export class AnomalyDetection {
   #noted: Noted[] = [];
   readonly #severities = new WeakMap<Value, Severity>();
   readonly #calls = new WeakMap<Node, Error>();
   readonly #stop: () => void;
+  /** null: of a function. */
+  #block: Context | null = null;
 
   /** @internal */
   constructor() {
-    this.#stop = observe((primitive, inputs, _attrs, output) => this.#note(primitive, inputs, output));
+    this.#stop = observe((primitive, inputs, _attrs, output) => {
+      if (this.#isAround()) this.#note(primitive, inputs, output);
+    });
+  }
+
+  /** @internal Turns it on for a block. */
+  _enter(): this {
+    this.#block = enter(DETECTION, this);
+    return this;
+  }
+
+  /** Whether the code that runs belongs to the block or function. While a block waits, what runs is not its own. */
+  #isAround(): boolean {
+    let context = find(DETECTION);
+    while (context !== null && context.value !== this) context = around(context);
+    return context !== null && context.waiting === 0;
   }
 
   /**
@@ -122,6 +147,7 @@ export class AnomalyDetection {
   /** Ends detection. What was noted can still be checked. */
   end(): void {
     this.#stop();
+    this.#block?.close();
   }
 
   [Symbol.dispose](): void {
@@ -169,12 +195,12 @@ export class AnomalyDetection {
 export function detectAnomaly(): AnomalyDetection;
 export function detectAnomaly<T>(fn: () => T | Promise<T>): Promise<T>;
 export function detectAnomaly<T>(fn?: () => T | Promise<T>): AnomalyDetection | Promise<T> {
-  return fn === undefined ? new AnomalyDetection() : checked(fn);
+  return fn === undefined ? new AnomalyDetection()._enter() : checked(fn);
 }
 
 async function checked<T>(fn: () => T | Promise<T>): Promise<T> {
   using anomaly = new AnomalyDetection();
-  const result = await fn();
+  const result = await enclosed(DETECTION, anomaly, fn);
   await anomaly.check();
   return result;
 }

@@ -22,7 +22,7 @@
  */
 import { ArgumentError, GradError, isFloat, sameShape, scope, show, Tensor, type Value, zeros } from "@loopgrad/tensor";
 import { Call, handlesOf, origins, placeOf, type Results, resultsOf } from "./call.ts";
-import { isGradEnabled, within } from "./mode.ts";
+import { isNoted, within } from "./mode.ts";
 import { attach, type Node, nodeOf, passNode, timeMark } from "./tape.ts";
 
 /** What forward hands on to backward. */
@@ -92,7 +92,7 @@ export function customFunction<A extends readonly unknown[], R extends Results>(
   }
   const { name = "custom" } = definition;
   return (...args) => {
-    const needsInputGrad = args.map((x) => isGradEnabled() && x instanceof Tensor && nodeOf(x) !== null);
+    const needsInputGrad = args.map((x) => x instanceof Tensor && nodeOf(x) !== null && isNoted(name));
     const context = new Context(name, needsInputGrad);
     return needsInputGrad.includes(true)
       ? scope(() => record(name, definition, context, args))

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from "@jest/globals";
 import { exp, init, mul, sub, type Tensor, tensor } from "@loopgrad/tensor";
 import { loaded } from "./dot.ts";
 import { checkpoint, customFunction, grad, graphGroup, makeDot, makeSvg } from "./index.ts";
+import { nodeOf } from "./tape.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
@@ -156,6 +157,13 @@ describe("makeSvg", () => {
   });
 });
 
-test("groups are for synchronous functions", () => {
-  expect(() => graphGroup("a", async () => 1)).toThrow(/graphGroup\(name, fn\): fn is async/);
+test("a group marks all that an async function does, and nothing else", async () => {
+  const x = leaf(1);
+  const running = graphGroup("a", async () => {
+    await null;
+    return exp(x);
+  });
+  const outside = exp(x);
+  expect(nodeOf(outside)?.group).toBeNull();
+  expect(nodeOf(await running)?.group?.name).toBe("a");
 });

@@ -5,6 +5,7 @@
  * printed graph (see dot.ts) draws a group as one node, or a box around its nodes: an inner step, a layer, a loss.
  * Groups nest. Each call makes a new one, so that ten steps of one name are ten groups.
  */
+import { enclosed, find, Kind } from "@loopgrad/tensor";
 
 /** One open-to-close span of a name. */
 export class Group {
@@ -24,29 +25,18 @@ export class Group {
 }
 
 let groupCount = 0;
-let current: Group | null = null;
+
+const GROUP = new Kind<Group>("group");
 
 /** The innermost open group. */
-export const currentGroup = (): Group | null => current;
+export const currentGroup = (): Group | null => find(GROUP)?.value ?? null;
 
 /**
- * Runs a synchronous function, and marks what it puts on the tape as one part of the graph.
+ * Runs a function, and marks what it puts on the tape as one part of the graph.
  *
  * @param name  what the printed graph calls it
- * @throws      TypeError if the function is async
+ * @param fn    may be async: what else runs meanwhile is not marked
  * @see         {@link makeDot}
  * @example     for (let k = 0; k < 5; k++) graphGroup(`step ${k}`, () => diffopt.step(loss(fmodel)));
  */
-export function graphGroup<T>(name: string, fn: () => T): T {
-  const outer = current;
-  current = new Group(name, outer);
-  try {
-    const result = fn();
-    if (result instanceof Promise) {
-      throw new TypeError("graphGroup(name, fn): fn is async; group its synchronous parts instead");
-    }
-    return result;
-  } finally {
-    current = outer;
-  }
-}
+export const graphGroup = <T>(name: string, fn: () => T): T => enclosed(GROUP, new Group(name, currentGroup()), fn);

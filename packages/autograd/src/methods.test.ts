@@ -63,9 +63,17 @@ describe("the switch", () => {
     expect(isGradEnabled()).toBe(true);
   });
 
-  test("refuses an async function", () => {
-    expect(() => noGrad(async () => {})).toThrow(/async/);
+  test("is turned for all of an async function, and for nothing else", async () => {
+    const seen: boolean[] = [];
+    const running = noGrad(async () => {
+      seen.push(isGradEnabled());
+      await null;
+      seen.push(isGradEnabled());
+    });
     expect(isGradEnabled()).toBe(true);
+    await running;
+    expect(isGradEnabled()).toBe(true);
+    expect(seen).toEqual([false, false]);
   });
 });
 

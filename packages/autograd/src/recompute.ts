@@ -23,6 +23,7 @@ import {
   setRngState,
   Tensor,
   type Value,
+  withStandIns,
 } from "@loopgrad/tensor";
 import { Call, handlesOf, origins, placeOf, Result, type Results, resultsOf } from "./call.ts";
 import { within } from "./mode.ts";
@@ -309,7 +310,6 @@ export class Recomputation extends Call {
 function runAgain(stage: Stage, find: (place: Place) => Tensor, start: number): Results {
   const { fn, args, captured, rng } = stage;
   const xs = args.map((arg) => ("plain" in arg ? arg.plain : find(arg.place)));
-  const before = captured.map(({ handles }) => handles.map((handle) => handle._standIn));
   const rngNow = getRngState();
   const stop = observe((_primitive, inputs) => {
     for (const { _link } of inputs) {
@@ -321,17 +321,15 @@ function runAgain(stage: Stage, find: (place: Place) => Tensor, start: number): 
       );
     }
   });
+  const handles = captured.flatMap((one) => one.handles);
+  const standIns = captured.flatMap(({ place, handles }) => handles.map(() => find(place)));
   try {
-    for (const { place, handles } of captured) for (const handle of handles) handle._standIn = find(place);
     setRngState(rng);
-    return within(true, () => secondRun(stage.start, stage.notes, () => fn(...(xs as never[]))));
+    return withStandIns(handles, standIns, () =>
+      within(true, () => secondRun(stage.start, stage.notes, () => fn(...(xs as never[])))),
+    );
   } finally {
     stop();
     setRngState(rngNow);
-    captured.forEach(({ handles }, i) => {
-      handles.forEach((handle, k) => {
-        handle._standIn = before[i][k];
-      });
-    });
   }
 }

@@ -13,7 +13,7 @@
 import type { Attrs, BindListener, Device, DType, Primitive, Shape, TapeLink, Tensor, Value } from "@loopgrad/tensor";
 import { aliasP, GradError, isFloat, onBind, setLeafHook, show } from "@loopgrad/tensor";
 import { currentGroup, type Group } from "./group.ts";
-import { isGradEnabled } from "./mode.ts";
+import { isNoted } from "./mode.ts";
 import { printGraph } from "./print.ts";
 import { OUTPUT, RULES } from "./rules/index.ts";
 import { type Recipe, recipeFor } from "./saving.ts";
@@ -172,7 +172,7 @@ function note(primitive: Primitive, inputs: readonly Tensor[], attrs: Attrs, out
   const count = inputs.length;
   let first = 0;
   while (first < count && inputs[first]._link === null) first++;
-  if (first === count || !isGradEnabled() || !isFloat(output.dtype)) return;
+  if (first === count || !isFloat(output.dtype) || !isNoted(primitive.name)) return;
 
   const derivatives = RULES[primitive.code];
   const parents = new Array<Node | null>(count);

@@ -227,13 +227,11 @@ export const visitedNode = (): Node | null => visiting;
 /** Runs a node's rule in a scope of its own. */
 function inside(node: Node, rule: () => void): void {
   const outer = visiting;
-  const own = scope();
   visiting = node;
   try {
-    rule();
+    scope(rule);
   } finally {
     visiting = outer;
-    own.end();
   }
 }
 

@@ -207,14 +207,9 @@ export class DifferentiableOptimizer {
     }
     checkOptions("diffopt.step", options, STEP_OPTIONS);
     const params = this.#params(options.params);
-    const inner = scope();
-    const off = this.mode === "none" ? noGrad() : null;
-    try {
-      this.#adopt(params, this._updates(loss, { params, states: this.#states, groups: this.paramGroups }, options));
-    } finally {
-      off?.end();
-      inner.end();
-    }
+    const from = { params, states: this.#states, groups: this.paramGroups };
+    const step = (): void => this.#adopt(params, this._updates(loss, from, options));
+    scope(() => (this.mode === "none" ? noGrad(step) : step()));
     return this.#fmodel?.parameters() ?? (this.#latest as readonly Tensor[]).map(inScope);
   }
 
@@ -403,9 +398,7 @@ export class DifferentiableOptimizer {
 /** @internal Another handle, which belongs to the current scope. */
 export function inScope(tensor: Tensor): Tensor {
   const handle = tensor._share();
-  const current = currentScope();
-  handle._scope = current;
-  current?.handles.push(handle);
+  currentScope()?._adopt(handle);
   return handle;
 }
 

@@ -11,7 +11,7 @@
  * A functional module holds its tensors by handles outside every scope, and gives them back when it is disposed of.
  */
 import { disposeRecalled, enableGrad, heldValues, image, recall, runsAround, timeMark } from "@loopgrad/autograd";
-import { type Buffer, checkFits, Module, type Parameter, type Slot, withStandIns } from "@loopgrad/nn";
+import { type Buffer, checkFits, Module, type Parameter, type Slot } from "@loopgrad/nn";
 import {
   ArgumentError,
   GradError,
@@ -20,6 +20,7 @@ import {
   ReleasedError,
   type Tensor,
   type Value,
+  withStandIns,
 } from "@loopgrad/tensor";
 import { PlainTensors } from "./plain-tensors.ts";
 
@@ -135,24 +136,25 @@ export class FunctionalModule<M extends Module = Module> {
   }
 
   /**
-   * Runs any synchronous function of the module with the latest weights: a submodule, a method of the user's.
+   * Runs any function of the module with the latest weights: a submodule, a method of the user's.
    *
-   * @throws   LoopgradError if the function is async, or assigned a plain tensor to a field of a module
+   * @param fn  may be async: other code that runs meanwhile sees the module as it is
+   * @throws   LoopgradError if the function assigned a plain tensor to a field of a module
    * @example  const h = fmodel.call((m) => m.encoder.forward(x));
    */
   call<T>(fn: (module: M) => T): T {
     this.#alive();
-    let after: Tensor[] = [];
     const standIns = recall(this.#born, () => [...this.#standIns]);
-    const result = withStandIns(this.#slots, standIns, () => {
-      const output = fn(this.module);
-      after = this.#bufferSlots.map((buffer) => buffer._standIn as Tensor);
-      return output;
-    });
-    this.#fields.check();
-    // A checkpointed function that runs again assigned them the first time.
-    if (runsAround(this.#born) !== "again") this._setBuffers(after);
-    return result;
+    return withStandIns(
+      this.#slots,
+      standIns,
+      () => fn(this.module),
+      (_, standIn) => {
+        this.#fields.check();
+        // A checkpointed function that runs again assigned them the first time.
+        if (runsAround(this.#born) !== "again") this._setBuffers(this.#bufferSlots.map(standIn));
+      },
+    );
   }
 
   #setBuffer(place: number, tensor: Tensor): void {
@@ -174,9 +176,12 @@ export class FunctionalModule<M extends Module = Module> {
     const standIns = [...weights, ...recall(this.#born, () => this.#standIns.slice(weights.length))];
     const call = <T>(fn: (module: M) => T): T => {
       this.#alive();
-      const result = withStandIns(this.#slots, standIns, () => fn(this.module));
-      this.#fields.check();
-      return result;
+      return withStandIns(
+        this.#slots,
+        standIns,
+        () => fn(this.module),
+        () => this.#fields.check(),
+      );
     };
     return { call, forward: (...args) => call((module) => module.forward(...(args as never[])) as Output<M>) };
   }

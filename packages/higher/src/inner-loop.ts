@@ -6,7 +6,7 @@
  * at the borders of *segments* of steps only, and run the steps again in the outer backward.
  */
 import type { Module } from "@loopgrad/nn";
-import { ArgumentError, type Device, type Scope, scope, type Tensor, visitTensors } from "@loopgrad/tensor";
+import { ArgumentError, type Device, Scope, scope, type Tensor, visitTensors, withinScope } from "@loopgrad/tensor";
 import { type Checkpoint, CheckpointedSteps, checkpointOf, lossOf } from "./checkpointed-steps.ts";
 import {
   type AnyOptimizer,
@@ -74,7 +74,7 @@ const MANY = 4096;
 export class InnerLoop<M extends Module = Module> {
   readonly fmodel: FunctionalModule<M>;
   readonly diffopt: DifferentiableOptimizer;
-  readonly #scope: Scope;
+  #scope: Scope | null = null;
   readonly #checkpointed: CheckpointedSteps | null;
   readonly #device: Device;
   #recorded = 0;
@@ -104,7 +104,6 @@ export class InnerLoop<M extends Module = Module> {
       this.fmodel.dispose();
       throw error;
     }
-    this.#scope = scope();
     this.#device = model.parameters()[0].device;
     this.#bytesBefore = this.#device.stats().usedBytes;
   }
@@ -191,20 +190,24 @@ export class InnerLoop<M extends Module = Module> {
 
   /** Releases everything made since the loop began that no graph still needs, except what `keep` marked. */
   dispose(): void {
-    this._end(new Set());
-  }
-
-  /** @internal Disposes of the loop, but hands some tensors over to the scope around it. */
-  _end(returned: ReadonlySet<Tensor>): void {
-    const { parent } = this.#scope;
-    for (const tensor of returned) {
-      if (tensor._scope !== this.#scope && !this.fmodel._yield(tensor)) continue;
-      tensor._scope = parent;
-      parent?.handles.push(tensor);
-    }
     this.diffopt.dispose();
     this.fmodel.dispose();
-    this.#scope.end();
+    this.#scope?.end();
+  }
+
+  /** @internal Begins: the scope is the loop's. */
+  _open(own: Scope): this {
+    this.#scope = own;
+    return this;
+  }
+
+  /** @internal Hands tensors that a function returned over to the scope around the loop. */
+  _handOver(returned: unknown, own: Scope, outer: Scope | null): void {
+    visitTensors(returned, (tensor) => {
+      if (tensor._scope !== own.context && !this.fmodel._yield(tensor)) return;
+      if (outer === null) tensor._scope = null;
+      else outer._adopt(tensor);
+    });
   }
 
   [Symbol.dispose](): void {
@@ -225,10 +228,10 @@ function checkStepOptions(who: string, options: object): void {
  * state. Model and optimizer stay as they are, until `fmodel.commitTo(model)` and `diffopt.commitTo(opt)`.
  *
  * The loop is a scope: when it ends, what was made in it is released, except what the graph of an outer loss needs.
- * In a long unroll give each step a scope of its own; fast weights and state outlive it. Scopes nest: loops of async
- * functions that run at the same time would end each other's, so run them one after the other.
+ * In a long unroll give each step a scope of its own; fast weights and state outlive it.
  *
- * @param fn  runs the loop, and disposes of it at the end; tensors that it returns live on
+ * @param fn  runs the loop, which is disposed of at the end; tensors that it returns live on. It may be async, and
+ *            several may run at the same time: use it around an `await`
  * @example
  * for (const task of tasks) {
  *   using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.1 }));
@@ -251,16 +254,10 @@ export function innerLoop<M extends Module, T>(
   fn?: (loop: InnerLoop<M>) => T,
 ): T | InnerLoop<M> {
   const loop = new InnerLoop(model, opt, options);
-  if (fn === undefined) return loop;
-  const returned = new Set<Tensor>();
-  try {
-    const result = fn(loop);
-    if (result instanceof Promise) {
-      throw new TypeError("innerLoop(…, fn): fn is async; use `using loop = innerLoop(…)` inside it instead");
-    }
-    visitTensors(result, (tensor) => returned.add(tensor));
-    return result;
-  } finally {
-    loop._end(returned);
-  }
+  if (fn === undefined) return loop._open(new Scope(null, innerLoop));
+  return withinScope(
+    (own) => fn(loop._open(own)),
+    (result, own, outer) => loop._handOver(result, own, outer),
+    () => loop.dispose(),
+  );
 }

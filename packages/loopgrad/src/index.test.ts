@@ -52,6 +52,8 @@ const BUILDING_BLOCKS = new Set([
     "visitTensors",
   ],
   ...["wantArray", "wrap"],
+  ...["around", "enclosed", "enter", "find", "isExact", "Kind", "linesOf", "placeOf", "tracked"],
+  ...["replaceStandIn", "withinScope", "withStandIns"],
 ]);
 
 const isPrimitive = (name: string): boolean => /[a-z0-9]P$/.test(name);

@@ -287,6 +287,7 @@ export {
   varMean,
   view,
   where,
+  withDevice,
   xlogy,
   zeros,
   zerosLike,

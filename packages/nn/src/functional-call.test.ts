@@ -101,13 +101,45 @@ describe("functionalCall", () => {
     expect(await read(layer.forward(tensor([[1]])))).toEqual(own);
   });
 
-  test("refuses async functions, and restores", async () => {
+  test("an async function finds the stand-ins after it has waited; other code finds the module as it is", async () => {
     const layer = new Linear(1, 1, { bias: false });
     const own = await read(layer.weight);
-    expect(() => substitute(layer, { params: [tensor([[9]])] }, async (m) => m.forward(tensor([[1]])))).toThrow(
-      /async/,
-    );
+    const [one, two] = [tensor([[9]]), tensor([[7]])];
+    const running = substitute(layer, { params: [one] }, async (m) => {
+      const before = await read(m.forward(tensor([[1]])));
+      const inside = functionalCall(m, { params: [two] }, tensor([[1]]));
+      return [before, await read(inside), await read(m.forward(tensor([[1]]))), m.weight.shape];
+    });
     expect(await read(layer.forward(tensor([[1]])))).toEqual(own);
+    expect((await running).output).toEqual([[9], [7], [9], [1, 1]]);
+    expect(await read(layer.forward(tensor([[1]])))).toEqual(own);
+  });
+
+  test("an async function leaves its buffers, the module keeps its own", async () => {
+    const norm = new BatchNorm1d(1);
+    const { buffers } = await substitute(norm, {}, async (m) => {
+      await m
+        .forward(tensor([[1], [3]]))
+        .sum()
+        .item();
+      return m.forward(tensor([[5], [7]]));
+    });
+    // 0 + 0.1 (2 − 0), then + 0.1 (6 − 0.2).
+    expect((await read(buffers.running_mean))[0]).toBeCloseTo(0.78, 6);
+    expect(await read(norm.runningMean as Tensor)).toEqual([0]);
+  });
+
+  test("an async function that fails leaves nothing behind", async () => {
+    const layer = new Linear(1, 1, { bias: false });
+    const own = await read(layer.weight);
+    const failing = substitute(layer, { params: [tensor([[9]])] }, async (m) => {
+      await m.weight.data();
+      throw new RangeError("in the middle");
+    });
+    await expect(failing).rejects.toThrow("in the middle");
+    expect(await read(layer.weight)).toEqual(own);
+    expect(layer.weight._standIn).toBeNull();
+    layer.weight.assign(tensor([[1]]));
   });
 
   test("refuses to assign a parameter meanwhile", () => {

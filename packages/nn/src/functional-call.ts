@@ -1,11 +1,11 @@
 /**
  * Functional calls: a module run with other tensors in place of its parameters and buffers.
  *
- * For the length of a synchronous call each slot has a *stand-in*; `bind` sees the stand-in wherever the slot is
+ * For the length of a call each slot has a *stand-in*; `bind` sees the stand-in wherever the slot is
  * used, so any entry point works: the root, a submodule called directly, a method of the user's. The module
  * itself never changes: a buffer assigned during the call rebinds its stand-in, and the caller gets the result.
  */
-import { ArgumentError, LoopgradError, type Tensor } from "@loopgrad/tensor";
+import { ArgumentError, type Tensor, withStandIns } from "@loopgrad/tensor";
 import type { Module } from "./module.ts";
 import { checkOptions } from "./options.ts";
 import { checkFits, type Slot } from "./slot.ts";
@@ -34,19 +34,50 @@ export function functionalCall<M extends Module>(
   state: FunctionalState,
   ...args: Parameters<M["forward"]>
 ): ReturnType<M["forward"]> {
-  return substitute(module, state, (m) => m.forward(...args) as ReturnType<M["forward"]>).output;
+  return called(module, state, (m) => m.forward(...args) as ReturnType<M["forward"]>);
+}
+
+/** What {@link substitute} returns. */
+export interface Substituted<T> {
+  output: T;
+  /** As the function left them, by name. */
+  buffers: Record<string, Tensor>;
 }
 
 /**
- * Runs any synchronous function of a module with other parameters and buffers, and returns the buffers it left.
+ * Runs any function of a module with other parameters and buffers, and returns the buffers it left.
  *
- * @example  const { output, buffers } = substitute(model, { params, buffers }, (m) => m.encoder.forward(x));
+ * @param fn  may be async: other code that runs meanwhile sees the module as it is
+ * @returns   the function's output and the buffers; for an async function a promise of them
+ * @example   const { output, buffers } = substitute(model, { params, buffers }, (m) => m.encoder.forward(x));
  */
 export function substitute<M extends Module, T>(
   module: M,
   state: FunctionalState,
+  fn: (module: M) => Promise<T>,
+): Promise<Substituted<T>>;
+export function substitute<M extends Module, T>(
+  module: M,
+  state: FunctionalState,
   fn: (module: M) => T,
-): { output: T; buffers: Record<string, Tensor> } {
+): Substituted<T>;
+export function substitute<M extends Module, T>(
+  module: M,
+  state: FunctionalState,
+  fn: (module: M) => T,
+): Substituted<T> | Promise<Substituted<Awaited<T>>> {
+  const buffers: Record<string, Tensor> = {};
+  const output = called(module, state, fn, buffers);
+  return output instanceof Promise ? output.then((awaited) => ({ output: awaited, buffers })) : { output, buffers };
+}
+
+/** @param after  gets the buffers that the function left, by name */
+function called<M extends Module, T>(
+  module: M,
+  state: FunctionalState,
+  fn: (module: M) => T,
+  after: Record<string, Tensor> = {},
+): T {
   checkOptions("functionalCall", state, ["params", "buffers"]);
   const namedBuffers = module.namedBuffers();
   const buffers = namedBuffers.map(([, buffer]) => buffer);
@@ -58,13 +89,14 @@ export function substitute<M extends Module, T>(
     for (const [, parameter] of named) slots.push(parameter);
   }
   for (let i = 0; i < slots.length; i++) checkFits("functionalCall", slots[i], tensors[i]);
-  const after: Record<string, Tensor> = {};
-  const output = withStandIns(slots, tensors, () => {
-    const result = fn(module);
-    for (const [name, buffer] of namedBuffers) after[name] = buffer._standIn as Tensor;
-    return result;
-  });
-  return { output, buffers: after };
+  return withStandIns(
+    slots,
+    tensors,
+    () => fn(module),
+    (_, standIn) => {
+      for (const [name, buffer] of namedBuffers) after[name] = standIn(buffer);
+    },
+  );
 }
 
 /** The given tensors in the order of the module's slots. */
@@ -89,33 +121,4 @@ function inOrder(
     );
   }
   return named.map(([name]) => byName[name]);
-}
-
-/**
- * Runs a synchronous function while slots stand for tensors. Calls may nest; an error restores what was before.
- *
- * @internal
- */
-export function withStandIns<T>(slots: readonly Slot[], tensors: readonly Tensor[], fn: () => T): T {
-  const count = slots.length;
-  const before = new Array<Tensor | null>(count);
-  const resolved = new Array<Tensor>(count);
-  for (let i = 0; i < count; i++) {
-    before[i] = slots[i]._standIn;
-    resolved[i] = tensors[i]._standIn ?? tensors[i];
-  }
-  for (let i = 0; i < count; i++) slots[i]._standIn = resolved[i];
-  try {
-    const result = fn();
-    if (result instanceof Promise) {
-      result.catch(() => {});
-      throw new LoopgradError(
-        "functionalCall: the function is async, but slots stand for other tensors only until it first waits; " +
-          "compute synchronously and await the result's data() outside",
-      );
-    }
-    return result;
-  } finally {
-    for (let i = 0; i < count; i++) slots[i]._standIn = before[i];
-  }
 }

@@ -15,8 +15,8 @@ export {
   type FunctionalState,
   functionalCall,
   type GivenTensors,
+  type Substituted,
   substitute,
-  withStandIns,
 } from "./functional-call.ts";
 export type { ForwardHook, ForwardPreHook, HookOptions, RemovableHandle } from "./hooks.ts";
 export * as init from "./init.ts";

@@ -16,6 +16,7 @@ import {
   DeviceError,
   DTypeError,
   LoopgradError,
+  replaceStandIn,
   ShapeError,
   sameShape,
   show,
@@ -142,7 +143,7 @@ export class Buffer extends Slot {
       return;
     }
     checkFits("assign", this, tensor);
-    this._standIn = tensor._standIn ?? tensor;
+    replaceStandIn(this, tensor);
   }
 
   /** @internal Assigns a tensor that no one else holds; disposes of it, unless it is the stand-in now. */

@@ -140,7 +140,11 @@ function outputShapes(model: Module, inputs: () => readonly Tensor[]): Map<Modul
   using _mode = noGrad();
   try {
     model.eval();
-    substitute(model, {}, () => model.forward(...(inputs() as never[])));
+    const { output } = substitute(model, {}, () => [model.forward(...(inputs() as never[]))]);
+    if (output[0] instanceof Promise) {
+      output[0].catch(() => {});
+      throw new ArgumentError("summary: the model's forward is async: wanted one that computes synchronously");
+    }
   } finally {
     for (const handle of handles) handle.remove();
     for (const [module, training] of modes) module.training = training;

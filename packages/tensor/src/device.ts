@@ -20,6 +20,7 @@ import { IdleValues } from "./record/idle.ts";
 import { PlanCache } from "./record/plan-cache.ts";
 import { Segment } from "./record/segment.ts";
 import { NO_INPUTS, Value } from "./record/value.ts";
+import { tracked } from "./tracked.ts";
 
 /** Pending operations at which a segment is flushed unasked. */
 const MAX_PENDING = 16384;
@@ -412,7 +413,11 @@ export class Device {
   }
 
   /** Flushes, and resolves when the device has done all its work. */
-  async synchronize(): Promise<void> {
+  synchronize(): Promise<void> {
+    return tracked(this.#synchronized());
+  }
+
+  async #synchronized(): Promise<void> {
     this.flush();
     await this.backend.synchronize();
   }

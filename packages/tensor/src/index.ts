@@ -6,6 +6,7 @@ import "./ops/methods.ts";
 // the interception point, for the tape and for transforms
 export { type BindListener, bind, bindConstant, bindUntracked, onBind, untracked } from "./bind.ts";
 // operations
+export { around, type Context, enclosed, enter, find, isExact, Kind, linesOf, placeOf } from "./context.ts";
 export * from "./creation.ts";
 export { Device, type DeviceStats } from "./device.ts";
 export {
@@ -29,7 +30,7 @@ export {
 } from "./errors.ts";
 export { fromHalf, toHalf } from "./half.ts";
 // tensors, devices, memory
-export { getDevice, type InitOptions, init, setDevice } from "./init.ts";
+export { getDevice, type InitOptions, init, setDevice, withDevice } from "./init.ts";
 export * from "./ops/activation.ts";
 export * from "./ops/advanced-indexing.ts";
 export * from "./ops/arithmetic.ts";
@@ -112,7 +113,9 @@ export { checkDevice, checkOptions } from "./options.ts";
 export * from "./primitives.ts";
 export * from "./random.ts";
 export type { Value } from "./record/value.ts";
-export { currentScope, keep, Scope, scope, visitTensors } from "./scope.ts";
+export { currentScope, keep, Scope, scope, visitTensors, withinScope } from "./scope.ts";
 export * from "./shape.ts";
+export { replaceStandIn, withStandIns } from "./stand-in.ts";
 // `export *`, and not by name: only so can @loopgrad/autograd merge its methods into the class.
 export * from "./tensor.ts";
+export { tracked } from "./tracked.ts";

@@ -4,6 +4,7 @@
  * The *default device* is where tensors are made that are not told another. `init` makes a device and makes
  * it the default.
  */
+import { around, enclosed, enter, find, Kind } from "./context.ts";
 import { CpuBackend } from "./cpu/backend.ts";
 import { Device } from "./device.ts";
 import { type DType, isFloat } from "./dtype.ts";
@@ -61,12 +62,18 @@ export async function init(options: InitOptions = {}): Promise<Device> {
   return setDevice(new Device(backend, dtype));
 }
 
+const DEVICE = new Kind<Device>("default device");
+
 /**
- * The default device.
+ * The default device: of the innermost `withDevice`, else what `init` or `setDevice` said last.
  *
  * @throws  DeviceError before the first `init()`
  */
 export function getDevice(): Device {
+  let context = find(DEVICE);
+  // While a block waits, what runs is not its own.
+  while (context !== null && context.waiting > 0) context = around(context);
+  if (context !== null) return context.value;
   if (defaultDevice === null) throw new DeviceError("there is no device yet: call `await init()` first");
   return defaultDevice;
 }
@@ -75,6 +82,26 @@ export function getDevice(): Device {
 export function setDevice(device: Device): Device {
   defaultDevice = device;
   return device;
+}
+
+/**
+ * Makes a device the default for a block, or for a function.
+ *
+ * @param fn  a function, which may be async: use it around an `await`
+ * @returns   what `using` ends; with fn, what fn returned
+ * @see       torch.device, as a context manager
+ * @example   const a = withDevice(cpu, () => tensor([1, 2]));
+ * @example   using _ = withDevice(cpu);
+ */
+export function withDevice(device: Device): Disposable;
+export function withDevice<T>(device: Device, fn: () => T): T;
+export function withDevice<T>(device: Device, fn?: () => T): T | Disposable {
+  if (!(device instanceof Device)) {
+    throw new ArgumentError(`withDevice: got ${String(device)}, wanted a device, such as \`await init()\` returns`);
+  }
+  if (fn !== undefined) return enclosed(DEVICE, device, fn);
+  const context = enter(DEVICE, device);
+  return { [Symbol.dispose]: () => context.close() };
 }
 
 type WebGPUOptions = Pick<InitOptions, "powerPreference" | "adapter">;

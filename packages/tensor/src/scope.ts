@@ -5,33 +5,56 @@
  * scope ends, except what lives on: what `scope(fn)` returns, what `keep` marks, and what a parameter, a
  * gradient, an optimizer or the tape holds (those hold handles of their own). Outside any scope a tensor
  * lives until `dispose()`, or until the garbage collector gets to it.
+ *
+ * A scope is a context (see context.ts). While the code of a block waits, its scope adopts nothing: what is made then
+ * may be the caller's, and belongs to the next scope around. A scope that is dropped without having been ended is held
+ * by nobody: the collector takes it, with what was made in it.
  */
 import "./dispose.ts";
+import { type Context, enclosed, enter, innermost, Kind, linesOf, placeOf } from "./context.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** An open scope: `using _ = scope()`. */
+/** How a context leads to its scope: weakly for a block, which may never end. */
+interface Held {
+  deref(): Scope | undefined;
+}
+
+const SCOPE = new Kind<Held>("scope");
+
+/** A scope: `using _ = scope()`. */
 export class Scope {
   /** @internal */ readonly handles: Tensor[] = [];
-  /** @internal */ readonly parent: Scope | null = current;
-  #open = true;
+  /** @internal What the tensors of the scope point at: they do not hold it. */
+  readonly context: Context<Held>;
 
-  constructor() {
-    current = this;
+  /** @internal @param context  null: opens a block */
+  constructor(context: Context<Held> | null, opener: (...args: never[]) => unknown = scope) {
+    if (context !== null) {
+      this.context = context;
+      return;
+    }
+    this.context = enter(SCOPE, new WeakRef(this));
+    dropped.register(this, { context: this.context, at: placeOf(opener) }, this);
   }
 
-  /** Releases what was made inside. Ending a scope also ends those opened inside it and still open. */
+  /** Releases what was made inside. Scopes opened inside it and still open go on. */
   end(): void {
-    if (!this.#open) return;
-    this.#open = false;
-    for (let s = current; s !== null; s = s.parent) {
-      if (s === this) {
-        while (current !== null && current !== this) current.end();
-        current = this.parent;
-        break;
-      }
-    }
-    for (const tensor of this.handles) if (tensor._scope === this) tensor._release();
+    if (!this.context.open) return;
+    if (!this.context.isEnclosed) dropped.unregister(this);
+    this.context.close();
+    this._release();
+  }
+
+  /** @internal */
+  _release(): void {
+    for (const tensor of this.handles) if (tensor._scope === this.context) tensor._release();
     this.handles.length = 0;
+  }
+
+  /** @internal Makes a tensor the scope's own. */
+  _adopt(tensor: Tensor): void {
+    tensor._scope = this.context;
+    this.handles.push(tensor);
   }
 
   [Symbol.dispose](): void {
@@ -39,14 +62,41 @@ export class Scope {
   }
 }
 
-let current: Scope | null = null;
+const warned = new Set<string>();
 
-/** @internal The innermost open scope. */
-export const currentScope = (): Scope | null => current;
+/** Scopes that the collector took while they were open. */
+const dropped = new FinalizationRegistry<{ context: Context<Held>; at: Error }>(({ context, at }) => {
+  context.close();
+  // Behind the first line the way there may differ.
+  if (warned.has(linesOf(at, 1))) return;
+  warned.add(linesOf(at, 1));
+  console.warn(
+    "loopgrad: a scope, or an inner loop, was dropped without having ended: its tensors were not released but left to " +
+      `the garbage collector. Open it with \`using\`, call end() or dispose(), or use the function form. It was opened\n${linesOf(at, 3)}`,
+  );
+});
+
+/** @internal The innermost open scope that adopts tensors now. */
+export function currentScope(): Scope | null {
+  return adopting(innermost());
+}
+
+function adopting(from: Context | null): Scope | null {
+  for (let context = from; context !== null; context = context.parent) {
+    if (context.kind !== SCOPE || !context.open || context.waiting > 0) continue;
+    const found = (context as Context<Held>).value.deref();
+    if (found !== undefined) return found;
+  }
+  return null;
+}
 
 /**
  * Opens a scope for a block, or runs a function in one and returns its result, whose tensors live on.
  *
+ * A block that awaits shares its scope with its caller until it goes on: use the function form around an `await`.
+ *
+ * @param fn  a function, which may be async: what it makes belongs to the scope, whatever else runs meanwhile
+ * @returns   the scope, to be ended by `using` or `end()`; with fn, what fn returned (a promise of it, if fn is async)
  * @example
  * for (const task of tasks) {
  *   using _ = scope();
@@ -54,22 +104,69 @@ export const currentScope = (): Scope | null => current;
  *   loss.backward();
  *   optimizer.step();
  * } // everything made inside is released; parameters and their gradients stay
+ * @example
+ * const accuracy = await scope(async () => {
+ *   const right = model.forward(x).argmax(1).eq(y);
+ *   return await right.mean().item();
+ * });
  */
 export function scope(): Scope;
 export function scope<T>(fn: () => T): T;
 export function scope<T>(fn?: () => T): T | Scope {
-  const s = new Scope();
-  if (fn === undefined) return s;
-  try {
-    const result = fn();
-    if (result instanceof Promise) {
-      throw new TypeError("scope(fn): fn is async; use `using _ = scope()` inside it instead");
-    }
-    visitTensors(result, (tensor) => moveTo(tensor, s, s.parent));
-    return result;
-  } finally {
-    s.end();
+  return fn === undefined ? new Scope(null, scope) : withinScope(fn);
+}
+
+/**
+ * @internal Runs a function, sync or async, in a scope of its own, and hands what it returned over to the scope around.
+ *
+ * @param handOver  in place of that: called with the result before the scope ends, and the scope around
+ * @param ended     called before the scope's tensors are released, however the function ended
+ */
+export function withinScope<T>(
+  fn: (scope: Scope) => T,
+  handOver: (result: Awaited<T>, own: Scope, outer: Scope | null) => void = passOn,
+  ended?: () => void,
+): T {
+  const outer = currentScope();
+  const holder = new Holder();
+  return enclosed(
+    SCOPE,
+    holder,
+    (context) => {
+      holder.scope = new Scope(context);
+      return fn(holder.scope);
+    },
+    (result) => {
+      // Open still, though perhaps waiting: for this one.
+      const heir = outer === null || outer.context.open ? outer : adopting(outer.context);
+      handOver(result, holder.scope as Scope, heir);
+    },
+    () => {
+      try {
+        ended?.();
+      } finally {
+        holder.scope?._release();
+      }
+    },
+  );
+}
+
+/** Holds the scope of a function, which ends in any case. */
+class Holder implements Held {
+  scope: Scope | undefined;
+
+  deref(): Scope | undefined {
+    return this.scope;
   }
+}
+
+/** Hands the tensors in a result that belong to a scope over to the one around. */
+function passOn(result: unknown, own: Scope, outer: Scope | null): void {
+  visitTensors(result, (tensor) => {
+    if (tensor._scope !== own.context) return;
+    if (outer === null) tensor._scope = null;
+    else outer._adopt(tensor);
+  });
 }
 
 /** Lets tensors outlive the scopes they were made in. Returns its argument. */
@@ -78,12 +175,6 @@ export function keep<T>(value: T): T {
     tensor._scope = null;
   });
   return value;
-}
-
-function moveTo(tensor: Tensor, from: Scope, to: Scope | null): void {
-  if (tensor._scope !== from) return;
-  tensor._scope = to;
-  if (to !== null) to.handles.push(tensor);
 }
 
 /** Calls `visit` with every tensor in nested arrays, maps and plain objects. */

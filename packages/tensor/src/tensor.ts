@@ -5,12 +5,15 @@
  * The methods that compute are installed by `ops/methods.ts`, those of the tape by `@loopgrad/autograd`.
  */
 import "./dispose.ts";
+import type { Context } from "./context.ts";
 import type { Device } from "./device.ts";
 import type { DType, HostArray } from "./dtype.ts";
 import { GradError, LoopgradError, ReleasedError } from "./errors.ts";
 import type { Value } from "./record/value.ts";
 import { currentScope, type Scope } from "./scope.ts";
 import { numel, type Shape, show } from "./shape.ts";
+import { standInFor } from "./stand-in.ts";
+import { inTurn } from "./tracked.ts";
 
 /** What the tape hangs on a tensor: counted, so that a graph nobody can reach is given back at once. */
 export interface TapeLink {
@@ -23,10 +26,12 @@ export type NestedArray = number | boolean | NestedArray[];
 
 export class Tensor {
   /** @internal */ _value: Value;
-  /** @internal */ _scope: Scope | null;
+  /** @internal The scope that releases this handle, by its context. */ _scope: Context | null = null;
   /** @internal Where the tape made this tensor; null for one that no gradient flows through. */ _link: TapeLink | null =
     null;
-  /** @internal Stands for this handle in operations while a functional call runs. */ _standIn: Tensor | null = null;
+  /** @internal What stands for this handle until a synchronous functional call ends. */ _standsNow: Tensor | null =
+    null;
+  /** @internal Async functional calls under way in which something stands for this handle; see stand-in.ts. */ _calls = 0;
   /** @internal */ _released = false;
   /** The gradient that `backward()` accumulated; null before. */
   grad: Tensor | null = null;
@@ -35,8 +40,12 @@ export class Tensor {
   constructor(value: Value, scope: Scope | null = currentScope()) {
     this._value = value;
     value.handles++;
-    this._scope = scope;
-    if (scope !== null) scope.handles.push(this);
+    if (scope !== null) scope._adopt(this);
+  }
+
+  /** @internal Stands for this handle in operations while a functional call runs. */
+  get _standIn(): Tensor | null {
+    return this._standsNow ?? (this._calls === 0 ? null : standInFor(this));
   }
 
   get shape(): Shape {
@@ -67,21 +76,33 @@ export class Tensor {
   }
 
   /** The elements in row-major order, copied to the host. */
-  async data(): Promise<HostArray> {
+  data(): Promise<HostArray> {
+    return inTurn(this.#elements());
+  }
+
+  /** The one element of a tensor of size 1. */
+  item(): Promise<number> {
+    return inTurn(this.#one());
+  }
+
+  async #elements(): Promise<HostArray> {
     const value = this._live();
     return value.device.read(value);
   }
 
-  /** The one element of a tensor of size 1. */
-  async item(): Promise<number> {
+  async #one(): Promise<number> {
     if (this.size !== 1) throw new LoopgradError(`item: ${show(this.shape)} has ${this.size} elements, wanted 1`);
-    return (await this.data())[0];
+    return (await this.#elements())[0];
   }
 
   /** The elements as nested arrays; booleans for a bool tensor. */
-  async toArray(): Promise<NestedArray> {
+  toArray(): Promise<NestedArray> {
+    return inTurn(this.#nested());
+  }
+
+  async #nested(): Promise<NestedArray> {
     const { shape, dtype } = this;
-    const data = await this.data();
+    const data = await this.#elements();
     let position = 0;
     const build = (axis: number): NestedArray => {
       if (axis === shape.length) {

@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from "@jest/globals";
 import * as lg from "../index.ts";
-import { init, Scope, Tensor, tensor } from "../index.ts";
+import { init, scope as openScope, Tensor, tensor } from "../index.ts";
 
 beforeAll(() => init({ device: "cpu", dtype: "float64" }));
 
@@ -68,7 +68,7 @@ test("operations record nothing that they do not use", () => {
     () => lg.fold(lg.unfold(image, 2), 3, 2),
   ];
   for (const operation of operations) {
-    using scope = new Scope();
+    using scope = openScope();
     const results = [operation()].flat();
     const unused = scope.handles.filter((t) => t._value.uses === 0 && !results.some((r) => r._value === t._value));
     expect([operation.toString(), unused.map((t) => t._value.primitive?.name)]).toEqual([operation.toString(), []]);
