@@ -26,6 +26,7 @@ import {
   scope,
   show,
   sumP,
+  syncScope,
   Tensor,
   type Value,
 } from "@loopgrad/tensor";
@@ -227,11 +228,13 @@ export const visitedNode = (): Node | null => visiting;
 /** Runs a node's rule in a scope of its own. */
 function inside(node: Node, rule: () => void): void {
   const outer = visiting;
+  const own = syncScope();
   visiting = node;
   try {
-    scope(rule);
+    rule();
   } finally {
     visiting = outer;
+    own.end();
   }
 }
 

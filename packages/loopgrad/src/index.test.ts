@@ -53,7 +53,7 @@ const BUILDING_BLOCKS = new Set([
   ],
   ...["wantArray", "wrap"],
   ...["around", "enclosed", "enter", "find", "isExact", "Kind", "linesOf", "placeOf", "tracked"],
-  ...["replaceStandIn", "withinScope", "withStandIns"],
+  ...["replaceStandIn", "syncScope", "withinScope", "withStandIns"],
 ]);
 
 const isPrimitive = (name: string): boolean => /[a-z0-9]P$/.test(name);

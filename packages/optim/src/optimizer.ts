@@ -19,8 +19,8 @@ import {
   LoopgradError,
   ShapeError,
   sameShape,
-  scope,
   show,
+  syncScope,
   Tensor,
   wrap,
 } from "@loopgrad/tensor";
@@ -156,7 +156,7 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
   step(): void {
     const devices = new Set<Device>();
     {
-      using _scope = scope();
+      using _scope = syncScope();
       using _mode = noGrad();
       // First everything is computed, then assigned: a rule that fails changes nothing.
       const assignments: (() => void)[] = [];

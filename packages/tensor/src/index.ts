@@ -6,7 +6,7 @@ import "./ops/methods.ts";
 // the interception point, for the tape and for transforms
 export { type BindListener, bind, bindConstant, bindUntracked, onBind, untracked } from "./bind.ts";
 // operations
-export { around, type Context, enclosed, enter, find, isExact, Kind, linesOf, placeOf } from "./context.ts";
+export { around, type Context, enclosed, enter, find, isExact, Kind, linesOf, type Place, placeOf } from "./context.ts";
 export * from "./creation.ts";
 export { Device, type DeviceStats } from "./device.ts";
 export {
@@ -113,7 +113,7 @@ export { checkDevice, checkOptions } from "./options.ts";
 export * from "./primitives.ts";
 export * from "./random.ts";
 export type { Value } from "./record/value.ts";
-export { currentScope, keep, Scope, scope, visitTensors, withinScope } from "./scope.ts";
+export { currentScope, keep, Scope, scope, syncScope, visitTensors, withinScope } from "./scope.ts";
 export * from "./shape.ts";
 export { replaceStandIn, withStandIns } from "./stand-in.ts";
 // `export *`, and not by name: only so can @loopgrad/autograd merge its methods into the class.

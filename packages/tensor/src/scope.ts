@@ -11,7 +11,7 @@
  * by nobody: the collector takes it, with what was made in it.
  */
 import "./dispose.ts";
-import { type Context, enclosed, enter, innermost, Kind, linesOf, placeOf } from "./context.ts";
+import { type Context, enclosed, enter, enterSync, innermost, Kind, linesOf, type Place, placeOf } from "./context.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** How a context leads to its scope: weakly for a block, which may never end. */
@@ -65,7 +65,7 @@ export class Scope {
 const warned = new Set<string>();
 
 /** Scopes that the collector took while they were open. */
-const dropped = new FinalizationRegistry<{ context: Context<Held>; at: Error }>(({ context, at }) => {
+const dropped = new FinalizationRegistry<{ context: Context<Held>; at: Place }>(({ context, at }) => {
   context.close();
   // Behind the first line the way there may differ.
   if (warned.has(linesOf(at, 1))) return;
@@ -114,6 +114,13 @@ export function scope(): Scope;
 export function scope<T>(fn: () => T): T;
 export function scope<T>(fn?: () => T): T | Scope {
   return fn === undefined ? new Scope(null, scope) : withinScope(fn);
+}
+
+/** @internal A scope of synchronous code that ends it in any case: `using _ = syncScope()`. Costs less than a block's. */
+export function syncScope(): Scope {
+  const holder = new Holder();
+  holder.scope = new Scope(enterSync(SCOPE, holder));
+  return holder.scope;
 }
 
 /**
