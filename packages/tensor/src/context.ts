@@ -263,7 +263,7 @@ export const linesOf = (place: Place | null, count = FRAMES): string =>
     // Frames, as V8 writes them or as others do; no headline.
     .filter((line) => /^\s*at |@/.test(line))
     .slice(0, count)
-    .join("\n");
+    .join("\n") || "    at a place that the engine does not tell";
 
 /** Installed by tracked.ts, which imports this. */
 let track: <T>(promise: Promise<T>) => Promise<T> = (promise) => promise;
