@@ -76,7 +76,14 @@ export function bind(primitive: Primitive, inputs: readonly Tensor[], attrs: Att
     }
   }
   const output = new Tensor(device.record(primitive, values, attrs, primitive.infer(values, attrs), 0));
-  if (listener !== null) listener(primitive, resolved, attrs, output, inputs);
+  if (listener === null) return output;
+  try {
+    listener(primitive, resolved, attrs, output, inputs);
+  } catch (error) {
+    output._release();
+    device.trim();
+    throw error;
+  }
   return output;
 }
 

@@ -8,6 +8,7 @@ import "./dispose.ts";
 import type { Device } from "./device.ts";
 import type { DType, HostArray } from "./dtype.ts";
 import { GradError, LoopgradError, ReleasedError } from "./errors.ts";
+import { noteMade } from "./record/attempt.ts";
 import type { Value } from "./record/value.ts";
 import { currentScope, type Scope } from "./scope.ts";
 import { numel, type Shape, show } from "./shape.ts";
@@ -37,6 +38,7 @@ export class Tensor {
     value.handles++;
     this._scope = scope;
     if (scope !== null) scope.handles.push(this);
+    noteMade(this);
   }
 
   get shape(): Shape {

@@ -139,6 +139,8 @@ export function topk(x: Tensor, k: number, dim = -1, options: { largest?: boolea
  */
 export const median = named("median", (x: Tensor, dim = -1): [Tensor, Tensor] => {
   const axis = normalizeAxis(dim, x.rank, "median");
+  wantNumbers("median", x);
+  if (x.rank === 0) return [unchanged(x), literal(x.device, "int32", 0)];
   if (x.shape[axis] === 0) throw new ShapeError(`median: dim ${dim} of ${show(x.shape)} is empty`);
   const middle = (x.shape[axis] - 1) >> 1;
   let order = sliceAxis(argsort(x, axis), axis, middle, 1);
