@@ -233,6 +233,7 @@ export const prodP = reduceOf("prod");
 /** Index of the first largest (the first NaN, if there is one) along one axis, int32. Attrs: [axis]. */
 export const argmaxP = define("argmax", "reduce", ([x], axes) => {
   if (axes.length !== 1) throw new ShapeError(`argmax: axes ${show(axes)} of ${show(x.shape)}: wanted one`);
+  if (x.dtype === "bool") throw new DTypeError(`argmax: wanted numbers, got bool ${show(x.shape)}; cast first`);
   const shape = reduced("argmax", x, axes);
   if (x.shape[axes[0]] === 0) throw new ShapeError(`argmax: axis ${axes[0]} of ${show(x.shape)} is empty`);
   return { shape, dtype: "int32" };

@@ -12,12 +12,12 @@ import { normalizeAxis, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { sliceAxis } from "./movement.ts";
 import { named } from "./named.ts";
-import { literal, literalLike, unchanged, wantNumbers } from "./operand.ts";
+import { cast, literal, literalLike, unchanged, wantNumbers } from "./operand.ts";
 import { amax, amin, dropped, REDUCE, type ReduceOptions, reversed } from "./reduce.ts";
 
-/** Place of the first largest along an axis, which stays as size 1. */
+/** Place of the first largest along an axis, which stays as size 1; true is larger than false. */
 function place(x: Tensor, axis: number): Tensor {
-  return bind(argmaxP, [x], [axis]);
+  return bind(argmaxP, [x.dtype === "bool" ? cast(x, "int32") : x], [axis]);
 }
 
 /**
