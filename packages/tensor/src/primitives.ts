@@ -370,6 +370,7 @@ export const convP = define("conv", "conv", ([x, w], attrs) => {
   const g = convGeometry(attrs);
   const what = `conv${g.n}d: input ${show(x.shape)}, weight ${show(w.shape)}, groups ${g.groups}`;
   if (x.dtype !== w.dtype) throw new DTypeError(`${what}: dtypes ${x.dtype} and ${w.dtype} differ`);
+  if (x.dtype === "bool") throw new DTypeError(`${what}: wanted numbers, got bool; cast first`);
   if (x.shape.length !== g.n + 2 || w.shape.length !== g.n + 2) throw new ShapeError(`${what}: wanted rank ${g.n + 2}`);
   const [c, o] = [x.shape[1], w.shape[0]];
   if (c !== w.shape[1] * g.groups || o % g.groups !== 0) {

@@ -12,7 +12,7 @@ import { andP, eqP, isinfP, isnanP, leP, ltP, neP, notP, orP, whereP, xorP } fro
 import { broadcastShapes, sameShape, show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { expandTo } from "./movement.ts";
-import { named } from "./named.ts";
+import { named, whole } from "./named.ts";
 import {
   binary,
   cast,
@@ -32,11 +32,11 @@ type Relation = "eq" | "ne" | "lt" | "le" | "gt" | "ge";
 const PRIMITIVE = { eq: eqP, ne: neP, lt: ltP, le: leP } as const;
 const MIRRORED = { eq: "eq", ne: "ne", lt: "gt", le: "ge" } as const;
 
-function compare(name: "eq" | "ne" | "lt" | "le", a: Operand, b: Operand): Tensor {
+const compare = whole((name: "eq" | "ne" | "lt" | "le", a: Operand, b: Operand): Tensor => {
   if (typeof b === "number" && a instanceof Tensor && !isFloat(a.dtype)) return compareIntegers(name, a, b);
   if (typeof a === "number" && b instanceof Tensor && !isFloat(b.dtype)) return compareIntegers(MIRRORED[name], b, a);
   return binary(PRIMITIVE[name], a, b);
-}
+});
 
 /**
  * Integers and any number, compared exactly: with the nearest integer in place of a fraction, and with an answer that
@@ -109,6 +109,10 @@ export const isfinite = (x: Tensor): Tensor =>
  */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   if (a instanceof Tensor && b instanceof Tensor && a.dtype === b.dtype) return bind(whereP, [condition, a, b]);
+  return choose(condition, a, b);
+}
+
+const choose = whole((condition: Tensor, a: Operand, b: Operand): Tensor => {
   if (!(a instanceof Tensor) && !(b instanceof Tensor)) {
     const { device } = condition;
     const dtype = typeof a === "boolean" && typeof b === "boolean" ? "bool" : device.defaultDType;
@@ -117,7 +121,7 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   }
   const [p, q] = meet("where", a, b);
   return bind(whereP, [condition, p, q]);
-}
+});
 
 /**
  * x with `value` where the mask is true.

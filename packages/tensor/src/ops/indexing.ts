@@ -52,10 +52,10 @@ export const takeAlongDim = named("takeAlongDim", (x: Tensor, index: Tensor, dim
  * @param index   int32, the shape of the part of source that is used
  * @param source  tensor at least as large as index in every dim, or a number
  */
-export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Operand): Tensor {
+export const scatterAdd = named("scatterAdd", (x: Tensor, dim: number, index: Tensor, source: Operand): Tensor => {
   const axis = normalizeAxis(dim, x.rank, "scatterAdd");
   return bind(scatterAddP, [x, indices("scatterAdd", index), sourceFor("scatterAdd", x, index, source)], [axis]);
-}
+});
 
 /** The part of the source that the index covers. */
 function sourceFor(op: string, x: Tensor, index: Tensor, source: Operand): Tensor {

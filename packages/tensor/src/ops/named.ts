@@ -16,13 +16,20 @@ const LEADING = /^\w+(?=: )/;
  * @example const mv = named("mv", (a: Tensor, b: Tensor): Tensor => matmul(a, b)); // mv: [2, 3] × [2]: inner …
  */
 export function named<F extends (...args: never[]) => unknown>(name: string, operation: F): F {
+  return whole(operation, (error) => {
+    if (error instanceof LoopgradError && !new RegExp(`^${name}\\b`).test(error.message)) rename(error, name);
+  });
+}
+
+/** The same function, which releases the tensors that it made if it throws. */
+export function whole<F extends (...args: never[]) => unknown>(operation: F, failed?: (error: unknown) => void): F {
   const call = (...args: Parameters<F>): unknown => {
     const start = beginAttempt();
     try {
       return operation(...args);
     } catch (error) {
       undoAttempt(start);
-      if (error instanceof LoopgradError && !new RegExp(`^${name}\\b`).test(error.message)) rename(error, name);
+      failed?.(error);
       throw error;
     } finally {
       endAttempt();

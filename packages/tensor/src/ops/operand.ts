@@ -13,7 +13,7 @@ import { ArgumentError, DTypeError } from "../errors.ts";
 import { described, elementOf, isNumberArray } from "../host-data.ts";
 import { aliasP, castP, literalP, type Primitive, scalarP } from "../primitives.ts";
 import { Tensor } from "../tensor.ts";
-import { named } from "./named.ts";
+import { named, whole } from "./named.ts";
 
 /** A tensor, or a number that becomes a scalar beside one. */
 export type Operand = Tensor | number | boolean;
@@ -124,8 +124,12 @@ export const toScalar = (op: string, value: number | boolean, x: Tensor): Tensor
 /** A binary primitive on operands. */
 export function binary(primitive: Primitive, a: Operand, b: Operand): Tensor {
   if (a instanceof Tensor && b instanceof Tensor && a.dtype === b.dtype) return bind(primitive, [a, b]);
-  return bind(primitive, meet(primitive.name, a, b));
+  return bindMet(primitive, a, b);
 }
+
+const bindMet = whole(
+  (primitive: Primitive, a: Operand, b: Operand): Tensor => bind(primitive, meet(primitive.name, a, b)),
+);
 
 /** Rejects what is not a float tensor, where torch does too. */
 export function wantFloat(op: string, x: Tensor): void {

@@ -65,10 +65,13 @@ export function max(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | 
 export function min(x: Tensor): Tensor;
 export function min(x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor];
 export function min(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | [Tensor, Tensor] {
-  if (dim === undefined) return smallest(x);
+  return dim === undefined ? smallest(x) : smallestAlong(x, dim, options);
+}
+
+const smallestAlong = named("min", (x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor] => {
   wantNumbers("min", x);
   return extreme("min", x, reversed(x), dim, options);
-}
+});
 
 function argExtreme(op: string, x: Tensor, dim: number | null | undefined, options?: ReduceOptions): Tensor {
   checkOptions(op, options, REDUCE);
