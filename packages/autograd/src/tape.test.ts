@@ -3,10 +3,12 @@ import { beforeAll, describe, expect, test } from "@jest/globals";
 import {
   add,
   currentScope,
+  type Device,
   exp,
   init,
   mul,
   type Primitive,
+  ShapeError,
   scope,
   sinP,
   sum,
@@ -20,8 +22,9 @@ import { RULES } from "./rules/index.ts";
 import { type Sources, sourcesOf } from "./sources.ts";
 import { nodeOf } from "./tape.ts";
 
+let device: Device;
 beforeAll(async () => {
-  await init({ device: "cpu", dtype: "float64" });
+  device = await init({ device: "cpu", dtype: "float64" });
 });
 
 const leaf = (...data: number[]): Tensor => tensor(data, { requiresGrad: true });
@@ -136,4 +139,33 @@ describe("sources", () => {
     expect(of(sum(mul(x, exp(fast))))).toEqual(numbers);
     expect(of(exp(w))).toEqual([numbers[1]]);
   });
+});
+
+test("tensor() of tensors passes gradients on; with requiresGrad it is a leaf", async () => {
+  const [a, b] = [tensor(2, { requiresGrad: true }), tensor(3, { requiresGrad: true })];
+  const joined = tensor([a.square(), b, 1]);
+  expect(await joined.toArray()).toEqual([4, 3, 1]);
+  joined
+    .mul(tensor([1, 10, 100]))
+    .sum()
+    .backward();
+  expect([await a.grad?.item(), await b.grad?.item()]).toEqual([4, 10]);
+  const leaf = tensor([a, b], { requiresGrad: true });
+  leaf.square().sum().backward();
+  expect(await leaf.grad?.toArray()).toEqual([4, 6]);
+  expect(await a.grad?.item()).toBe(4);
+  expect(tensor([a, b], { requiresGrad: false }).requiresGrad).toBe(false);
+});
+
+test("a call that fails gives the tape's values back", async () => {
+  const w = tensor([1, 2], { requiresGrad: true });
+  const y = w.exp();
+  await y.data();
+  const { usedBytes } = device.stats();
+  for (let i = 0; i < 3; i++) expect(() => y.sigmoid().lerp(y.tanh(), tensor([1, 2, 3]))).toThrow("lerp");
+  expect(() => y.std(3)).toThrow(ShapeError);
+  expect(await w.add(1).toArray()).toEqual([2, 3]);
+  y.sum().backward();
+  expect((await w.grad?.data())?.[0]).toBeCloseTo(Math.E, 6);
+  expect(device.stats().usedBytes - usedBytes).toBeLessThan(4096);
 });

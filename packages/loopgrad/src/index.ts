@@ -184,6 +184,7 @@ export {
   mul,
   mv,
   type NestedArray,
+  type NumberArray,
   nanToNum,
   narrow,
   ne,

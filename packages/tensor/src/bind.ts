@@ -81,6 +81,7 @@ export function bind(primitive: Primitive, inputs: readonly Tensor[], attrs: Att
     listener(primitive, resolved, attrs, output, inputs);
   } catch (error) {
     output._release();
+    device.trim();
     throw error;
   }
   return output;

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import type { Device } from "./device.ts";
-import { ArgumentError, GradError, ShapeError } from "./errors.ts";
+import { GradError, ShapeError } from "./errors.ts";
 import { arange, eye, full, fullLike, init, linspace, ones, onesLike, tensor, to, zeros, zerosLike } from "./index.ts";
 
 let device: Device;
@@ -38,7 +38,6 @@ describe("tensor", () => {
     expect(tensor(new Uint32Array(1)).dtype).toBe("uint32");
     expect(tensor(new Float64Array(1)).dtype).toBe("float64");
     expect(tensor(new Float64Array(1), { dtype: "float32" }).dtype).toBe("float32");
-    expect(await tensor(new Uint8Array([0, 7])).toArray()).toEqual([false, true]);
   });
 
   test("names the place of a ragged row", () => {
@@ -52,7 +51,6 @@ describe("tensor", () => {
     expect(() => tensor([1, 2, 3], { shape: [2, 2] })).toThrow(
       "tensor: 3 numbers do not fill shape [2, 2], which holds 4",
     );
-    expect(() => tensor(new Int16Array(2) as never)).toThrow(ArgumentError);
   });
 
   test("requiresGrad without a tape is an error that says what to import", () => {

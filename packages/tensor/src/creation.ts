@@ -5,18 +5,28 @@
  * constants of the recorded program: they cost no memory and no upload.
  */
 
-import { bind, bindConstant } from "./bind.ts";
+import { bind, bindConstant, untracked } from "./bind.ts";
 import type { Device } from "./device.ts";
-import { DTYPES, type DType, dtypeCode, type HostArray, hostArray, isFloat } from "./dtype.ts";
-import { ArgumentError, DTypeError, GradError, ShapeError } from "./errors.ts";
+import { type DType, dtypeCode, isFloat } from "./dtype.ts";
+import { ArgumentError, DeviceError, GradError, ShapeError } from "./errors.ts";
+import {
+  elementOf,
+  hostElements,
+  integerRange,
+  kindOfData,
+  type NumberArray,
+  shapeOfData,
+  tensorsIn,
+} from "./host-data.ts";
 import { getDevice } from "./init.ts";
+import { stack } from "./ops/join.ts";
 import { expandTo, reshapeTo } from "./ops/movement.ts";
 import { named } from "./ops/named.ts";
-import { cast, literal, scalar } from "./ops/operand.ts";
+import { cast, literal, numberOf, scalar } from "./ops/operand.ts";
 import { checkDevice, checkOptions } from "./options.ts";
-import { addP, eqP, iotaP, mulP } from "./primitives.ts";
+import { addP, aliasP, eqP, iotaP, mulP } from "./primitives.ts";
 import { checkShape, numel, type Shape, show } from "./shape.ts";
-import { type Tensor, wrap } from "./tensor.ts";
+import { Tensor, wrap } from "./tensor.ts";
 
 export interface CreationOptions {
   /** Default: the device's default float dtype; see the function for exceptions. */
@@ -27,8 +37,8 @@ export interface CreationOptions {
   requiresGrad?: boolean;
 }
 
-/** Numbers nested as deep as the tensor has dims, or a flat typed array. */
-export type TensorData = number | boolean | readonly TensorData[] | HostArray;
+/** Numbers nested as deep as the tensor has dims, typed arrays as rows or as the whole, or tensors. */
+export type TensorData = number | boolean | bigint | NumberArray | Tensor | readonly TensorData[];
 
 let leafHook: ((tensor: Tensor) => void) | null = null;
 
@@ -58,88 +68,73 @@ export function asLeaf(tensor: Tensor, options: CreationOptions): Tensor {
 }
 
 /**
- * A tensor from numbers, nested arrays or a typed array, which are copied.
+ * A tensor from numbers, nested arrays, typed arrays or tensors. The elements are copied.
  *
- * @param data           numbers become the device's default float dtype and booleans bool; a typed array keeps its
- *                       own kind (Uint8Array is bool)
- * @param options.shape  shape of a flat array; default: the nesting, or [length] of a typed array
+ * | data | dtype, unless one is given |
+ * | --- | --- |
+ * | numbers, or numbers and booleans | the device's default float dtype |
+ * | booleans alone | bool |
+ * | Float32Array, Float64Array | float32, float64 |
+ * | Float16Array, where the engine has one | float16 if the device has it, else float32 |
+ * | Uint32Array | uint32 |
+ * | every other array of integers, Node's Buffer, bigints | int32 |
+ * | typed arrays and numbers in one array, or tensors | as operands meet: uint32 < int32 < float32 < float64 |
+ *
+ * An integer dtype takes whole numbers in its range, and refuses others; nothing wraps. A float dtype rounds, to
+ * infinity if need be, as in torch. For bool all but 0 is true: `data()` of a bool tensor is a Uint8Array, so
+ * `tensor(await mask.data(), { dtype: "bool" })` makes it again.
+ *
+ * Tensors are joined as by {@link stack}, and gradients flow to them; with `requiresGrad` the result is a leaf, and none
+ * do.
+ *
+ * @param options.shape  shape of the elements in row-major order; default: the nesting
  * @throws               ShapeError if rows differ in length, or the shape does not hold the data
+ * @throws               ArgumentError for what is no number, or none that the dtype holds
+ * @see                  torch.tensor
  * @example              tensor([[1, 2], [3, 4]], { requiresGrad: true })
+ * @example              tensor(pixels, { shape: [28, 28] }).div(255) // pixels: a Uint8Array
  */
 export const tensor = named("tensor", (data: TensorData, options: CreationOptions & { shape?: Shape } = {}): Tensor => {
   checkCreation("tensor", options, [...CREATION, "shape"]);
-  const device = options.device ?? getDevice();
-  const nested = ArrayBuffer.isView(data) ? [data.length] : nestedShape(data);
-  const size = numel(nested);
-  const shape = options.shape === undefined ? nested : [...checkShape(options.shape, "tensor")];
-  if (numel(shape) !== size) {
-    throw new ShapeError(`tensor: ${size} numbers do not fill shape ${show(shape)}, which holds ${numel(shape)}`);
-  }
-  const dtype = options.dtype ?? dtypeOf(data, device);
-  const array = hostArray(dtype, size);
-  if (ArrayBuffer.isView(data)) {
-    if (dtype === "bool") for (let i = 0; i < size; i++) array[i] = data[i] === 0 ? 0 : 1;
-    else array.set(data);
-  } else fill(array, data, nested, dtype === "bool");
-  return asLeaf(wrap(device.fromHost(array, shape, dtype)), options);
+  const tensors = tensorsIn(data);
+  const device = options.device ?? tensors[0]?.device ?? getDevice();
+  const dtype = options.dtype ?? kindOfData(data, tensors, device);
+  if (tensors.length > 0) return ofTensors(data, tensors, device, dtype, options);
+  const nested = shapeOfData(data);
+  const shape = options.shape === undefined ? nested : filled(options.shape, numel(nested));
+  return asLeaf(wrap(device.fromHost(hostElements("tensor", data, nested, dtype), shape, dtype)), options);
 });
 
-/** The lengths along the first elements; `fill` checks the others. */
-function nestedShape(data: TensorData): number[] {
-  const shape: number[] = [];
-  for (let level: unknown = data; Array.isArray(level); level = level[0]) {
-    shape.push(level.length);
-    if (level.length === 0) break;
+/** A copy of the shape, if it holds so many elements. */
+function filled(shape: Shape, size: number): number[] {
+  if (numel(checkShape(shape, "tensor")) !== size) {
+    throw new ShapeError(`tensor: ${size} numbers do not fill shape ${show(shape)}, which holds ${numel(shape)}`);
   }
-  return shape;
+  return [...shape];
 }
 
-function fill(array: HostArray, data: TensorData, shape: Shape, asBool: boolean): void {
-  let position = 0;
-  const path: number[] = [];
-  const visit = (item: unknown, axis: number): void => {
-    if (axis === shape.length) {
-      if (typeof item !== "number" && typeof item !== "boolean") {
-        throw new ShapeError(`tensor: data${at(path)} is ${kind(item)}, wanted a number as at the first position`);
-      }
-      array[position++] = asBool ? (item ? 1 : 0) : Number(item);
-      return;
-    }
-    if (!Array.isArray(item)) {
-      throw new ShapeError(`tensor: data${at(path)} is ${kind(item)}, wanted an array of length ${shape[axis]}`);
-    }
-    if (item.length !== shape[axis]) {
-      throw new ShapeError(
-        `tensor: data${at(path)} has length ${item.length}, wanted ${shape[axis]} as in the first row`,
-      );
-    }
-    for (let i = 0; i < item.length; i++) {
-      path.push(i);
-      visit(item[i], axis + 1);
-      path.pop();
-    }
+/** Data with tensors in it: what is on the host becomes tensors as well, and all are stacked. */
+function ofTensors(
+  data: TensorData,
+  tensors: readonly Tensor[],
+  device: Device,
+  dtype: DType,
+  options: CreationOptions & { shape?: Shape },
+): Tensor {
+  const elsewhere = tensors.find((x) => x.device !== device);
+  if (elsewhere !== undefined) {
+    throw new DeviceError(`tensor: data are on ${device} and on ${elsewhere.device}; move one with to()`);
+  }
+  const build = (item: TensorData): Tensor => {
+    if (item instanceof Tensor) return item.dtype === dtype ? bind(aliasP, [item]) : cast(item, dtype);
+    if (Array.isArray(item) && tensorsIn(item).length > 0) return stack(item.map(build));
+    return wrap(device.fromHost(hostElements("tensor", item, shapeOfData(item), dtype), shapeOfData(item), dtype));
   };
-  visit(data, 0);
-}
-
-const at = (path: readonly number[]): string => path.map((i) => `[${i}]`).join("");
-const kind = (item: unknown): string =>
-  Array.isArray(item) ? "an array" : item === null ? "null" : `a ${typeof item}`;
-
-function dtypeOf(data: TensorData, device: Device): DType {
-  if (data instanceof Float32Array) return "float32";
-  if (data instanceof Float64Array) return "float64";
-  if (data instanceof Int32Array) return "int32";
-  if (data instanceof Uint32Array) return "uint32";
-  if (data instanceof Uint8Array) return "bool";
-  if (ArrayBuffer.isView(data)) {
-    throw new ArgumentError(
-      "tensor: wanted a Float32Array, Float64Array, Int32Array, Uint32Array or Uint8Array (bool); or give numbers in a plain array",
-    );
-  }
-  let first: unknown = data;
-  while (Array.isArray(first)) first = first[0];
-  return typeof first === "boolean" ? "bool" : device.defaultDType;
+  const make = (): Tensor => {
+    const x = build(data);
+    return options.shape === undefined ? x : reshapeTo(x, filled(options.shape, x.size));
+  };
+  return options.requiresGrad === undefined ? make() : asLeaf(untracked(make), options);
 }
 
 /** All elements the same literal. */
@@ -167,12 +162,14 @@ export const ones = named(
  * All the same number, which may change from replay to replay without a new plan.
  *
  * @param value  true or false makes a bool tensor, unless `dtype` says otherwise
+ * @throws       ArgumentError for a number that an integer dtype does not hold
  */
 export const full = named("full", (shape: Shape, value: number | boolean, options: CreationOptions = {}): Tensor => {
   checkCreation("full", options);
   const device = options.device ?? getDevice();
   const dtype = options.dtype ?? (typeof value === "boolean" ? "bool" : device.defaultDType);
-  return asLeaf(expandTo(scalar(device, dtype, Number(value)), [...checkShape(shape, "full")]), options);
+  const number = numberOf("full", "the value", value);
+  return asLeaf(expandTo(scalar(device, dtype, number), [...checkShape(shape, "full")]), options);
 });
 
 const like = (x: Tensor, options: CreationOptions): CreationOptions => ({
@@ -222,16 +219,24 @@ export function arange(first: number, second?: number | CreationOptions, step = 
   const device = options.device ?? getDevice();
   const whole = Number.isInteger(start) && Number.isInteger(stop) && Number.isInteger(step);
   const dtype = options.dtype ?? (whole ? "int32" : device.defaultDType);
-  if (!DTYPES.includes(dtype))
-    throw new DTypeError(`arange: unknown dtype ${dtype}: wanted one of ${DTYPES.join(", ")}`);
-  const counting = dtype === "bool" ? "int32" : dtype;
-  let x = iota(device, counting, n);
-  if (step !== 1) x = bind(mulP, [x, scalar(device, counting, step)]);
-  if (start !== 0) x = bind(addP, [x, scalar(device, counting, start)]);
-  return asLeaf(dtype === counting ? x : cast(x, dtype), options);
+  return counted(device, dtype, n, start, step, options);
 }
 
-/** `steps` numbers evenly from `start` to `end`, both included. */
+const counted = named(
+  "arange",
+  (device: Device, dtype: DType, n: number, start: number, step: number, options: CreationOptions): Tensor => {
+    const counting = dtype === "bool" ? "int32" : dtype;
+    if (n > 0) for (const end of [start, start + (n - 1) * step]) elementOf("a number", end, counting);
+    // Unsigned integers count downwards by what wraps to the same.
+    const by = counting === "uint32" ? ((step % 2 ** 32) + 2 ** 32) % 2 ** 32 : step;
+    let x = iota(device, counting, n);
+    if (step !== 1 && n > 1) x = bind(mulP, [x, scalar(device, counting, by)]);
+    if (start !== 0) x = bind(addP, [x, scalar(device, counting, start)]);
+    return asLeaf(dtype === counting ? x : cast(x, dtype), options);
+  },
+);
+
+/** `steps` numbers evenly from `start` to `end`, both included; an integer dtype cuts them towards 0, as in torch. */
 export const linspace = named(
   "linspace",
   (start: number, end: number, steps: number, options: CreationOptions = {}): Tensor => {
@@ -243,6 +248,7 @@ export const linspace = named(
     // From the nearer end, so that both ends are exact.
     const step = steps > 1 ? (end - start) / (steps - 1) : 0;
     for (let i = 0; i < steps; i++) data[i] = i < steps / 2 ? start + i * step : end - (steps - 1 - i) * step;
+    if (integerRange(dtype) !== null) for (let i = 0; i < steps; i++) data[i] = Math.trunc(data[i]);
     return tensor(data, { ...options, device, dtype });
   },
 );

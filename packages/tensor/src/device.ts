@@ -10,7 +10,7 @@
 import { checkAgainstInterpreter } from "./debug/check.ts";
 import { debugging, printSegment } from "./debug/plan.ts";
 import type { DType, HostArray } from "./dtype.ts";
-import { LoopgradError } from "./errors.ts";
+import { ArgumentError, LoopgradError } from "./errors.ts";
 import { fromHalf, toHalf } from "./half.ts";
 import type { Attrs, Primitive, Spec } from "./primitives.ts";
 import { literalP } from "./primitives.ts";
@@ -103,12 +103,16 @@ export class Device {
       if (cached !== undefined) return cached;
     }
     if (inputs.length === 0) this.backend.checkDType(spec.dtype);
+    checkAttrs(primitive, attrs);
     let segment = this.#segment;
     if (segment.values.length >= MAX_PENDING) {
       // Inputs are pinned across the flush: stored, so that their records do not fill the next segment again.
       for (const input of inputs) input.pins++;
-      this.flush();
-      for (const input of inputs) input.pins--;
+      try {
+        this.flush();
+      } finally {
+        for (const input of inputs) input.pins--;
+      }
       segment = this.#segment;
     }
     const value = new Value(this, spec.shape, spec.dtype);
@@ -116,11 +120,21 @@ export class Device {
     value.inputs = inputs;
     value.attrs = attrs;
     value.scalar = scalar;
-    for (let i = 0; i < inputs.length; i++) segment.indexOf(inputs[i]);
+    try {
+      for (let i = 0; i < inputs.length; i++) segment.indexOf(inputs[i]);
+    } catch (error) {
+      this.trim();
+      throw error;
+    }
     for (let i = 0; i < inputs.length; i++) inputs[i].uses++;
     segment.append(value);
     this.#recorded++;
     return value;
+  }
+
+  /** @internal After an operation that failed: takes from the end of the record what nobody needs. */
+  trim(): void {
+    for (let value = this.#segment.pop(); value !== null; value = this.#segment.pop()) this.#freeIfUnneeded(value);
   }
 
   /** Computes all pending work. Returns at once on a GPU: the work is submitted, not awaited. */
@@ -135,7 +149,7 @@ export class Device {
     try {
       this.#replay(segment, reads);
     } catch (error) {
-      for (const read of reads) read.reject(error);
+      this.#readApart(segment, reads, error);
       throw error;
     } finally {
       for (const read of reads) {
@@ -144,6 +158,25 @@ export class Device {
         if (read.value.storage !== null) this.#idle.used(read.value, this.#flushes);
       }
     }
+  }
+
+  /**
+   * A flush failed, and nothing of it was stored: what was pending is virtual, and recorded again when it is asked for.
+   * Each read is tried once more, alone: one that does not need what failed gets its elements, the others the error.
+   */
+  #readApart(failed: Segment, reads: readonly PendingRead[], error: unknown): void {
+    const alone = reads.length === 1 && failed.values.every((value) => value.uses > 0 || value === reads[0].value);
+    for (const read of reads) {
+      try {
+        if (alone || this.#destroyed !== null) throw error;
+        const segment = new Segment();
+        if (read.value.storage === null) segment.indexOf(read.value);
+        this.#replay(segment, [read]);
+      } catch (cause) {
+        read.reject(cause);
+      }
+    }
+    for (let i = failed.values.length - 1; i >= 0; i--) this.#freeIfUnneeded(failed.values[i]);
   }
 
   #replay(segment: Segment, reads: readonly PendingRead[]): void {
@@ -189,17 +222,16 @@ export class Device {
     for (let i = values.length - 1; i >= 0; i--) this.#settle(values[i]);
     this.#tidy();
     if (data !== null) {
-      Promise.all([data, checked]).then(
-        ([arrays]) => {
+      Promise.all([data, checked])
+        .then(([arrays]) => {
           for (let i = 0; i < reads.length; i++) {
             this.#landed(reads[i].value, arrays[i]);
             reads[i].resolve(arrays[i]);
           }
-        },
-        (error) => {
+        })
+        .catch((error) => {
           for (const read of reads) read.reject(error);
-        },
-      );
+        });
     }
   }
 
@@ -436,5 +468,13 @@ export class Device {
     if (this.#destroyed !== null) {
       throw new LoopgradError(`the device ${this} cannot be used: ${this.#destroyed}; make another with init()`);
     }
+  }
+}
+
+/** Records are integers of 32 bits. Another number would become one silently, and mean another operation. */
+function checkAttrs(primitive: Primitive, attrs: Attrs): void {
+  for (let i = 0; i < attrs.length; i++) {
+    if ((attrs[i] | 0) === attrs[i]) continue;
+    throw new ArgumentError(`${primitive.name}: got ${attrs[i]}: wanted an integer of 32 bits, from −2³¹ to 2³¹ − 1`);
   }
 }

@@ -29,6 +29,7 @@ export {
   ShapeError,
 } from "./errors.ts";
 export { fromHalf, toHalf } from "./half.ts";
+export type { NumberArray } from "./host-data.ts";
 // tensors, devices, memory
 export { getDevice, type InitOptions, init, setDevice, withDevice } from "./init.ts";
 export * from "./ops/activation.ts";

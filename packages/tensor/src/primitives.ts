@@ -64,7 +64,10 @@ export const scalarP = define("scalar", "constant", (_, [dtype]) => ({ shape: []
 export const literalP = define("literal", "constant", (_, [dtype]) => ({ shape: [], dtype: DTYPES[dtype] }));
 
 /** 0, 1, …, n − 1. Attrs: [dtype, n]. */
-export const iotaP = define("iota", "constant", (_, [dtype, n]) => ({ shape: [n], dtype: DTYPES[dtype] }));
+export const iotaP = define("iota", "constant", (_, [dtype, n]) => {
+  checkSizes("iota", [n], 1);
+  return { shape: [n], dtype: DTYPES[dtype] };
+});
 
 // ---- elementwise -----------------------------------------------------------------------------------------------
 
@@ -183,9 +186,36 @@ export const whereP = define("where", "where", ([c, a, b]) => {
 /** Change of dtype: floats truncate to integers, anything but 0 becomes true. Attrs: [dtype]. */
 export const castP = define("cast", "cast", ([x], [dtype]) => ({ shape: x.shape, dtype: DTYPES[dtype] }));
 
+// ---- axes: an axis that the operand does not have would send a planner astray, so none gets into a record --------
+
+function checkAxis(name: string, x: Spec, axis: number): void {
+  const rank = x.shape.length;
+  if (!(Number.isInteger(axis) && axis >= 0 && axis < rank)) {
+    throw new ShapeError(`${name}: ${show(x.shape)} has no axis ${axis}: wanted one of its ${rank} dims`);
+  }
+}
+
+/** Ascending, none twice. */
+function checkAxes(name: string, x: Spec, axes: Attrs): void {
+  for (let i = 0; i < axes.length; i++) {
+    checkAxis(name, x, axes[i]);
+    if (i > 0 && axes[i] <= axes[i - 1]) {
+      throw new ShapeError(`${name}: axes ${show(axes)} of ${show(x.shape)}: wanted each once, ascending`);
+    }
+  }
+}
+
+/** Whole numbers from 0 on: sizes, or counts. */
+function checkSizes(name: string, sizes: Attrs, count: number): void {
+  if (sizes.length !== count || !sizes.every((d) => Number.isInteger(d) && d >= 0)) {
+    throw new ShapeError(`${name}: ${show(sizes)}: wanted ${count} integers >= 0`);
+  }
+}
+
 // ---- reductions: attrs are the axes, ascending; reduced dimensions stay as 1 ------------------------------------
 
-function reduced(x: Spec, axes: Attrs): number[] {
+function reduced(name: string, x: Spec, axes: Attrs): number[] {
+  checkAxes(name, x, axes);
   const shape = [...x.shape];
   for (const axis of axes) shape[axis] = 1;
   return shape;
@@ -193,7 +223,7 @@ function reduced(x: Spec, axes: Attrs): number[] {
 function reduceOf(name: string): Primitive {
   return define(name, "reduce", ([x], axes) => {
     if (x.dtype === "bool") throw new DTypeError(`${name}: wanted numbers, got bool; cast first`);
-    return { shape: reduced(x, axes), dtype: x.dtype };
+    return { shape: reduced(name, x, axes), dtype: x.dtype };
   });
 }
 export const sumP = reduceOf("sum");
@@ -202,8 +232,11 @@ export const maxP = reduceOf("max");
 export const prodP = reduceOf("prod");
 /** Index of the first largest (the first NaN, if there is one) along one axis, int32. Attrs: [axis]. */
 export const argmaxP = define("argmax", "reduce", ([x], axes) => {
+  if (axes.length !== 1) throw new ShapeError(`argmax: axes ${show(axes)} of ${show(x.shape)}: wanted one`);
+  if (x.dtype === "bool") throw new DTypeError(`argmax: wanted numbers, got bool ${show(x.shape)}; cast first`);
+  const shape = reduced("argmax", x, axes);
   if (x.shape[axes[0]] === 0) throw new ShapeError(`argmax: axis ${axes[0]} of ${show(x.shape)} is empty`);
-  return { shape: reduced(x, axes), dtype: "int32" };
+  return { shape, dtype: "int32" };
 });
 
 // ---- movement: index transforms, never a copy by themselves -----------------------------------------------------
@@ -213,13 +246,17 @@ export const reshapeP = define("reshape", "movement", ([x], shape) => {
   if (numel(shape) !== numel(x.shape)) {
     throw new ShapeError(`reshape: ${show(x.shape)} to ${show(shape)}: ${numel(x.shape)} and ${numel(shape)} elements`);
   }
+  checkSizes("reshape", shape, shape.length);
   return { shape, dtype: x.dtype };
 });
 /** Attrs: for each new axis, the old one. */
-export const permuteP = define("permute", "movement", ([x], perm) => ({
-  shape: perm.map((axis) => x.shape[axis]),
-  dtype: x.dtype,
-}));
+export const permuteP = define("permute", "movement", ([x], perm) => {
+  for (const axis of perm) checkAxis("permute", x, axis);
+  if (perm.length !== x.shape.length || new Set(perm).size !== perm.length) {
+    throw new ShapeError(`permute: ${show(perm)} is no order of the dims of ${show(x.shape)}`);
+  }
+  return { shape: perm.map((axis) => x.shape[axis]), dtype: x.dtype };
+});
 /** Repeats dimensions of size 1. The rank stays. Attrs: the new shape. */
 export const expandP = define("expand", "movement", ([x], shape) => {
   if (shape.length !== x.shape.length || shape.some((d, i) => d !== x.shape[i] && x.shape[i] !== 1)) {
@@ -230,6 +267,7 @@ export const expandP = define("expand", "movement", ([x], shape) => {
 /** Attrs: rank starts, rank sizes, rank steps (steps >= 1). */
 export const sliceP = define("slice", "movement", ([x], attrs) => {
   const rank = x.shape.length;
+  checkSizes("slice", attrs, 3 * rank);
   for (let i = 0; i < rank; i++) {
     const [start, size, step] = [attrs[i], attrs[rank + i], attrs[2 * rank + i]];
     if (start < 0 || step < 1 || size < 0 || (size > 0 && start + (size - 1) * step >= x.shape[i])) {
@@ -241,10 +279,14 @@ export const sliceP = define("slice", "movement", ([x], attrs) => {
 /** Zeros before and after. Attrs: rank counts before, rank counts after (>= 0). */
 export const padP = define("pad", "movement", ([x], attrs) => {
   const rank = x.shape.length;
+  checkSizes("pad", attrs, 2 * rank);
   return { shape: x.shape.map((d, i) => attrs[i] + d + attrs[rank + i]), dtype: x.dtype };
 });
 /** Reverses. Attrs: the axes. */
-export const flipP = define("flip", "movement", same);
+export const flipP = define("flip", "movement", ([x], axes) => {
+  checkAxes("flip", x, axes);
+  return x;
+});
 
 // ---- packs -----------------------------------------------------------------------------------------------------
 
@@ -328,6 +370,7 @@ export const convP = define("conv", "conv", ([x, w], attrs) => {
   const g = convGeometry(attrs);
   const what = `conv${g.n}d: input ${show(x.shape)}, weight ${show(w.shape)}, groups ${g.groups}`;
   if (x.dtype !== w.dtype) throw new DTypeError(`${what}: dtypes ${x.dtype} and ${w.dtype} differ`);
+  if (x.dtype === "bool") throw new DTypeError(`${what}: wanted numbers, got bool; cast first`);
   if (x.shape.length !== g.n + 2 || w.shape.length !== g.n + 2) throw new ShapeError(`${what}: wanted rank ${g.n + 2}`);
   const [c, o] = [x.shape[1], w.shape[0]];
   if (c !== w.shape[1] * g.groups || o % g.groups !== 0) {
@@ -356,6 +399,7 @@ export const convWeightP = define("convWeight", "conv", ([x, g], attrs) => {
 
 function checkIndex(op: string, x: Spec, index: Spec, axis: number): void {
   if (x.shape.length === 0) throw new ShapeError(`${op}: a 0-d tensor has no dim to index`);
+  checkAxis(op, x, axis);
   if (index.dtype !== "int32") throw new DTypeError(`${op}: the index is ${index.dtype}, wanted int32`);
   const fits = index.shape.length === x.shape.length && index.shape.every((d, i) => i === axis || d <= x.shape[i]);
   if (!fits) throw new ShapeError(`${op}: index ${show(index.shape)} does not fit ${show(x.shape)} along axis ${axis}`);
@@ -377,13 +421,23 @@ export const scatterAddP = define("scatterAdd", "scatter", ([x, index, src], [ax
   return x;
 });
 /** Inclusive running sum. Attrs: [axis]. */
-export const cumsumP = define("cumsum", "scan", numbersOnly("cumsum"));
+export const cumsumP = define("cumsum", "scan", ([x], [axis]) => {
+  if (x.dtype === "bool") throw new DTypeError(`cumsum: wanted numbers, got bool ${show(x.shape)}; cast first`);
+  checkAxis("cumsum", x, axis);
+  return x;
+});
 /** Indices that sort along an axis, stable, NaN last; int32. Attrs: [axis, descending]. */
-export const argsortP = define("argsort", "sort", ([x]) => ({ shape: x.shape, dtype: "int32" }));
+export const argsortP = define("argsort", "sort", ([x], [axis]) => {
+  checkAxis("argsort", x, axis);
+  return { shape: x.shape, dtype: "int32" };
+});
 /**
  * Random bits, uint32: element i is the first word of threefry-2x32-20 under `key` at counter (i, 0).
  * Inputs: key, uint32 [2]. Attrs: the shape.
  */
-export const randomBitsP = define("randomBits", "random", (_, shape) => ({ shape, dtype: "uint32" }));
+export const randomBitsP = define("randomBits", "random", (_, shape) => {
+  checkSizes("randomBits", shape, shape.length);
+  return { shape, dtype: "uint32" };
+});
 
 export const dtypeAttr = (dtype: DType): number => dtypeCode(dtype);

@@ -12,6 +12,7 @@ import { asLeaf, type CreationOptions, checkCreation, iota } from "./creation.ts
 import type { Device } from "./device.ts";
 import { type DType, isFloat } from "./dtype.ts";
 import { ArgumentError, DTypeError } from "./errors.ts";
+import { elementOf } from "./host-data.ts";
 import { getDevice } from "./init.ts";
 import { sliceAxis } from "./ops/movement.ts";
 import { named } from "./ops/named.ts";
@@ -116,9 +117,11 @@ export const randint = named(
       throw new ArgumentError(`randint: [${low}, ${high}): wanted integers with 0 < high - low < 2^31`);
     }
     const device = options.device ?? getDevice();
+    const counting = options.dtype === "uint32" ? "uint32" : "int32";
+    for (const end of [low, high - 1]) elementOf("a bound", end, counting);
     const x = bits(device, checkShape(shape, "randint"));
-    const offset = cast(bind(fmodP, [x, scalar(device, "uint32", high - low)]), "int32");
-    const result = bind(addP, [offset, scalar(device, "int32", low)]);
+    const offset = cast(bind(fmodP, [x, scalar(device, "uint32", high - low)]), counting);
+    const result = bind(addP, [offset, scalar(device, counting, low)]);
     return asLeaf(options.dtype === undefined ? result : cast(result, options.dtype), options);
   },
 );

@@ -9,6 +9,7 @@ import type { Context } from "./context.ts";
 import type { Device } from "./device.ts";
 import type { DType, HostArray } from "./dtype.ts";
 import { GradError, LoopgradError, ReleasedError } from "./errors.ts";
+import { noteMade } from "./record/attempt.ts";
 import type { Value } from "./record/value.ts";
 import { currentScope, type Scope } from "./scope.ts";
 import { numel, type Shape, show } from "./shape.ts";
@@ -41,6 +42,7 @@ export class Tensor {
     this._value = value;
     value.handles++;
     if (scope !== null) scope._adopt(this);
+    noteMade(this);
   }
 
   /** @internal Stands for this handle in operations while a functional call runs. */

@@ -17,7 +17,7 @@ import {
   where,
 } from "@loopgrad/tensor";
 import { checkOptions } from "../options.ts";
-import { checkSame, type ReductionOptions, reduce } from "./reduction.ts";
+import { checkSame, checkWeightFits, type ReductionOptions, reduce } from "./reduction.ts";
 
 /** Scores as [N, C], and targets with a batch dimension as well. */
 function batched(op: string, input: Tensor, target: Tensor, targetRank: number): [Tensor, Tensor] {
@@ -113,6 +113,7 @@ export function multilabelSoftMarginLoss(
 ): Tensor {
   checkOptions("multilabelSoftMarginLoss", options, ["reduction", "weight"]);
   checkSame("multilabelSoftMarginLoss", input, target);
+  checkWeightFits("multilabelSoftMarginLoss", "weight", options.weight, input);
   const off = target.neg().add(1);
   const terms = target
     .mul(logsigmoid(input))

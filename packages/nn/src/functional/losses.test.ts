@@ -172,3 +172,21 @@ describe("elementwise losses", () => {
     near(await read(F.binaryCrossEntropyWithLogits(tensor([1000]), tensor([0]))), [1000]);
   });
 });
+
+test("weights broadcast to the input, not the input to them", async () => {
+  const [x, y] = [tensor([0.25, 0.5, 0.75]), tensor([0, 1, 1])];
+  const wide = tensor([
+    [1, 1, 1],
+    [1, 1, 1],
+  ]);
+  expect(() => F.binaryCrossEntropy(x, y, { weight: wide })).toThrow("binaryCrossEntropy: weight [2, 3]");
+  expect(() => F.binaryCrossEntropyWithLogits(x, y, { weight: wide })).toThrow(ShapeError);
+  expect(() => F.binaryCrossEntropyWithLogits(x, y, { posWeight: wide })).toThrow(
+    "posWeight [2, 3] does not broadcast",
+  );
+  expect(() => F.binaryCrossEntropyWithLogits(x, y, { weight: tensor([1, 2]) })).toThrow(ShapeError);
+  expect(() => F.multilabelSoftMarginLoss(x, y, { weight: wide })).toThrow(ShapeError);
+  const batch = tensor([[0.25, 0.5]]);
+  const loss = F.binaryCrossEntropy(batch, tensor([[0, 1]]), { weight: tensor([2, 4]), reduction: "sum" });
+  expect(await loss.item()).toBeCloseTo(-2 * Math.log(0.75) - 4 * Math.log(0.5), 5);
+});

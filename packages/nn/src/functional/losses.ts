@@ -25,7 +25,7 @@ import {
   where,
 } from "@loopgrad/tensor";
 import { checkOptions } from "../options.ts";
-import { checkSame, type Reduction, type ReductionOptions, reduce } from "./reduction.ts";
+import { checkSame, checkWeightFits, type Reduction, type ReductionOptions, reduce } from "./reduction.ts";
 
 /**
  * Squared error (x − y)².
@@ -90,6 +90,8 @@ export function binaryCrossEntropyWithLogits(
   checkOptions("binaryCrossEntropyWithLogits", options, ["reduction", "weight", "posWeight"]);
   checkSame("binaryCrossEntropyWithLogits", input, target);
   const { weight, posWeight } = options;
+  checkWeightFits("binaryCrossEntropyWithLogits", "weight", weight, input);
+  checkWeightFits("binaryCrossEntropyWithLogits", "posWeight", posWeight, input);
   // softplus(x) − xy; a positive weight w scales the y term: (1 − y)x + (1 + (w − 1)y) softplus(−x).
   let loss =
     posWeight === undefined
@@ -110,6 +112,7 @@ export function binaryCrossEntropy(
 ): Tensor {
   checkOptions("binaryCrossEntropy", options, ["reduction", "weight"]);
   checkSame("binaryCrossEntropy", input, target);
+  checkWeightFits("binaryCrossEntropy", "weight", options.weight, input);
   const logP = input.log().maximum(LOG_FLOOR);
   const logQ = input.neg().log1p().maximum(LOG_FLOOR);
   let loss = logP.sub(logQ).mul(target).add(logQ).neg();

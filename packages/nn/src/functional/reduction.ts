@@ -27,6 +27,14 @@ export function reduce(op: string, loss: Tensor, reduction: Reduction = "mean"):
   }
 }
 
+/** Throws unless a weight broadcasts to the input's shape: a larger one would count elements more than once. */
+export function checkWeightFits(op: string, name: string, weight: Tensor | undefined, input: Tensor): void {
+  if (weight === undefined || sameShape(weight.shape, input.shape)) return;
+  const added = input.rank - weight.rank;
+  if (added >= 0 && weight.shape.every((d, i) => d === 1 || d === input.shape[added + i])) return;
+  throw new ShapeError(`${op}: ${name} ${show(weight.shape)} does not broadcast to the input, ${show(input.shape)}`);
+}
+
 /** Throws unless the tensors have one shape; the names are what the error calls them. */
 export function checkSame(
   op: string,

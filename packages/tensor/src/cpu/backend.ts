@@ -87,13 +87,19 @@ export class CpuBackend implements Backend {
       const array = arrays[slot];
       array[0] = array instanceof Uint8Array && scalars[from] !== 0 ? 1 : scalars[from];
     }
-    for (let i = 0; i < steps.length; i++) {
-      const { run, slot, home, takes, frees } = steps[i];
-      const block = takes >= 0 ? blocks[takes] : this.#pool.take(home);
-      blocks[slot] = block;
-      arrays[slot] = block.data;
-      run(arrays);
-      for (let j = 0; j < frees.length; j++) this.#pool.give(blocks[frees[j]]);
+    let done = 0;
+    try {
+      for (; done < steps.length; done++) {
+        const { run, slot, home, takes, frees } = steps[done];
+        const block = takes >= 0 ? blocks[takes] : this.#pool.take(home);
+        blocks[slot] = block;
+        arrays[slot] = block.data;
+        run(arrays);
+        for (let j = 0; j < frees.length; j++) this.#pool.give(blocks[frees[j]]);
+      }
+    } catch (error) {
+      this.#giveUp(program, done);
+      throw error;
     }
     this.#dispatches += steps.length;
     this.#submits++;
@@ -106,6 +112,20 @@ export class CpuBackend implements Backend {
     for (const { slot } of program.leaves) arrays[slot] = NOTHING;
     blocks.fill(NO_BLOCK);
     return storages;
+  }
+
+  /** A step failed: the blocks that the steps up to it took, and did not give back, return to the pool. */
+  #giveUp({ steps, arrays, blocks, leaves }: CpuProgram, failed: number): void {
+    const taken = new Set<Block>();
+    for (let i = 0; i <= failed; i++) {
+      const block = blocks[steps[i].slot];
+      if (block !== undefined && block !== NO_BLOCK) taken.add(block);
+      arrays[steps[i].slot] = NOTHING;
+      if (i < failed) for (const slot of steps[i].frees) taken.delete(blocks[slot]);
+    }
+    for (const { slot } of leaves) arrays[slot] = NOTHING;
+    for (const block of taken) this.#pool.give(block);
+    blocks.fill(NO_BLOCK);
   }
 
   release(storage: Storage): void {

@@ -23,9 +23,10 @@ import {
 } from "../primitives.ts";
 import { normalizeAxis, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { le } from "./compare.ts";
 import { sliceAxis } from "./movement.ts";
 import { named } from "./named.ts";
-import { asFloat, binary, literalLike, type Operand, scalar, wantFloat, wantNumbers } from "./operand.ts";
+import { asFloat, binary, literalLike, type Operand, scalar, toScalar, wantFloat, wantNumbers } from "./operand.ts";
 
 /** max(x, 0): 0 where x ≤ 0, x elsewhere; NaN stays. */
 export function relu(x: Tensor): Tensor {
@@ -197,8 +198,9 @@ export function hardshrink(x: Tensor, options: { lambd?: number } = {}): Tensor 
 }
 
 /** x where it is above the threshold, `value` elsewhere. */
-export const threshold = (x: Tensor, limit: number, value: number): Tensor =>
-  bind(whereP, [binary(leP, x, limit), scalar(x.device, x.dtype, value), x]);
+export const threshold = named("threshold", (x: Tensor, limit: number, value: number): Tensor => {
+  return bind(whereP, [le(x, limit), toScalar("threshold", value, x), x]);
+});
 
 /** The first half of a dim times the sigmoid of the second. */
 export function glu(x: Tensor, dim = -1): Tensor {

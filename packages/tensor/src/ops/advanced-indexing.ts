@@ -35,7 +35,7 @@ import { Tensor, wrap } from "../tensor.ts";
 import { scatter } from "./indexing.ts";
 import { expandTo, reshapeTo, sliceAxis, sliceBounds } from "./movement.ts";
 import { named } from "./named.ts";
-import { cast, literal, literalLike, type Operand, scalar, unchanged } from "./operand.ts";
+import { cast, literal, literalLike, type Operand, scalar, toScalar, unchanged } from "./operand.ts";
 
 /** start:stop:step of Python; negative bounds count from the end, those outside are clipped. */
 export interface SliceIndex {
@@ -215,7 +215,7 @@ export const indexPut = named(
     const flat = bind(reshapeP, [x], [x.size]);
     let at = places(x, selection);
     if (!(values instanceof Tensor || accumulate)) return bind(reshapeP, [scatter(flat, 0, at, values)], x.shape);
-    const given = values instanceof Tensor ? values : scalar(x.device, x.dtype, Number(values));
+    const given = values instanceof Tensor ? values : toScalar("indexPut", values, x);
     let source = reshapeTo(expandTo(given, shape), [n]);
     if (accumulate) return bind(reshapeP, [bind(scatterAddP, [flat, at, source], [0])], x.shape);
     if (selection.entries.some((e) => e.kind === "tensor")) {

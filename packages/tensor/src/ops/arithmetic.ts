@@ -50,12 +50,16 @@ const scaled = (b: Operand, alpha: Operand): Operand =>
 /** a · b. */
 export const mul = (a: Operand, b: Operand): Tensor => binary(mulP, a, b);
 
+/** How a quotient is rounded. */
+export interface RoundingOptions {
+  /** "floor": towards −∞; "trunc": towards 0. Default null: not at all. */
+  roundingMode?: "floor" | "trunc" | null;
+}
+
 /**
  * a / b. Integers give floats, as in torch, unless a rounding mode is given.
- *
- * @param options.roundingMode  "floor": towards −∞; "trunc": towards 0
  */
-export function div(a: Operand, b: Operand, options?: { roundingMode?: "floor" | "trunc" | null }): Tensor {
+export const div = named("div", (a: Operand, b: Operand, options?: RoundingOptions): Tensor => {
   const [p, q] = meet("div", a, b);
   const mode = checkOptions("div", options, ["roundingMode"])?.roundingMode ?? null;
   if (mode === null) return bind(divP, [asFloat(p), asFloat(q)]);
@@ -64,7 +68,7 @@ export function div(a: Operand, b: Operand, options?: { roundingMode?: "floor" |
   }
   if (isFloat(p.dtype)) return (mode === "floor" ? floor : trunc)(bind(divP, [p, q]));
   return bind(divP, [mode === "floor" ? bind(subP, [p, remainder(p, q)]) : p, q]);
-}
+});
 
 /** ⌊a / b⌋. */
 export const floorDivide = named(
@@ -128,10 +132,10 @@ export const maximum = (a: Operand, b: Operand): Tensor => binary(maximumP, a, b
 export const minimum = (a: Operand, b: Operand): Tensor => binary(minimumP, a, b);
 
 /** The angle of the point (x, y), in (−π, π]. */
-export function atan2(y: Operand, x: Operand): Tensor {
+export const atan2 = named("atan2", (y: Operand, x: Operand): Tensor => {
   const [p, q] = meet("atan2", y, x);
   return bind(atan2P, [asFloat(p), asFloat(q)]);
-}
+});
 
 /** √(a² + b²) without overflow; ∞ beside NaN, as IEEE 754 has it; gradient 0 at (0, 0). */
 export const hypot = named("hypot", (a: Operand, b: Operand): Tensor => {

@@ -1,30 +1,85 @@
 /**
  * Comparisons, logic and choice. Comparisons give bool tensors, promote their operands and broadcast;
- * a comparison with NaN is false, except `ne`.
+ * a comparison with NaN is false, except `ne`. Integers are compared with a number exactly, whatever the number.
  */
 
 import { bind } from "../bind.ts";
 import { isFloat } from "../dtype.ts";
 import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
+import { integerRange } from "../host-data.ts";
 import { checkOptions } from "../options.ts";
 import { andP, eqP, isinfP, isnanP, leP, ltP, neP, notP, orP, whereP, xorP } from "../primitives.ts";
 import { broadcastShapes, sameShape, show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
-import { named } from "./named.ts";
-import { binary, cast, literal, meet, type Operand, resultDType, scalar, toTensor } from "./operand.ts";
+import { expandTo } from "./movement.ts";
+import { named, whole } from "./named.ts";
+import {
+  binary,
+  cast,
+  literal,
+  meet,
+  numberOf,
+  type Operand,
+  resultDType,
+  scalar,
+  toScalar,
+  toTensor,
+  unchanged,
+} from "./operand.ts";
+
+/** How a tensor stands to a number. */
+type Relation = "eq" | "ne" | "lt" | "le" | "gt" | "ge";
+const PRIMITIVE = { eq: eqP, ne: neP, lt: ltP, le: leP } as const;
+const MIRRORED = { eq: "eq", ne: "ne", lt: "gt", le: "ge" } as const;
+
+const compare = whole((name: "eq" | "ne" | "lt" | "le", a: Operand, b: Operand): Tensor => {
+  if (typeof b === "number" && a instanceof Tensor && !isFloat(a.dtype)) return compareIntegers(name, a, b);
+  if (typeof a === "number" && b instanceof Tensor && !isFloat(b.dtype)) return compareIntegers(MIRRORED[name], b, a);
+  return binary(PRIMITIVE[name], a, b);
+});
+
+/**
+ * Integers and any number, compared exactly: with the nearest integer in place of a fraction, and with an answer that
+ * is the same for all where the number is outside of what the dtype holds.
+ */
+function compareIntegers(relation: Relation, given: Tensor, number: number): Tensor {
+  const x = given.dtype === "bool" ? cast(given, "int32") : given;
+  const { device, dtype } = x;
+  const [least, most] = integerRange(dtype) as readonly [number, number];
+  const always = (answer: boolean): Tensor => expandTo(literal(device, "bool", Number(answer)), x.shape);
+  const at = (value: number): Tensor => scalar(device, dtype, value);
+  if (Number.isNaN(number)) return always(relation === "ne");
+  const [floor, ceil] = [Math.floor(number), Math.ceil(number)];
+  switch (relation) {
+    case "eq":
+    case "ne":
+      if (floor !== ceil || number < least || number > most) return always(relation === "ne");
+      return bind(PRIMITIVE[relation], [x, at(number)]);
+    case "lt":
+      return ceil > most || ceil <= least ? always(ceil > most) : bind(ltP, [x, at(ceil)]);
+    case "ge":
+      return ceil > most || ceil <= least ? always(ceil <= least) : bind(leP, [at(ceil), x]);
+    case "le":
+      return floor >= most || floor < least ? always(floor >= most) : bind(leP, [x, at(floor)]);
+    case "gt":
+      return floor >= most || floor < least ? always(floor < least) : bind(ltP, [at(floor), x]);
+    default:
+      return relation satisfies never;
+  }
+}
 
 /** a = b. */
-export const eq = (a: Operand, b: Operand): Tensor => binary(eqP, a, b);
+export const eq = (a: Operand, b: Operand): Tensor => compare("eq", a, b);
 /** a ≠ b; true beside NaN. */
-export const ne = (a: Operand, b: Operand): Tensor => binary(neP, a, b);
+export const ne = (a: Operand, b: Operand): Tensor => compare("ne", a, b);
 /** a < b. */
-export const lt = (a: Operand, b: Operand): Tensor => binary(ltP, a, b);
+export const lt = (a: Operand, b: Operand): Tensor => compare("lt", a, b);
 /** a ≤ b. */
-export const le = (a: Operand, b: Operand): Tensor => binary(leP, a, b);
+export const le = (a: Operand, b: Operand): Tensor => compare("le", a, b);
 /** a > b. */
-export const gt = named("gt", (a: Operand, b: Operand): Tensor => binary(ltP, b, a));
+export const gt = named("gt", (a: Operand, b: Operand): Tensor => compare("lt", b, a));
 /** a ≥ b. */
-export const ge = named("ge", (a: Operand, b: Operand): Tensor => binary(leP, b, a));
+export const ge = named("ge", (a: Operand, b: Operand): Tensor => compare("le", b, a));
 
 const truth = (x: Tensor): Tensor => cast(x, "bool");
 
@@ -54,14 +109,19 @@ export const isfinite = (x: Tensor): Tensor =>
  */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   if (a instanceof Tensor && b instanceof Tensor && a.dtype === b.dtype) return bind(whereP, [condition, a, b]);
+  return choose(condition, a, b);
+}
+
+const choose = whole((condition: Tensor, a: Operand, b: Operand): Tensor => {
   if (!(a instanceof Tensor) && !(b instanceof Tensor)) {
     const { device } = condition;
     const dtype = typeof a === "boolean" && typeof b === "boolean" ? "bool" : device.defaultDType;
-    return bind(whereP, [condition, scalar(device, dtype, Number(a)), scalar(device, dtype, Number(b))]);
+    const [p, q] = [a, b].map((x) => scalar(device, dtype, numberOf("where", "an operand", x)));
+    return bind(whereP, [condition, p, q]);
   }
   const [p, q] = meet("where", a, b);
   return bind(whereP, [condition, p, q]);
-}
+});
 
 /**
  * x with `value` where the mask is true.
@@ -78,7 +138,7 @@ export const maskedFill = named("maskedFill", (x: Tensor, mask: Tensor, value: O
   if (value instanceof Tensor && value.rank > 0) {
     throw new ShapeError(`maskedFill: the value has shape ${show(value.shape)}, wanted a number or a 0-d tensor`);
   }
-  const fill = value instanceof Tensor ? cast(value, x.dtype) : scalar(x.device, x.dtype, Number(value));
+  const fill = value instanceof Tensor ? cast(value, x.dtype) : toScalar("maskedFill", value, x);
   return bind(whereP, [mask, fill, x]);
 });
 
@@ -90,16 +150,23 @@ export const maskedFill = named("maskedFill", (x: Tensor, mask: Tensor, value: O
  */
 export const clamp = named("clamp", (x: Tensor, min?: Operand | null, max?: Operand | null): Tensor => {
   if ((min ?? null) === null && (max ?? null) === null) throw new ArgumentError("clamp: give min, max or both");
-  if (min !== undefined && min !== null) {
+  if (min !== undefined && min !== null && !isBeyond(x, min, "below")) {
     const [p, low] = meet("clamp", x, min);
     x = bind(whereP, [bind(ltP, [p, low]), low, p]);
   }
-  if (max !== undefined && max !== null) {
+  if (max !== undefined && max !== null && !isBeyond(x, max, "above")) {
     const [p, high] = meet("clamp", x, max);
     x = bind(whereP, [bind(ltP, [high, p]), high, p]);
   }
-  return x;
+  return unchanged(x);
 });
+
+/** Whether a bound is a whole number that no integer of the dtype reaches, and so bounds nothing. */
+function isBeyond({ dtype }: Tensor, bound: Operand, where: "below" | "above"): boolean {
+  const range = integerRange(dtype);
+  if (range === null || typeof bound !== "number" || !Number.isInteger(bound)) return false;
+  return where === "below" ? bound < range[0] : bound > range[1];
+}
 
 /**
  * Replaces NaN and infinities by numbers; they get gradient 0.

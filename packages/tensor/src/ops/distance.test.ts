@@ -54,3 +54,21 @@ test("distances", async () => {
   ]);
   expect(() => cdist(a, tensor([[1]]))).toThrow("cdist: [2, 2] and [1, 1]: wanted […, P, d] and […, R, d]");
 });
+
+test("operands broadcast before lengths are taken; a number is a vector of length 1", async () => {
+  const rows = [
+    [tensor([[3, 4]]), tensor([[1], [1]])],
+    [tensor([[1], [1]]), tensor([[3, 4]])],
+  ] as const;
+  for (const [a, b] of rows) {
+    const cosines = (await cosineSimilarity(a, b, { dim: 1 }).toArray()) as number[];
+    expect(cosines.map((c) => c.toFixed(5))).toEqual(["0.98995", "0.98995"]);
+  }
+  expect(((await cosineSimilarity(tensor([[3, 4]]), tensor([1, 1])).toArray()) as number[])[0]).toBeCloseTo(0.98995, 5);
+  expect(await cosineSimilarity(tensor(3), tensor(-4), { dim: 0 }).item()).toBe(-1);
+  expect(await cosineSimilarity(tensor(3), tensor([4, 4]), { dim: -1 }).item()).toBeCloseTo(1, 6);
+  // |3 − 1, 4 − 1| and |3 − 2, 4 − 2|
+  const distances = (await pairwiseDistance(tensor([[3, 4]]), tensor([[1], [2]]), { eps: 0 }).toArray()) as number[];
+  expect(distances.map((d) => d.toFixed(4))).toEqual([Math.sqrt(13).toFixed(4), Math.sqrt(5).toFixed(4)]);
+  expect(await pairwiseDistance(tensor(3), tensor(5), { eps: 0 }).item()).toBe(2);
+});

@@ -6,8 +6,9 @@ import { bind } from "../bind.ts";
 import { ShapeError } from "../errors.ts";
 import { checkOptions } from "../options.ts";
 import { addP, divP, ltP, mulP, reshapeP, subP, sumP, whereP } from "../primitives.ts";
-import { normalizeAxis, show } from "../shape.ts";
+import { broadcastShapes, normalizeAxis, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { expandTo } from "./movement.ts";
 import { named } from "./named.ts";
 import { binary, meet, scalar, wantFloat } from "./operand.ts";
 import { dropped, norm } from "./reduce.ts";
@@ -33,7 +34,7 @@ export const normalize = named(
 );
 
 /**
- * Cosine of the angle between vectors along a dim; the other dims broadcast.
+ * Cosine of the angle between vectors along a dim. The two broadcast first, the vectors' dim as well as the others.
  *
  * @param options  `dim` (1), `eps`: the least length (1e-8)
  */
@@ -44,12 +45,13 @@ export const cosineSimilarity = named(
     const [p, q] = meet("cosineSimilarity", a, b);
     wantFloat("cosineSimilarity", p);
     const axis = normalizeAxis(dim, Math.max(p.rank, q.rank), "cosineSimilarity");
-    const product = bind(mulP, [p, q]);
-    // Negative, so that the dim is the same in an operand of lower rank.
-    const fromEnd = axis - product.rank;
-    const length = (x: Tensor): Tensor => atLeast(norm(x, fromEnd, { keepdim: true }), eps);
-    const cosine = bind(divP, [bind(sumP, [product], [axis]), bind(mulP, [length(p), length(q)])]);
-    return dropped(cosine, [axis], false);
+    const shape = broadcastShapes(p.shape, q.shape, "cosineSimilarity");
+    // One number is a vector of length 1.
+    const axes = shape.length === 0 ? [] : [axis];
+    const [x, y] = [expandTo(p, shape), expandTo(q, shape)];
+    const length = (v: Tensor): Tensor => atLeast(norm(v, dim, { keepdim: true }), eps);
+    const cosine = bind(divP, [bind(sumP, [bind(mulP, [x, y])], axes), bind(mulP, [length(x), length(y)])]);
+    return dropped(cosine, axes, false);
   },
 );
 

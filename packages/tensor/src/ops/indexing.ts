@@ -14,7 +14,7 @@ import { broadcastShapes, normalizeAxis, sameShape, show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { expandTo } from "./movement.ts";
 import { named } from "./named.ts";
-import { binary, cast, literal, literalLike, type Operand, scalar } from "./operand.ts";
+import { binary, cast, literal, literalLike, type Operand, toScalar } from "./operand.ts";
 
 /** Indices as int32. */
 function indices(op: string, index: Tensor): Tensor {
@@ -52,14 +52,14 @@ export const takeAlongDim = named("takeAlongDim", (x: Tensor, index: Tensor, dim
  * @param index   int32, the shape of the part of source that is used
  * @param source  tensor at least as large as index in every dim, or a number
  */
-export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Operand): Tensor {
+export const scatterAdd = named("scatterAdd", (x: Tensor, dim: number, index: Tensor, source: Operand): Tensor => {
   const axis = normalizeAxis(dim, x.rank, "scatterAdd");
   return bind(scatterAddP, [x, indices("scatterAdd", index), sourceFor("scatterAdd", x, index, source)], [axis]);
-}
+});
 
 /** The part of the source that the index covers. */
 function sourceFor(op: string, x: Tensor, index: Tensor, source: Operand): Tensor {
-  if (!(source instanceof Tensor)) return expandTo(scalar(x.device, x.dtype, Number(source)), index.shape);
+  if (!(source instanceof Tensor)) return expandTo(toScalar(op, source, x), index.shape);
   if (source.dtype !== x.dtype) throw new DTypeError(`${op}: x is ${x.dtype}, source ${source.dtype}: wanted the same`);
   if (sameShape(source.shape, index.shape)) return source;
   if (source.rank !== index.rank || source.shape.some((d, i) => d < index.shape[i])) {
@@ -81,7 +81,7 @@ export const scatter = named("scatter", (x: Tensor, dim: number, index: Tensor, 
   const none = expandTo(literal(x.device, "int32", 0), x.shape);
   const one = expandTo(literal(x.device, "int32", 1), at.shape);
   const hit = cast(bind(scatterAddP, [none, at, one], [axis]), "bool");
-  if (!(source instanceof Tensor)) return bind(whereP, [hit, scalar(x.device, x.dtype, Number(source)), x]);
+  if (!(source instanceof Tensor)) return bind(whereP, [hit, toScalar("scatter", source, x), x]);
   const blank = expandTo(literalLike(x, 0), x.shape);
   return bind(whereP, [hit, bind(scatterAddP, [blank, at, sourceFor("scatter", x, at, source)], [axis]), x]);
 });

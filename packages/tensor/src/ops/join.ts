@@ -197,12 +197,12 @@ export function repeatInterleave(x: Tensor, repeats: number, dim?: number | null
 export function roll(x: Tensor, shifts: number | readonly number[], dims?: number | readonly number[] | null): Tensor {
   const by = typeof shifts === "number" ? [shifts] : shifts;
   for (const shift of by) wantInteger("roll", "a shift", shift);
-  if (dims === undefined || dims === null) return reshapeTo(roll(reshapeTo(x, [x.size]), by, 0), x.shape);
-  const along = typeof dims === "number" ? [dims] : dims;
+  const along = typeof dims === "number" ? [dims] : (dims ?? [0]);
   if (by.length !== along.length) throw new ArgumentError(`roll: ${by.length} shifts for ${along.length} dims`);
+  if (dims === undefined || dims === null) return reshapeTo(roll(reshapeTo(x, [x.size]), by, 0), x.shape);
+  const axes = along.map((dim) => normalizeAxis(dim, x.rank, "roll"));
   let y = x;
-  for (let i = 0; i < by.length; i++) {
-    const axis = normalizeAxis(along[i], x.rank, "roll");
+  for (const [i, axis] of axes.entries()) {
     const n = x.shape[axis];
     const shift = n === 0 ? 0 : ((by[i] % n) + n) % n;
     if (shift === 0) continue;

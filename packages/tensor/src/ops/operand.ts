@@ -10,9 +10,10 @@ import { bind, bindConstant } from "../bind.ts";
 import type { Device } from "../device.ts";
 import { DTYPES, type DType, dtypeCode, isFloat, numberDType, promote } from "../dtype.ts";
 import { ArgumentError, DTypeError } from "../errors.ts";
+import { described, elementOf, isNumberArray } from "../host-data.ts";
 import { aliasP, castP, literalP, type Primitive, scalarP } from "../primitives.ts";
 import { Tensor } from "../tensor.ts";
-import { named } from "./named.ts";
+import { named, whole } from "./named.ts";
 
 /** A tensor, or a number that becomes a scalar beside one. */
 export type Operand = Tensor | number | boolean;
@@ -20,9 +21,18 @@ export type Operand = Tensor | number | boolean;
 /** Attributes of `scalar` and `cast`, one list per dtype, so that none is made per call. */
 const DTYPE_ATTRS = DTYPES.map((_, code) => [code]);
 
-/** A 0-d tensor holding a number that is given anew at every replay. */
+/**
+ * A 0-d tensor holding a number that is given anew at every replay.
+ *
+ * @throws ArgumentError for a number that an integer dtype does not hold
+ */
 export const scalar = (device: Device, dtype: DType, value: number): Tensor =>
-  bindConstant(device, scalarP, DTYPE_ATTRS[dtypeCode(dtype)], value);
+  bindConstant(
+    device,
+    scalarP,
+    DTYPE_ATTRS[dtypeCode(dtype)],
+    isFloat(dtype) ? value : elementOf("a number", value, dtype),
+  );
 
 /** A 0-d integer constant of a formula. */
 export const literal = (device: Device, dtype: DType, value: number): Tensor =>
@@ -88,12 +98,17 @@ export function meet(op: string, a: Operand, b: Operand): [Tensor, Tensor] {
 }
 
 function scalarOf(op: string, device: Device, dtype: DType, value: number | boolean): Tensor {
-  if (typeof value !== "number" && typeof value !== "boolean") {
-    throw new ArgumentError(
-      `${op}: an operand is ${value === null ? "null" : typeof value}: wanted a tensor or a number`,
-    );
-  }
-  return scalar(device, dtype, Number(value));
+  const number = numberOf(op, "an operand", value);
+  return scalar(device, dtype, isFloat(dtype) ? number : elementOf(`${op}: an operand`, number, dtype));
+}
+
+/** A number or boolean as a number; throws for anything else, which JavaScript would make one in silence. */
+export function numberOf(op: string, what: string, value: unknown): number {
+  if (typeof value === "number") return value;
+  if (typeof value === "boolean") return Number(value);
+  const advice = Array.isArray(value) || isNumberArray(value) ? "; tensor(data) makes one" : "";
+  const given = typeof value === "object" && value !== null ? described(value) : typeof value;
+  throw new ArgumentError(`${op}: ${what} is ${value === null ? "null" : given}: wanted a tensor or a number${advice}`);
 }
 
 /** The operand as a tensor of `like`'s device; a number takes its dtype, a tensor keeps its own. */
@@ -102,11 +117,19 @@ export const toTensor = (op: string, value: Operand, like: Tensor): Tensor =>
     ? value
     : scalarOf(op, like.device, numberDType(value, like.dtype, like.device.defaultDType), value);
 
+/** A number as a 0-d tensor of x's dtype, on its device. */
+export const toScalar = (op: string, value: number | boolean, x: Tensor): Tensor =>
+  scalar(x.device, x.dtype, numberOf(op, "the value", value));
+
 /** A binary primitive on operands. */
 export function binary(primitive: Primitive, a: Operand, b: Operand): Tensor {
   if (a instanceof Tensor && b instanceof Tensor && a.dtype === b.dtype) return bind(primitive, [a, b]);
-  return bind(primitive, meet(primitive.name, a, b));
+  return bindMet(primitive, a, b);
 }
+
+const bindMet = whole(
+  (primitive: Primitive, a: Operand, b: Operand): Tensor => bind(primitive, meet(primitive.name, a, b)),
+);
 
 /** Rejects what is not a float tensor, where torch does too. */
 export function wantFloat(op: string, x: Tensor): void {

@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from "@jest/globals";
 import { ShapeError } from "../errors.ts";
 import * as lg from "../index.ts";
-import { init, max, min, type Tensor, tensor, topk, zeros } from "../index.ts";
+import { argmax, init, max, median, min, type Tensor, tensor, topk, zeros } from "../index.ts";
 
 beforeAll(() => init({ device: "cpu", dtype: "float64" }));
 
@@ -80,4 +80,19 @@ test("topk and median", async () => {
   ]);
   expect(await both(lg.median(x))).toEqual([[4], [0]]);
   expect(() => topk(x, 5)).toThrow("topk: k is 5: dim -1 of [4] has 4");
+});
+
+test("a number is its own median; places of bool count true as larger", async () => {
+  const [value, place] = median(tensor(3));
+  expect([await value.item(), await place.item(), place.dtype]).toEqual([3, 0, "int32"]);
+  expect(await argmax(tensor([false, true, true])).item()).toBe(1);
+  expect(
+    await argmax(
+      tensor([
+        [false, false],
+        [false, true],
+      ]),
+      1,
+    ).toArray(),
+  ).toEqual([0, 1]);
 });

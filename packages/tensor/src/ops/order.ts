@@ -12,12 +12,12 @@ import { normalizeAxis, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { sliceAxis } from "./movement.ts";
 import { named } from "./named.ts";
-import { literal, literalLike, unchanged, wantNumbers } from "./operand.ts";
+import { cast, literal, literalLike, unchanged, wantNumbers } from "./operand.ts";
 import { amax, amin, dropped, REDUCE, type ReduceOptions, reversed } from "./reduce.ts";
 
-/** Place of the first largest along an axis, which stays as size 1. */
+/** Place of the first largest along an axis, which stays as size 1; true is larger than false. */
 function place(x: Tensor, axis: number): Tensor {
-  return bind(argmaxP, [x], [axis]);
+  return bind(argmaxP, [x.dtype === "bool" ? cast(x, "int32") : x], [axis]);
 }
 
 /**
@@ -65,10 +65,13 @@ export function max(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | 
 export function min(x: Tensor): Tensor;
 export function min(x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor];
 export function min(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | [Tensor, Tensor] {
-  if (dim === undefined) return smallest(x);
+  return dim === undefined ? smallest(x) : smallestAlong(x, dim, options);
+}
+
+const smallestAlong = named("min", (x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor] => {
   wantNumbers("min", x);
   return extreme("min", x, reversed(x), dim, options);
-}
+});
 
 function argExtreme(op: string, x: Tensor, dim: number | null | undefined, options?: ReduceOptions): Tensor {
   checkOptions(op, options, REDUCE);
@@ -139,6 +142,8 @@ export function topk(x: Tensor, k: number, dim = -1, options: { largest?: boolea
  */
 export const median = named("median", (x: Tensor, dim = -1): [Tensor, Tensor] => {
   const axis = normalizeAxis(dim, x.rank, "median");
+  wantNumbers("median", x);
+  if (x.rank === 0) return [unchanged(x), literal(x.device, "int32", 0)];
   if (x.shape[axis] === 0) throw new ShapeError(`median: dim ${dim} of ${show(x.shape)} is empty`);
   const middle = (x.shape[axis] - 1) >> 1;
   let order = sliceAxis(argsort(x, axis), axis, middle, 1);

@@ -12,6 +12,7 @@ import { numel, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { matmul } from "./contraction.ts";
 import { permuteTo, reshapeTo, transpose } from "./movement.ts";
+import { whole } from "./named.ts";
 import { constantLike, literalLike, wantFloat } from "./operand.ts";
 import { firstLargest } from "./order.ts";
 import { padConstant } from "./padding.ts";
@@ -93,12 +94,12 @@ function pool(
 }
 
 /** Runs `fn` on [N, C, …], adding the batch dim that an unbatched input lacks. */
-function batched(op: string, n: number, x: Tensor, fn: (x: Tensor) => Tensor): Tensor {
+const batched = whole((op: string, n: number, x: Tensor, fn: (x: Tensor) => Tensor): Tensor => {
   if (x.rank === n + 2) return fn(x);
   if (x.rank !== n + 1) throw new ShapeError(`${op}: ${show(x.shape)}: wanted rank ${n + 2}, or ${n + 1} unbatched`);
   const y = fn(bind(reshapeP, [x], [1, ...x.shape]));
   return reshapeTo(y, y.shape.slice(1));
-}
+});
 
 function maxPool(n: number, x: Tensor, kernelSize: number | readonly number[], options: MaxPoolOptions): Tensor {
   const op = `maxPool${n}d`;

@@ -61,7 +61,8 @@ function wantElements(op: string, x: Tensor, dim: Dims | undefined): void {
 function reduce(primitive: Primitive, x: Tensor, dim: Dims | undefined, options: ReduceOptions | undefined): Tensor {
   checkOptions(primitive.name, options, REDUCE);
   const axes = normalizeAxes(dim, x.rank, primitive.name);
-  return dropped(bind(primitive, [x], axes), axes, options?.keepdim);
+  const counts = x.dtype === "bool" && primitive !== maxP;
+  return dropped(bind(primitive, [counts ? cast(x, "int32") : x], axes), axes, options?.keepdim);
 }
 
 /** How many elements are reduced to one. */
@@ -76,8 +77,7 @@ function count(shape: Shape, axes: readonly number[]): number {
  *
  * @example sum(x, [0, 2], { keepdim: true })
  */
-export const sum = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor =>
-  reduce(sumP, x.dtype === "bool" ? cast(x, "int32") : x, dim, options);
+export const sum = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => reduce(sumP, x, dim, options);
 
 /**
  * Arithmetic mean.
@@ -93,8 +93,7 @@ export function mean(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
 }
 
 /** Product; of nothing 1. The derivative is right where factors are 0. */
-export const prod = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor =>
-  reduce(prodP, x.dtype === "bool" ? cast(x, "int32") : x, dim, options);
+export const prod = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => reduce(prodP, x, dim, options);
 
 /** The largest; NaN if there is one. Ties share the gradient equally. */
 export const amax = named("amax", (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
@@ -188,8 +187,8 @@ export const stdMean = named("stdMean", (x: Tensor, dim?: Dims, options?: Varian
 /** log Σ eˣ without overflow. */
 export function logsumexp(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
   checkOptions("logsumexp", options, REDUCE);
-  x = asFloat(x);
   const axes = normalizeAxes(dim, x.rank, "logsumexp");
+  x = asFloat(x);
   // The shift cancels out, so it needs no derivative; an infinite one would make ∞ − ∞.
   const largest = bindUntracked(maxP, [x], axes);
   const shift = bind(whereP, [bind(isinfP, [largest]), literalLike(x, 0), largest]);
@@ -209,8 +208,8 @@ export interface NormOptions extends ReduceOptions {
  */
 export function norm(x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
   const { p = 2, keepdim } = checkOptions("norm", options, ["p", ...REDUCE]);
-  x = asFloat(x);
   const axes = normalizeAxes(dim, x.rank, "norm");
+  x = asFloat(x);
   if (p === 2) return safeSqrt(dropped(bind(sumP, [bind(mulP, [x, x])], axes), axes, keepdim));
   if (p === 0) {
     const nonzero = cast(bind(neP, [x, literalLike(x, 0)]), x.dtype);

@@ -20,8 +20,8 @@ function shifted(x: Tensor, axes: readonly number[]): Tensor {
  * @example softmax(logits, -1)
  */
 export function softmax(x: Tensor, dim: number): Tensor {
-  x = asFloat(x);
   const axes = [normalizeAxis(dim, x.rank, "softmax")];
+  x = asFloat(x);
   if (x.rank === 0) axes.length = 0;
   const e = bind(expP, [shifted(x, axes)]);
   return bind(divP, [e, bind(sumP, [e], axes)]);
@@ -29,8 +29,8 @@ export function softmax(x: Tensor, dim: number): Tensor {
 
 /** log softmax(x) along a dim, accurate where softmax underflows. */
 export function logSoftmax(x: Tensor, dim: number): Tensor {
-  x = asFloat(x);
   const axes = [normalizeAxis(dim, x.rank, "logSoftmax")];
+  x = asFloat(x);
   if (x.rank === 0) axes.length = 0;
   const z = shifted(x, axes);
   return bind(subP, [z, bind(logP, [bind(sumP, [bind(expP, [z])], axes)])]);

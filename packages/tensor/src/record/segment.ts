@@ -50,6 +50,31 @@ export class Segment {
     else if (primitive === literalP) this.literals.set(attrs[1] * 8 + attrs[0], value);
   }
 
+  /**
+   * Takes the last node out, if nobody needs it here. What can be computed from its record is virtual again; an operation
+   * that was recorded here, and has a handle or is to be stored, stays.
+   *
+   * @returns its value; null if it stays
+   */
+  pop(): Value | null {
+    const value = this.values[this.values.length - 1];
+    if (value === undefined) return null;
+    if (this.leaves[this.leaves.length - 1] === value) {
+      this.leaves.pop();
+      this.length -= 2 + value.shape.length;
+    } else {
+      if (value.pins > 0 || value.saves > 0 || value.wanted || (value.handles > 0 && !value.again)) return null;
+      this.length -= 1 + value.inputs.length + value.attrs.length;
+      if (value.primitive === scalarP) this.scalars.pop();
+      else if (value.primitive === literalP) this.literals.delete(value.attrs[1] * 8 + value.attrs[0]);
+      value.again = false;
+    }
+    this.values.pop();
+    value.segment = -1;
+    value.index = -1;
+    return value;
+  }
+
   #leaf(value: Value): number {
     const { shape } = value;
     this.#reserve(2 + shape.length);

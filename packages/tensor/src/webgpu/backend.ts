@@ -103,11 +103,17 @@ export class WebGPUBackend implements Backend {
     let outputs: GpuStorage[] = [];
     if (program instanceof GpuProgram) {
       outputs = program.outputStorages(inputs);
-      program.upload(scalars);
-      program.prepare(encoder, inputs, outputs, this.#counts);
-      const pass = encoder.beginComputePass();
-      program.replay(pass, inputs, outputs, this.#counts);
-      pass.end();
+      try {
+        program.upload(scalars);
+        program.prepare(encoder, inputs, outputs, this.#counts);
+        const pass = encoder.beginComputePass();
+        program.replay(pass, inputs, outputs, this.#counts);
+        pass.end();
+      } catch (error) {
+        // Nothing was submitted: nobody will hold the outputs.
+        for (const output of outputs.slice(0, program.outputs)) this.#pool.give(output);
+        throw error;
+      }
     }
     let data: Promise<HostArray[]> | null = null;
     if (reads.length === 0) this.#submit(encoder);
