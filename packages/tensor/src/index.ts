@@ -23,6 +23,7 @@ export {
   DeviceError,
   DTypeError,
   GradError,
+  IndexError,
   LoopgradError,
   ReleasedError,
   ShapeError,
@@ -82,6 +83,7 @@ export {
   maxPool3d,
   type PoolOptions,
 } from "./ops/pooling.ts";
+export { type IndexedAxis, positions, surelyWithout } from "./ops/positions.ts";
 export {
   all,
   amax,

@@ -9,6 +9,7 @@ import { DTYPES, type DType, type HostArray, isFloat } from "../../dtype.ts";
 import { maxP, type Primitive, prodP, sumP } from "../../primitives.ts";
 import type { GraphNode } from "../../record/backend.ts";
 import { binaryFormula, castFormula, type Formula1, type Formula2, unaryFormula } from "../formulas.ts";
+import { positionFormula } from "../positions.ts";
 
 /** Writes n elements of `o` from position i with stride s; x, y and z are read likewise. Unused operands are ignored. */
 export type RowLoop = (
@@ -46,6 +47,8 @@ export function rowLoop(node: GraphNode, dtype: DType): RowLoop {
       );
     case "where":
       return whereRow;
+    case "check":
+      return mapping1(positionFormula(node.attrs));
     default:
       throw new Error(`internal: ${primitive.name} is not elementwise`);
   }
