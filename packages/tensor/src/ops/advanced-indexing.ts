@@ -31,11 +31,11 @@ import {
 } from "../primitives.ts";
 import { broadcastShapes, contiguousStrides, numel, type Shape, sameShape, show } from "../shape.ts";
 import { Tensor, wrap } from "../tensor.ts";
-import { scatterAt } from "./indexing.ts";
 import { expandTo, reshapeTo, sliceAxis, sliceBounds } from "./movement.ts";
 import { named } from "./named.ts";
 import { cast, literal, literalLike, type Operand, scalar, unchanged } from "./operand.ts";
 import { mayBeOutside, positions } from "./positions.ts";
+import { replaceAt } from "./replace.ts";
 
 /** start:stop:step of Python; negative bounds count from the end, those outside are clipped. */
 export interface SliceIndex {
@@ -218,7 +218,7 @@ export const indexPut = named(
     if (n === 0) return unchanged(x);
     const flat = bind(reshapeP, [x], [x.size]);
     let at = places("indexPut", x, selection);
-    if (!(values instanceof Tensor || accumulate)) return bind(reshapeP, [scatterAt(flat, 0, at, values)], x.shape);
+    if (!(values instanceof Tensor || accumulate)) return bind(reshapeP, [replaceAt(flat, 0, at, values)], x.shape);
     const given = values instanceof Tensor ? values : scalar(x.device, x.dtype, Number(values));
     let source = reshapeTo(expandTo(given, shape), [n]);
     if (accumulate) return bind(reshapeP, [bind(scatterAddP, [flat, at, source], [0])], x.shape);
@@ -227,7 +227,7 @@ export const indexPut = named(
       at = lastOfEach(bind(gatherP, [at, order], [0]));
       source = bind(gatherP, [source, order], [0]);
     }
-    return bind(reshapeP, [scatterAt(flat, 0, at, source)], x.shape);
+    return bind(reshapeP, [replaceAt(flat, 0, at, source)], x.shape);
   },
 );
 

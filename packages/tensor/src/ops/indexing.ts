@@ -14,8 +14,9 @@ import { broadcastShapes, normalizeAxis, sameShape, show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { expandTo } from "./movement.ts";
 import { named } from "./named.ts";
-import { binary, cast, literal, literalLike, type Operand, scalar } from "./operand.ts";
+import { binary, cast, literal, type Operand, scalar } from "./operand.ts";
 import { positions } from "./positions.ts";
+import { replaceAt } from "./replace.ts";
 
 /** Positions along an axis of x. What does not fit x otherwise is for the primitive to reject. */
 const along = (op: string, x: Tensor, axis: number, index: Tensor): Tensor =>
@@ -43,6 +44,7 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
  */
 export const takeAlongDim = named("takeAlongDim", (x: Tensor, index: Tensor, dim: number): Tensor => {
   const axis = normalizeAxis(dim, x.rank, "takeAlongDim");
+  if (x.rank === 0) throw new ShapeError("takeAlongDim: a 0-d tensor has no dim to index");
   if (index.rank !== x.rank) {
     throw new ShapeError(`takeAlongDim: x ${show(x.shape)} and index ${show(index.shape)}: the ranks differ`);
   }
@@ -91,18 +93,9 @@ function sourceFor(op: string, x: Tensor, index: Tensor, source: Operand): Tenso
  */
 export const scatter = named("scatter", (x: Tensor, dim: number, index: Tensor, source: Operand): Tensor => {
   const axis = normalizeAxis(dim, x.rank, "scatter");
-  return scatterAt(x, axis, along("scatter", x, axis, index), source);
+  const at = along("scatter", x, axis, index);
+  return replaceAt(x, axis, at, source instanceof Tensor ? sourceFor("scatter", x, at, source) : source);
 });
-
-/** `scatter` at positions as they are: nothing is written at −1. */
-export function scatterAt(x: Tensor, axis: number, at: Tensor, source: Operand): Tensor {
-  const none = expandTo(literal(x.device, "int32", 0), x.shape);
-  const one = expandTo(literal(x.device, "int32", 1), at.shape);
-  const hit = cast(bind(scatterAddP, [none, at, one], [axis]), "bool");
-  if (!(source instanceof Tensor)) return bind(whereP, [hit, scalar(x.device, x.dtype, Number(source)), x]);
-  const blank = expandTo(literalLike(x, 0), x.shape);
-  return bind(whereP, [hit, bind(scatterAddP, [blank, at, sourceFor("scatter", x, at, source)], [axis]), x]);
-}
 
 /** A 1-d index along a dim of x, as positions repeated over the other dims. */
 function slices(op: string, x: Tensor, axis: number, index: Tensor): Tensor {
