@@ -17,12 +17,18 @@ export function takeOutside(): OutsideIndex | null {
   return found;
 }
 
+/** Notes an index outside, where the attributes of the primitive `position` do not say that it is no mistake. */
+export function noteOutside([, , site, ignores, ignored]: Attrs, index: number): void {
+  if (site !== 0 && first === null && !(ignores !== 0 && index === ignored)) first = { site, index };
+}
+
 /** The primitive `position`: what it does to an index. */
-export function positionFormula([n, fromEnd, site, ignores, ignored]: Attrs): Formula1 {
-  const lowest = fromEnd !== 0 ? -n : 0;
+export function positionFormula(attrs: Attrs): Formula1 {
+  const [n, fromEnd] = attrs;
   return (index) => {
-    if (index >= lowest && index < n) return index < 0 ? index + n : index;
-    if (site !== 0 && first === null && !(ignores !== 0 && index === ignored)) first = { site, index };
+    if (index >= 0 && index < n) return index;
+    if (fromEnd !== 0 && index < 0 && index >= -n) return index + n;
+    noteOutside(attrs, index);
     return -1;
   };
 }
