@@ -11,8 +11,8 @@ import type { Chain } from "./view.ts";
 export type ScalarType = "f32" | "i32" | "u32" | "bool";
 
 export interface Operand {
-  /** Type of the stored elements. Halves are computed with as f32. */
-  readonly type: ScalarType | "f16";
+  /** Type of the stored elements. Halves are computed with as f32. A `flag` is where indices outside are noted. */
+  readonly type: ScalarType | "f16" | "flag";
   readonly access: "read" | "write";
 }
 
@@ -45,6 +45,20 @@ export type Instruction =
       readonly arg: number;
       readonly stride: number;
       readonly size: number;
+    }
+  /**
+   * The position in [0, size) that an index names, −1 for none. With `fromEnd` negative ones count from the end. Where it
+   * is none, and not the ignored one, the site and the index are noted in the flag: at elements where the chain is valid
+   * (null: at all), because padding makes up others.
+   */
+  | {
+      readonly kind: "position";
+      readonly type: "i32";
+      readonly arg: number;
+      readonly size: number;
+      readonly fromEnd: boolean;
+      readonly ignored: number | null;
+      readonly flag: { readonly operand: number; readonly site: number; readonly chain: Chain | null } | null;
     }
   /** Threefry bits at counter (chain's number) under the key in an operand of two words. */
   | { readonly kind: "random"; readonly type: "u32"; readonly operand: number; readonly chain: Chain };

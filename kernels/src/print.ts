@@ -6,10 +6,11 @@
  * strides are 0 or 1, which dimensions are padded, how many there are.
  */
 import type { Body, Instruction, Operand, Parameter, ScalarType } from "./description.ts";
-import { coalesce, contiguous, type View } from "./view.ts";
+import { type Chain, coalesce, contiguous, type View } from "./view.ts";
 
 /** WGSL type of a buffer's elements. */
-export const storageType = (type: Operand["type"]): string => (type === "bool" ? "u32" : type);
+export const storageType = (type: Operand["type"]): string =>
+  type === "bool" ? "u32" : type === "flag" ? "atomic<u32>" : type;
 
 /** The parameter block of a kernel being printed. */
 export class Parameters {
@@ -62,11 +63,19 @@ export interface Axis {
   readonly coordinate: string;
 }
 
+const chainOf = (instruction: Instruction): Chain | null =>
+  "chain" in instruction
+    ? instruction.chain
+    : instruction.kind === "position"
+      ? (instruction.flag?.chain ?? null)
+      : null;
+
 /** The outermost views of all loads of a body: what limits which dimensions can be walked as one. */
 export function outerViews(body: Body): View[] {
   const views: View[] = [];
   for (const instruction of body.code) {
-    if ("chain" in instruction) views.push(instruction.chain[instruction.chain.length - 1]);
+    const chain = chainOf(instruction);
+    if (chain !== null) views.push(chain[chain.length - 1]);
   }
   return views;
 }
@@ -199,6 +208,8 @@ export class BodyPrinter {
         const element = loaded(this.operands, instruction.operand, at);
         return `select(${zero(instruction.type)}, ${element}, ${valid === null ? inside : `${inside} && ${valid}`})`;
       }
+      case "position":
+        return this.#position(instruction, `${this.prefix}${i}`, values[instruction.arg], axes);
       case "random": {
         this.functions.add("threefry");
         const { index, valid } = this.#locate(instruction.chain, axes);
@@ -209,6 +220,28 @@ export class BodyPrinter {
         instruction satisfies never;
         throw new Error("unknown instruction");
     }
+  }
+
+  /** An index as a position: its text. What is outside goes to the flag. */
+  #position(
+    { size, fromEnd, ignored, flag }: Instruction & { kind: "position" },
+    name: string,
+    index: string,
+    axes: readonly Axis[],
+  ): string {
+    const { lines, params } = this;
+    const length = params.number(size);
+    const at = fromEnd ? `${name}_at` : index;
+    if (fromEnd) lines.push(`let ${at} = select(${index}, ${index} + ${length}, ${index} < 0);`);
+    lines.push(`let ${name}_in = ${at} >= 0 && ${at} < ${length};`);
+    if (flag !== null) {
+      const { valid } = flag.chain === null ? { valid: null } : this.#locate(flag.chain, axes);
+      const conditions = [`!${name}_in`];
+      if (ignored !== null) conditions.push(`${index} != ${params.number(ignored)}`);
+      if (valid !== null) conditions.push(valid);
+      lines.push(`if (${conditions.join(" && ")}) { note_outside(${params.number(flag.site)}, ${index}); }`);
+    }
+    return `select(-1, ${at}, ${name}_in)`;
   }
 
   /** Element number that a chain yields, and the condition under which it is valid. */

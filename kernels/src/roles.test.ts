@@ -63,6 +63,60 @@ describe("printed kernels", () => {
     expect([...source.matchAll(/^fn (\w+)/gm)].map((match) => match[1])).toEqual(["is_nan", "max_nan", "main"]);
   });
 
+  test("indices are checked where padding makes up none, and the first one outside is noted", () => {
+    const shape = [6];
+    const padded: View = { shape, strides: [1], offset: -1, valid: { lo: [1], hi: [5] } };
+    const kernel: MapKernel = {
+      role: "map",
+      operands: [
+        { type: "i32", access: "read" },
+        { type: "flag", access: "write" },
+        { type: "i32", access: "write" },
+      ],
+      output: {
+        space: shape,
+        code: [
+          { kind: "load", type: "i32", operand: 0, chain: [padded] },
+          {
+            kind: "position",
+            type: "i32",
+            arg: 0,
+            size: 9,
+            fromEnd: true,
+            ignored: null,
+            flag: { operand: 1, site: 4, chain: [padded] },
+          },
+        ],
+        stores: [{ operand: 2, value: 1 }],
+      },
+    };
+    const { source, parameters } = printKernel(kernel, cpuAdapter);
+    expect(source.slice(source.indexOf("fn note"))).toMatchInlineSnapshot(`
+"fn note_outside(site: i32, index: i32) {
+  loop {
+    let before = atomicCompareExchangeWeak(&data1[0], 0u, u32(site));
+    if (before.exchanged) { atomicStore(&data1[1], bitcast<u32>(index)); }
+    if (before.exchanged || before.old_value != 0u) { break; }
+  }
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let o = i32(id.x + id.y * groups.x * 64u);
+  if (o >= p[0].x) { return; }
+  let v0 = select(0, data0[o + p[0].y], o >= p[0].z && o < p[0].w);
+  let v1_at = select(v0, v0 + p[1].x, v0 < 0);
+  let v1_in = v1_at >= 0 && v1_at < p[1].x;
+  if (!v1_in && o >= p[1].z && o < p[1].w) { note_outside(p[2].x, v0); }
+  let v1 = select(-1, v1_at, v1_in);
+  data2[o] = v1;
+}
+"
+`);
+    expect(source).toContain("var<storage, read_write> data1: array<atomic<u32>>;");
+    expect(parameters).toContainEqual({ value: 4 });
+  });
+
   test("a sum adds blocks", () => {
     const kernel: ReduceKernel = {
       role: "reduce",

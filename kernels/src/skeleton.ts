@@ -51,8 +51,22 @@ export function declarations(
     const mode = access === "read" ? "read" : "read_write";
     lines.push(`@group(0) @binding(${i + 1}) var<storage, ${mode}> data${i}: array<${storageType(type)}>;`);
   });
+  const flag = operands.findIndex(({ type }) => type === "flag");
+  if (flag >= 0) lines.push(...noteOutside(`data${flag}`));
   return [...lines, ...library(functions)];
 }
+
+/** The function that notes an index outside: the first one that comes stays, until the host has seen it. */
+const noteOutside = (flag: string): string[] => [
+  "",
+  "fn note_outside(site: i32, index: i32) {",
+  "loop {",
+  `let before = atomicCompareExchangeWeak(&${flag}[0], 0u, u32(site));`,
+  `if (before.exchanged) { atomicStore(&${flag}[1], bitcast<u32>(index)); }`,
+  "if (before.exchanged || before.old_value != 0u) { break; }",
+  "}",
+  "}",
+];
 
 interface Item {
   readonly text: string;

@@ -14,6 +14,15 @@ type Case = [fn: (...xs: Tensor[]) => Tensor | readonly Tensor[], ...inputs: Inp
 const within = (from: number, to: number, ...shape: number[]): Input => ({ shape, from, to });
 const positive = (...shape: number[]): Input => within(0.4, 2.5, ...shape);
 const int = (data: number[], ...shape: number[]): Tensor => tensor(data, { shape, dtype: "int32" });
+/** Indices that only the device knows; with the sign −1 each is a step lower: −1, or one that counts from the end. */
+const signed = (sign: number, data: number[], ...shape: number[]): Tensor =>
+  int(data, ...shape)
+    .mul(tensor(sign, { dtype: "int32" }))
+    .to("float32")
+    .exp()
+    .log()
+    .round()
+    .to("int32");
 const bool = (data: number[], ...shape: number[]): Tensor => tensor(data, { shape, dtype: "bool" });
 const byName: Readonly<Record<string, unknown>> = { ...ops };
 /** Operations of one tensor, by name. */
@@ -189,16 +198,20 @@ const MOVEMENTS: Record<string, Case[]> = {
     [curved((x) => ops.interpolate(x, { scaleFactor: 2 })), [1, 1, 2, 2]],
     [curved((x) => ops.interpolate(x, { size: [3, 4], mode: "bilinear", alignCorners: true })), [1, 1, 2, 2]],
   ],
-  gather: movement((x) => ops.gather(x, 1, int([1, 0, 1, 1], 2, 2)), 2, 3),
-  takeAlongDim: movement((x) => ops.takeAlongDim(x, int([1, 0], 2, 1), 1), 2, 3),
-  indexSelect: movement((x) => ops.indexSelect(x, 0, int([2, 0, 2], 3)), 3, 2),
+  gather: movement((x) => [1, -1].map((sign) => ops.gather(x, 1, signed(sign, [1, 0, 1, 1], 2, 2))), 2, 3),
+  takeAlongDim: movement((x) => [1, -1].map((sign) => ops.takeAlongDim(x, signed(sign, [1, 0], 2, 1), 1)), 2, 3),
+  indexSelect: movement((x) => [1, -1].map((sign) => ops.indexSelect(x, 0, signed(sign, [2, 0, 2], 3))), 3, 2),
   embedding: [
     [(w) => ops.embedding(int([2, 0, 2, 1], 2, 2), w).exp(), [3, 2]],
     // paddingIdx stops the gradient, which is no derivative: the row is kept out of what is compared.
     [(w) => ops.embedding(int([2, 2], 2), w, { paddingIdx: 0 }).exp(), [3, 2]],
   ],
-  scatter: [[(x, s) => ops.scatter(x, 0, int([2, 0], 1, 2), s).exp(), [3, 2], [1, 2]]],
-  scatterAdd: [[(x, s) => ops.scatterAdd(x, 1, int([1, 1, 0, 2], 2, 2), s).exp(), [2, 3], [2, 2]]],
+  scatter: [1, -1].map((sign): Case => {
+    return [(x, s) => ops.scatter(x, 0, signed(sign, [2, 0], 1, 2), s).exp(), [3, 2], [1, 2]];
+  }),
+  scatterAdd: [1, -1].map((sign): Case => {
+    return [(x, s) => ops.scatterAdd(x, 1, signed(sign, [1, 1, 0, 2], 2, 2), s).exp(), [2, 3], [2, 2]];
+  }),
   index: [
     [
       curved((x) => [
@@ -299,11 +312,11 @@ const NO_GRADIENT: Record<string, string> = {
   "the result is on the host": "allclose isFloatingPoint",
   "asynchronous: its gradient has a test of its own": "maskedSelect",
   "no operation, but devices, memory, shapes, dtypes, errors and the seams":
-    "ArgumentError DTypeError Device DeviceError GradError LoopgradError ReleasedError Scope ShapeError Tensor asLeaf " +
+    "ArgumentError DTypeError Device DeviceError GradError IndexError LoopgradError ReleasedError Scope ShapeError Tensor asLeaf " +
     "bind bindConstant bindUntracked broadcastShapes bytesPerElement checkShape contiguousStrides convAttrs " +
     "convGeometry convOutput currentScope dtypeAttr dtypeCode getDevice getRngState hostArray init isFloat keep " +
-    "checkCreation checkDevice checkOptions wantArray fromHalf manualSeed normalizeAxes normalizeAxis numel onBind packLayout promote resolveShape resultDType sameShape " +
-    "scope setDevice setLeafHook setRngState show toHalf untracked visitTensors wrap",
+    "checkCreation checkDevice checkOptions wantArray fromHalf manualSeed normalizeAxes normalizeAxis numel onBind packLayout positions promote resolveShape resultDType sameShape " +
+    "scope setDevice setLeafHook setRngState show surelyWithout toHalf untracked visitTensors wrap",
   "off the tape: for optimizers": "pack unpack",
 };
 

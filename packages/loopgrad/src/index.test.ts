@@ -37,6 +37,7 @@ const BUILDING_BLOCKS = new Set([
     "pack",
     "packLayout",
     "PIECE_ALIGNMENT",
+    "positions",
     "unpack",
   ],
   ...[
@@ -47,6 +48,7 @@ const BUILDING_BLOCKS = new Set([
     "scalar",
     "setLeafHook",
     "show",
+    "surelyWithout",
     "toHalf",
     "untracked",
     "visitTensors",

@@ -129,6 +129,7 @@ export {
   hardswish,
   hardtanh,
   hypot,
+  IndexError,
   type InitOptions,
   index,
   indexAdd,

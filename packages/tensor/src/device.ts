@@ -255,7 +255,7 @@ export class Device {
       ...leaves.map((s, i) => request(s, leafNodes[i])),
       ...stored.map((s, i) => request(s, outputs[i])),
     ];
-    const { data } = this.backend.execute(null, [], [], requests);
+    const { data } = this.backend.execute(null, [], [], requests, false);
     const scalars = [...segment.scalars];
     return (data as Promise<HostArray[]>).then((arrays) =>
       checkAgainstInterpreter(graph, arrays.slice(0, leaves.length), scalars, arrays.slice(leaves.length)),

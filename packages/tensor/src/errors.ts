@@ -38,3 +38,8 @@ export class ReleasedError extends LoopgradError {
 export class ArgumentError extends LoopgradError {
   override name = "ArgumentError";
 }
+
+/** An index, a class or a token that lies outside its axis. What only the device knew of shows at the next read. */
+export class IndexError extends ArgumentError {
+  override name = "IndexError";
+}

@@ -24,6 +24,7 @@ export {
   DeviceError,
   DTypeError,
   GradError,
+  IndexError,
   LoopgradError,
   ReleasedError,
   ShapeError,
@@ -84,6 +85,7 @@ export {
   maxPool3d,
   type PoolOptions,
 } from "./ops/pooling.ts";
+export { type IndexedAxis, positions, surelyWithout } from "./ops/positions.ts";
 export {
   all,
   amax,

@@ -19,6 +19,7 @@ export type Kind =
   | "compare"
   | "where"
   | "cast"
+  | "check"
   | "reduce"
   | "movement"
   | "pack"
@@ -405,6 +406,16 @@ function checkIndex(op: string, x: Spec, index: Spec, axis: number): void {
   if (!fits) throw new ShapeError(`${op}: index ${show(index.shape)} does not fit ${show(x.shape)} along axis ${axis}`);
 }
 
+/**
+ * The position that an index names along an axis of n, elementwise: the index itself if it lies in [0, n), n more if it
+ * counts from the end, −1 where it is neither. A device notes an index of the last kind at the *site*, unless it is the
+ * ignored one, and the next read is an error; at site 0 nothing is noted. Inputs: index (int32). Attrs: [n, whether
+ * negative ones count from the end, site (see record/index-sites.ts), whether one index is ignored, which].
+ */
+export const positionP = define("position", "check", ([index]) => {
+  if (index.dtype !== "int32") throw new DTypeError(`position: the index is ${index.dtype}, wanted int32`);
+  return index;
+});
 /** out[…i…] = x[…index[…i…]…] along an axis; an index outside gives 0. Inputs: x, index (int32). Attrs: [axis]. */
 export const gatherP = define("gather", "gather", ([x, index], [axis]) => {
   checkIndex("gather", x, index, axis);

@@ -168,7 +168,9 @@ const CASES: Record<string, readonly Case[]> = {
 
 /** Primitives through which no gradient flows: constants, and results that are no floats. */
 const NO_GRADIENT =
-  "scalar literal iota isnan isinf not and or xor shl shr eq ne lt le argmax argsort randomBits pack".split(" ");
+  "scalar literal iota isnan isinf not and or xor shl shr eq ne lt le argmax argsort position randomBits pack".split(
+    " ",
+  );
 
 /** Park and Miller's generator: the same inputs in every run. */
 function random(seed: number): () => number {

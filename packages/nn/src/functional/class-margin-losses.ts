@@ -10,6 +10,7 @@ import {
   cumsum,
   DTypeError,
   logsigmoid,
+  positions,
   ShapeError,
   sameShape,
   show,
@@ -50,6 +51,7 @@ export interface MultiMarginOptions extends ReductionOptions {
  * @param target  int32 class indices, [N] or []
  * @returns       scalar, or the target's shape for "none"
  * @throws        ShapeError if they do not go together; ArgumentError for another p
+ * @throws        IndexError for a class out of range: at once where the host knows it, else at the next read
  * @see           torch.nn.functional.multi_margin_loss
  * @example       const loss = multiMarginLoss(model.forward(x), y, { p: 2 });
  */
@@ -63,7 +65,8 @@ export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMar
   if (weight !== undefined && !sameShape(weight.shape, [classes])) {
     throw new ShapeError(`${op}: weight ${show(weight.shape)}: wanted one number for each of ${classes} classes`);
   }
-  const own = labels.unsqueeze(1).eq(arange(classes, { dtype: "int32", device: scores.device }));
+  const named = positions(op, labels, { n: classes, kind: "class" });
+  const own = named.unsqueeze(1).eq(arange(classes, { dtype: "int32", device: scores.device }));
   const score = where(own, scores, 0).sum(1, { keepdim: true });
   const hinge = scores.sub(score).add(margin).clamp(0);
   let terms = where(own, 0, p === 1 ? hinge : hinge.square());
@@ -78,6 +81,7 @@ export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMar
  * @param input   float scores, [N, C] or [C]
  * @param target  int32, the same shape: the sample's classes, then −1; what follows counts for nothing
  * @returns       scalar, or [N] or [] for "none"
+ * @throws        IndexError for a number outside [−1, C): at once where the host knows it, else at the next read
  * @see           torch.nn.functional.multilabel_margin_loss
  */
 export function multilabelMarginLoss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
@@ -88,7 +92,8 @@ export function multilabelMarginLoss(input: Tensor, target: Tensor, options: Red
   const listed = cumsum(labels.eq(-1).to("int32"), 1).eq(0);
   // [N, place in the list, class]
   const index = arange(classes, { dtype: "int32", device: scores.device });
-  const here = labels.unsqueeze(2).eq(index).logicalAnd(listed.unsqueeze(2));
+  const named = positions(op, labels, { n: classes, kind: "class", ignored: -1 });
+  const here = named.unsqueeze(2).eq(index).logicalAnd(listed.unsqueeze(2));
   const other = here.any(1).logicalNot();
   const score = where(here, scores.unsqueeze(1), 0).sum(2, { keepdim: true });
   const hinge = scores.unsqueeze(1).sub(score).add(1).clamp(0);

@@ -3,12 +3,11 @@
  * for losses of class indices), or "none".
  *
  * Class indices select by a mask that compares the target with 0, 1, …, C − 1: no gather, so the derivative is no
- * scatter, and all of it fuses with the softmax. An index out of range matches no class. Where the target's
- * elements are still on the host (a tensor just made from numbers) that is an error; on the device it cannot be
- * seen without a read, and such a sample then counts as if its loss were 0.
+ * scatter, and all of it fuses with the softmax. A class out of range is an error: at once where the host knows the
+ * target's elements, at the next read where only the device does. It matches no class, so its loss has been 0.
  *
  * The *ignored index*, −100 unless given, marks samples that count for nothing, not even in the mean's divisor. A
- * target that a loss has seen on the host to be without −100 needs no second mask, and none is recorded for it. One
+ * target that is known to be without −100 needs no second mask, and none is recorded for it. One
  * that only the device knows gets the mask: some elementwise operations, and a sum for the mean's divisor.
  */
 import {
@@ -17,10 +16,12 @@ import {
   DTypeError,
   isFloat,
   numel,
+  positions,
   type Shape,
   ShapeError,
   sameShape,
   show,
+  surelyWithout,
   type Tensor,
   where,
 } from "@loopgrad/tensor";
@@ -161,7 +162,7 @@ const IGNORED = -100;
  * @param input   log-probabilities, [C], [N, C] or [N, C, d1, …]
  * @param target  int32 class indices in [0, C), or the ignored index: [], [N] or [N, d1, …]
  * @returns       scalar, or the target's shape for "none"
- * @throws        ArgumentError for an index out of range, where the target's elements are still on the host
+ * @throws        IndexError for an index out of range: at once where the host knows it, else at the next read
  * @see           torch.nn.functional.nll_loss
  */
 export function nllLoss(input: Tensor, target: Tensor, options: ClassOptions = {}): Tensor {
@@ -178,7 +179,7 @@ export function nllLoss(input: Tensor, target: Tensor, options: ClassOptions = {
  * @param options  `labelSmoothing` in [0, 1] mixes the target with the uniform distribution
  * @returns        scalar for "mean" and "sum", the target's shape without classes for "none"; in nats
  * @throws         ShapeError if the batch or trailing dimensions differ
- * @throws         ArgumentError for an index out of range, where the target's elements are still on the host
+ * @throws         IndexError for an index out of range: at once where the host knows it, else at the next read
  * @see            torch.nn.functional.cross_entropy
  * @example        const loss = crossEntropy(model.forward(x), y, { labelSmoothing: 0.1 });
  */
@@ -214,10 +215,10 @@ function classLoss(op: string, logP: Tensor, target: Tensor, settings: Settings)
   const classes = logP.shape[axis];
   checkTarget(op, logP, target);
   const ignored = ignoredIndex(target, settings.ignoreIndex);
-  checkRange(op, target, classes, ignored);
+  const named = positions(op, target, { n: classes, kind: "class", ignored, ignorable: true });
   checkWeight(op, weight, classes);
   const index = alongClasses(arange(classes, { dtype: "int32", device: logP.device }), logP);
-  const here = target.unsqueeze(axis).eq(index);
+  const here = named.unsqueeze(axis).eq(index);
   const counted = ignored === null ? null : target.ne(ignored);
   // What each class adds: its target's own log-probability, and with smoothing a share of all.
   const scaled = weight === undefined ? logP : logP.mul(alongClasses(weight, logP));
@@ -265,28 +266,10 @@ function checkTarget(op: string, input: Tensor, target: Tensor): void {
   }
 }
 
-/** Whether −100 is among a target's elements: noted while they are on the host. */
-const holdsIgnored = new WeakMap<object, boolean>();
-
 /** The index to mask; null if none is to be ignored, or the target is known to be without the default one. */
 function ignoredIndex(target: Tensor, given: number | null | undefined): number | null {
   if (given !== undefined) return given;
-  const value = target._live();
-  if (value.host !== null && !holdsIgnored.has(value)) holdsIgnored.set(value, value.host.includes(IGNORED));
-  return holdsIgnored.get(value) === false ? null : IGNORED;
-}
-
-/** Throws for an index that is neither a class nor ignored, if the elements can be seen. */
-function checkRange(op: string, target: Tensor, classes: number, ignored: number | null): void {
-  const { host } = target._live();
-  if (host === null) return;
-  for (const index of host) {
-    if ((index < 0 || index >= classes) && index !== ignored) {
-      throw new ArgumentError(
-        `${op}: class index ${index} is outside [0, ${classes}); { ignoreIndex: ${index} } skips it`,
-      );
-    }
-  }
+  return surelyWithout(target, IGNORED) ? null : IGNORED;
 }
 
 function checkWeight(op: string, weight: Tensor | undefined, classes: number): void {

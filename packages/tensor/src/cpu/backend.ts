@@ -8,8 +8,10 @@ import { DTypeError } from "../errors.ts";
 import { simplify } from "../plan/simplify.ts";
 import type { Backend, BackendStats, Graph, Program, ReadRequest, Storage } from "../record/backend.ts";
 import { Bank, CHUNK, type Place } from "../record/bank.ts";
+import { indexError, type OutsideIndex } from "../record/index-sites.ts";
 import { compile } from "./compile.ts";
 import { type Block, Pool } from "./pool.ts";
+import { takeOutside } from "./positions.ts";
 import { type CpuProgram, NOTHING } from "./program.ts";
 
 interface CpuStorage extends Storage {
@@ -34,6 +36,8 @@ export class CpuBackend implements Backend {
   #dispatches = 0;
   #submits = 0;
   #lastTurn = performance.now();
+  /** An index outside its axis that no read has reported yet. */
+  #outside: OutsideIndex | null = null;
 
   checkDType(dtype: DType): void {
     if (dtype === "float16") {
@@ -56,9 +60,16 @@ export class CpuBackend implements Backend {
     leaves: readonly Storage[],
     scalars: readonly number[],
     reads: readonly ReadRequest[],
+    heed = true,
   ): { outputs: readonly Storage[]; data: Promise<HostArray[]> | null } {
     const outputs = program === null ? [] : this.#run(program as CpuProgram, leaves as readonly CpuStorage[], scalars);
+    if (program !== null) this.#outside ??= takeOutside();
     if (reads.length === 0) return { outputs, data: null };
+    if (this.#outside !== null && heed) {
+      const error = indexError(this.#outside);
+      this.#outside = null;
+      return { outputs, data: Promise.reject(error) };
+    }
     const data = reads.map((read) => {
       const storage = "output" in read ? outputs[read.output] : (read.storage as CpuStorage);
       return storage.block.data.slice(0, read.size);

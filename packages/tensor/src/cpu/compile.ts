@@ -295,5 +295,12 @@ function spaceOf(nodes: readonly GraphNode[], head: number): Shape {
 }
 
 function isElementwise({ kind }: Primitive): boolean {
-  return kind === "unary" || kind === "binary" || kind === "compare" || kind === "where" || kind === "cast";
+  return (
+    kind === "unary" ||
+    kind === "binary" ||
+    kind === "compare" ||
+    kind === "where" ||
+    kind === "cast" ||
+    kind === "check"
+  );
 }

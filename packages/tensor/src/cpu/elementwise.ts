@@ -1,11 +1,12 @@
 /**
- * Elementwise primitives, one call of a formula per element: unary, binary, compare, where, cast.
+ * Elementwise primitives, one call of a formula per element: unary, binary, compare, where, cast, check.
  */
 import { DTYPES, type HostArray } from "../dtype.ts";
 import type { Primitive } from "../primitives.ts";
 import type { GraphNode } from "../record/backend.ts";
 import { binaryFormula, castFormula, type Formula1, type Formula2, unaryFormula } from "./formulas.ts";
 import { broadcast, contiguous, type HostView, planWalk, walk } from "./layout.ts";
+import { positionFormula } from "./positions.ts";
 
 /** Computes an elementwise node into `out`, row-major. Inputs broadcast to the node's shape. */
 export function elementwise(node: GraphNode, inputs: readonly HostView[], out: HostArray): void {
@@ -21,6 +22,9 @@ export function elementwise(node: GraphNode, inputs: readonly HostView[], out: H
     case "binary":
     case "compare":
       map2(node, inputs, out, binaryFormula(primitive, dtype));
+      break;
+    case "check":
+      map1(node, inputs, out, positionFormula(node.attrs));
       break;
     case "where":
       choose(node, inputs, out);

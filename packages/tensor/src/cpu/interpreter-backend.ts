@@ -5,7 +5,9 @@
  */
 import type { DType, HostArray } from "../dtype.ts";
 import type { Backend, BackendStats, Graph, Program, ReadRequest, Storage } from "../record/backend.ts";
+import { indexError, type OutsideIndex } from "../record/index-sites.ts";
 import { interpret } from "./interpreter.ts";
+import { takeOutside } from "./positions.ts";
 
 interface HostStorage extends Storage {
   readonly data: HostArray;
@@ -20,6 +22,7 @@ const stored = (data: HostArray): HostStorage => ({ bytes: data.byteLength, data
 export class InterpreterBackend implements Backend {
   readonly kind = "cpu";
   readonly description = "the interpreter, node by node";
+  #outside: OutsideIndex | null = null;
 
   checkDType(_dtype: DType): void {}
 
@@ -38,9 +41,16 @@ export class InterpreterBackend implements Backend {
     leaves: readonly Storage[],
     scalars: readonly number[],
     reads: readonly ReadRequest[],
+    heed = true,
   ): { outputs: readonly Storage[]; data: Promise<HostArray[]> | null } {
     const given = leaves.map((leaf) => (leaf as HostStorage).data);
     const outputs = program === null ? [] : interpret((program as RecordedProgram).graph, given, scalars).map(stored);
+    this.#outside ??= takeOutside();
+    if (this.#outside !== null && heed && reads.length > 0) {
+      const error = indexError(this.#outside);
+      this.#outside = null;
+      return { outputs, data: Promise.reject(error) };
+    }
     const read = (request: ReadRequest): HostArray =>
       ("output" in request ? outputs[request.output] : (request.storage as HostStorage)).data.slice();
     return { outputs, data: reads.length === 0 ? null : Promise.resolve(reads.map(read)) };

@@ -58,6 +58,7 @@ const EVALUATE: Readonly<Record<Kind, Evaluate>> = {
   compare: elementwise,
   where: elementwise,
   cast: elementwise,
+  check: elementwise,
   reduce,
   movement: move,
   pack,

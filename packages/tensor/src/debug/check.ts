@@ -2,6 +2,7 @@
  * Check mode: every plan's results beside the interpreter's.
  */
 import { interpret } from "../cpu/interpreter.ts";
+import { takeOutside } from "../cpu/positions.ts";
 import { type HostArray, isFloat } from "../dtype.ts";
 import { LoopgradError } from "../errors.ts";
 import type { Graph } from "../record/backend.ts";
@@ -26,6 +27,8 @@ export function checkAgainstInterpreter(
   outputs: readonly HostArray[],
 ): void {
   const expected = interpret(graph, leaves, scalars);
+  // An index outside is reported by the device whose program it is.
+  takeOutside();
   for (let i = 0; i < expected.length; i++) {
     const node = graph.nodes[graph.outputs[i]];
     const worst = isFloat(node.dtype)

@@ -22,7 +22,6 @@ import {
   eqP,
   gatherP,
   leP,
-  ltP,
   mulP,
   padP,
   reshapeP,
@@ -32,10 +31,11 @@ import {
 } from "../primitives.ts";
 import { broadcastShapes, contiguousStrides, numel, type Shape, sameShape, show } from "../shape.ts";
 import { Tensor, wrap } from "../tensor.ts";
-import { scatter } from "./indexing.ts";
 import { expandTo, reshapeTo, sliceAxis, sliceBounds } from "./movement.ts";
 import { named } from "./named.ts";
 import { cast, literal, literalLike, type Operand, scalar, toScalar, unchanged } from "./operand.ts";
+import { mayBeOutside, positions } from "./positions.ts";
+import { replaceAt } from "./replace.ts";
 
 /** start:stop:step of Python; negative bounds count from the end, those outside are clipped. */
 export interface SliceIndex {
@@ -92,7 +92,7 @@ function entryOf(x: Tensor, given: Index | undefined, dim: number): Entry {
     }
     if (isFloat(given.dtype)) throw new DTypeError(`${what} is ${given.dtype}, wanted int32; use to("int32")`);
     if (n === 0 && given.size > 0) throw new ShapeError(`${what} has ${given.size} indices of an empty dim`);
-    return { kind: "tensor", start: 0, size: n, step: 1, indices: cast(given, "int32") };
+    return { kind: "tensor", start: 0, size: n, step: 1, indices: given };
   }
   if (typeof given !== "object" || Object.keys(given).some((key) => !SLICE_KEYS.includes(key))) {
     const got = typeof given === "object" ? `{ ${Object.keys(given).join(", ")} }` : typeof given;
@@ -120,7 +120,7 @@ function selectionOf(x: Tensor, indices: readonly Index[]): Selection {
 }
 
 /** Where each element of the result lies in x flattened: int32, [numel(shape)]; −1 where an index is outside. */
-function places(x: Tensor, { entries, shape, at, count }: Selection): Tensor {
+function places(op: string, x: Tensor, { entries, shape, at, count }: Selection): Tensor {
   const int = (value: number): Tensor => literal(x.device, "int32", value);
   const number = (value: number): Tensor => scalar(x.device, "int32", value);
   const strides = contiguousStrides(x.shape);
@@ -131,11 +131,12 @@ function places(x: Tensor, { entries, shape, at, count }: Selection): Tensor {
     let coordinate: Tensor;
     if (indices !== null) {
       const after = shape.length - at - count;
-      const given = reshapeTo(indices, [...indices.shape, ...new Array<number>(after).fill(1)]);
-      const n = int(size);
-      coordinate = bind(whereP, [bind(ltP, [given, int(0)]), bind(addP, [given, n]), given]);
-      const fits = bind(andP, [bind(leP, [int(0), coordinate]), bind(ltP, [coordinate, n])]);
-      inside = inside === null ? fits : bind(andP, [inside, fits]);
+      const checked = positions(op, indices, { n: size, kind: "position" });
+      coordinate = reshapeTo(checked, [...indices.shape, ...new Array<number>(after).fill(1)]);
+      if (mayBeOutside(checked)) {
+        const fits = bind(leP, [int(0), coordinate]);
+        inside = inside === null ? fits : bind(andP, [inside, fits]);
+      }
     } else if (kind === "point") {
       coordinate = number(start);
     } else {
@@ -159,12 +160,14 @@ function places(x: Tensor, { entries, shape, at, count }: Selection): Tensor {
  * Elements of x, chosen along each dim: x[i, 1:3, j].
  *
  * As in torch, integers (and 0-d tensors) drop their dim first and have no say in where the tensors' dims stand; NumPy
- * counts them among the tensors. Indices known only on the device cannot be an error: one outside reads 0.
+ * counts them among the tensors.
  *
  * @param indices  one entry per dim, from the first; dims without an entry stay whole. int32 tensors broadcast together,
  *                 and negative indices count from the end
  * @returns        a view where no entry is a tensor
  * @throws         DTypeError for a bool mask, whose shape is not known before a read: see {@link nonzero}
+ * @throws         IndexError for an index outside its dim: at once where the host knows it, else at the next read; such an
+ *                 index has read 0
  * @see            torch.Tensor.__getitem__
  * @example        index(x, [rows, { start: 1 }, columns]) // x[rows, 1:, columns]
  */
@@ -174,7 +177,7 @@ export const index = named("index", (x: Tensor, indices: readonly Index[]): Tens
   if (entries.some((e) => e.kind === "tensor")) {
     if (numel(shape) === 0) return expandTo(literalLike(x, 0), shape);
     const flat = bind(reshapeP, [x], [x.size]);
-    return bind(reshapeP, [bind(gatherP, [flat, places(x, selection)], [0])], shape);
+    return bind(reshapeP, [bind(gatherP, [flat, places("index", x, selection)], [0])], shape);
   }
   const attrs = [...entries.map((e) => e.start), ...entries.map((e) => e.size), ...entries.map((e) => e.step)];
   const whole = entries.every((e, dim) => e.size === x.shape[dim] && e.step === 1);
@@ -187,7 +190,8 @@ export const index = named("index", (x: Tensor, indices: readonly Index[]): Tens
  * @param values              broadcasts to the shape of `index(x, indices)`; a tensor has x's dtype
  * @param options.accumulate  false: the value replaces, and of several at one place the last in row-major order stays
  *                            (torch leaves open which). true: values are added, several at one place add up
- * @returns                   x's shape. An index outside writes nothing
+ * @returns                   x's shape
+ * @throws                    IndexError for an index outside its dim, as {@link index}: such an index has written nothing
  * @see                       torch.Tensor.index_put
  * @example                   indexPut(x, [rows, columns], 0)
  */
@@ -213,8 +217,8 @@ export const indexPut = named(
     const n = numel(shape);
     if (n === 0) return unchanged(x);
     const flat = bind(reshapeP, [x], [x.size]);
-    let at = places(x, selection);
-    if (!(values instanceof Tensor || accumulate)) return bind(reshapeP, [scatter(flat, 0, at, values)], x.shape);
+    let at = places("indexPut", x, selection);
+    if (!(values instanceof Tensor || accumulate)) return bind(reshapeP, [replaceAt(flat, 0, at, values)], x.shape);
     const given = values instanceof Tensor ? values : toScalar("indexPut", values, x);
     let source = reshapeTo(expandTo(given, shape), [n]);
     if (accumulate) return bind(reshapeP, [bind(scatterAddP, [flat, at, source], [0])], x.shape);
@@ -223,7 +227,7 @@ export const indexPut = named(
       at = lastOfEach(bind(gatherP, [at, order], [0]));
       source = bind(gatherP, [source, order], [0]);
     }
-    return bind(reshapeP, [scatter(flat, 0, at, source)], x.shape);
+    return bind(reshapeP, [replaceAt(flat, 0, at, source)], x.shape);
   },
 );
 

@@ -728,7 +728,8 @@ const TAKE_EVERYTHING = [
 
 /** Not operations, but the machinery and constants of the package; or asynchronous (`allclose`, tested apart; `nonzero` takes all). */
 const NO_OPERATIONS = [
-  ...["ArgumentError", "DTypeError", "Device", "DeviceError", "GradError", "LoopgradError", "ReleasedError", "Scope"],
+  ...["ArgumentError", "DTypeError", "Device", "DeviceError", "GradError", "IndexError", "LoopgradError"],
+  ...["ReleasedError", "Scope", "positions", "surelyWithout"],
   ...["ShapeError", "Tensor", "allclose", "asLeaf", "bind", "bindConstant", "bindUntracked", "broadcastShapes"],
   ...["bytesPerElement", "checkShape", "contiguousStrides", "convAttrs", "convGeometry", "convOutput", "currentScope"],
   ...["dtypeAttr", "dtypeCode", "getDevice", "getRngState", "hostArray", "init", "iota", "isFloat", "isFloatingPoint"],

@@ -15,6 +15,8 @@ import type { Piece } from "./lower/work.ts";
 export type Place =
   | { readonly kind: "leaf"; readonly index: number }
   | { readonly kind: "output"; readonly index: number }
+  /** The device's flag (see lower/work.ts). */
+  | { readonly kind: "flag" }
   | ScratchPlace
   | { readonly kind: "part"; readonly of: Place; readonly offset: number; readonly bytes: number };
 
@@ -26,7 +28,7 @@ export interface ScratchPlace {
 
 /** Is the storage at a place the same in every replay? */
 export const isFixed = (place: Place): boolean =>
-  place.kind === "part" ? isFixed(place.of) : place.kind === "scratch";
+  place.kind === "part" ? isFixed(place.of) : place.kind === "scratch" || place.kind === "flag";
 
 /** A size that buffers are made in: 256 bytes times a power of two, or one and a half times that. */
 export function sizeClass(bytes: number): number {

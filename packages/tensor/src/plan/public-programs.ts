@@ -197,7 +197,17 @@ const COUNTING: Record<string, [(x: Tensor, dim: number) => Tensor, number]> = {
   any: [(x, dim) => x.any(dim), 1],
   all: [(x, dim) => x.all(dim), 1],
   countNonzero: [(x, dim) => x.countNonzero(dim), MAX_SIZE],
+  "takeAlongDim of computed indices": [(x, dim) => x.takeAlongDim(computedIndices(x, dim), dim), LARGEST_EXACT],
+  "scatter of computed indices": [(x, dim) => x.scatter(dim, computedIndices(x, dim), 2), LARGEST_EXACT],
+  "oneHot of computed classes": [(x, dim) => lg.oneHot(computedIndices(x, dim, 0), Math.max(x.shape[dim], 1)), 1],
 };
+
+/** Indices in [−n, n), by default, that only the device knows. */
+function computedIndices(x: Tensor, dim: number, lowest = -1): Tensor {
+  const n = Math.max(x.shape[dim] ?? 1, 1);
+  const within = x.abs().fmod(n);
+  return (lowest < 0 ? lg.where(x.lt(0), within.sub(n), within) : within).to("int32");
+}
 
 /** Shapes and places. `k` is a small number that chooses among possibilities. */
 const MOVEMENTS: Record<string, (x: Tensor, dim: number, k: number) => Tensor> = {
@@ -236,12 +246,12 @@ const JOINS: Record<string, [(x: Tensor, y: Tensor, dim: number) => Tensor, (a: 
   "where gt 0": [(x, y) => lg.where(lg.arange(x.shape[x.rank - 1] ?? 1, { device: x.device }).gt(0), x, y), Math.max],
 };
 
-/** Indices that the program does not compute, some outside. */
+/** Indices that the program does not compute. */
 const INDEXED: Record<string, (x: Tensor, dim: number, k: number) => Tensor> = {
   indexSelect: (x, dim, k) =>
     x.indexSelect(dim, lg.tensor(Int32Array.of(0, k % x.shape[dim], 0), { device: x.device })),
   gather: (x, dim) => x.gather(dim, lg.zerosLike(x, { dtype: "int32" })),
-  scatterAdd: (x, dim) => x.scatterAdd(dim, lg.onesLike(x, { dtype: "int32" }), x),
+  scatterAdd: (x, dim) => x.scatterAdd(dim, lg.onesLike(x, { dtype: "int32" }).neg(), x),
   indexAdd: (x, dim) => x.indexAdd(dim, lg.zeros([x.shape[dim]], { dtype: "int32", device: x.device }), x),
 };
 

@@ -51,12 +51,16 @@ export interface Backend {
   compile(graph: Graph): Program;
   /** Gives back what a program holds. It will not run again. */
   discard(program: Program): void;
-  /** Runs a program (null: nothing to run, reads only). Returns the storages of its outputs, in order. */
+  /**
+   * Runs a program (null: nothing to run, reads only). Returns the storages of its outputs, in order. Reads reject with
+   * an IndexError if a program that ran since the last reads met an index outside its axis; not those that do not `heed`.
+   */
   execute(
     program: Program | null,
     leaves: readonly Storage[],
     scalars: readonly number[],
     reads: readonly ReadRequest[],
+    heed?: boolean,
   ): { outputs: readonly Storage[]; data: Promise<HostArray[]> | null };
   release(storage: Storage): void;
   /** Moves storages of small values to the bank. Returns what stands for them there; the old ones are released. */

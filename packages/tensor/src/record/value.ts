@@ -24,6 +24,7 @@ import type { DType, HostArray } from "../dtype.ts";
 import type { Attrs, Primitive } from "../primitives.ts";
 import { numel, type Shape } from "../shape.ts";
 import type { Storage } from "./backend.ts";
+import type { IntRange } from "./int-range.ts";
 
 export class Value {
   handles = 0;
@@ -36,6 +37,9 @@ export class Value {
   storage: Storage | null = null;
   /** Elements on the host: given by the user, or read back. */
   host: HostArray | null = null;
+
+  /** Between which numbers the elements lie; null: not known; undefined: nobody has asked. See int-range.ts. */
+  range: IntRange | null | undefined = undefined;
 
   /** The record: how to compute the value; null once it is stored. */
   primitive: Primitive | null = null;

@@ -6,8 +6,9 @@ import { DeviceError, DTypeError } from "../errors.ts";
 import { elementBytes, fromHalf, toHalf } from "../half.ts";
 import type { Backend, BackendStats, Graph, Program, ReadRequest, Storage } from "../record/backend.ts";
 import { Bank, CHUNK, type Place } from "../record/bank.ts";
+import { indexError } from "../record/index-sites.ts";
 import { type AdapterOptions, type FoundDevice, findDevice, type Tuning } from "./adapter.ts";
-import { BufferPool, type GpuStorage } from "./pool.ts";
+import { BufferPool, FLAG_BYTES, type GpuStorage } from "./pool.ts";
 import { GpuProgram, Pipelines } from "./program.ts";
 
 /** A small value in the bank, whose chunks count in words of 4 bytes. */
@@ -36,6 +37,8 @@ export class WebGPUBackend implements Backend {
   /** The failure may be the consequence of one that is not known yet. */
   #unclear = false;
   #destroyed = false;
+  /** A program that checks indices ran, and no read has looked at the flag since. */
+  #unchecked = false;
 
   constructor(found: FoundDevice) {
     this.#device = found.device;
@@ -96,6 +99,7 @@ export class WebGPUBackend implements Backend {
     leaves: readonly Storage[],
     scalars: readonly number[],
     reads: readonly ReadRequest[],
+    heed = true,
   ): { outputs: readonly Storage[]; data: Promise<HostArray[]> | null } {
     this.#check();
     const inputs = leaves as readonly GpuStorage[];
@@ -109,6 +113,7 @@ export class WebGPUBackend implements Backend {
         const pass = encoder.beginComputePass();
         program.replay(pass, inputs, outputs, this.#counts);
         pass.end();
+        this.#unchecked ||= program.checksIndices;
       } catch (error) {
         // Nothing was submitted: nobody will hold the outputs.
         for (const output of outputs.slice(0, program.outputs)) this.#pool.give(output);
@@ -122,7 +127,7 @@ export class WebGPUBackend implements Backend {
         const storage = "output" in read ? outputs[read.output] : (read.storage as GpuStorage);
         return { storage, dtype: read.dtype, size: read.size };
       });
-      data = this.#read(encoder, parts);
+      data = this.#read(encoder, parts, heed);
     }
     // Behind the outputs lie what they are parts of.
     return { outputs: program === null ? [] : outputs.slice(0, program.outputs), data };
@@ -137,15 +142,22 @@ export class WebGPUBackend implements Backend {
   #read(
     encoder: GPUCommandEncoder,
     parts: readonly { storage: GpuStorage; dtype: DType; size: number }[],
+    heed: boolean,
   ): Promise<HostArray[]> {
     const lengths = parts.map(({ dtype, size }) => Math.ceil((size * elementBytes(dtype)) / 4) * 4);
     const total = lengths.reduce((sum, length) => sum + length, 0);
-    const staging = this.#pool.takeStaging(total);
+    const flag = heed && this.#unchecked ? this.#pool.flag() : null;
+    const staging = this.#pool.takeStaging(flag === null ? total : total + FLAG_BYTES);
     let offset = 0;
     parts.forEach(({ storage }, i) => {
       if (lengths[i] > 0) encoder.copyBufferToBuffer(storage.buffer, storage.offset, staging, offset, lengths[i]);
       offset += lengths[i];
     });
+    if (flag !== null) {
+      encoder.copyBufferToBuffer(flag.buffer, 0, staging, total, FLAG_BYTES);
+      encoder.clearBuffer(flag.buffer);
+      this.#unchecked = false;
+    }
     this.#submit(encoder);
     return staging.mapAsync(GPUMapMode.READ).then(
       async () => {
@@ -158,8 +170,10 @@ export class WebGPUBackend implements Backend {
           at += lengths[i];
           return array;
         });
+        const [site, index] = flag === null ? [0, 0] : new Int32Array(mapped, total, 2).slice();
         staging.unmap();
         this.#pool.giveStaging(staging);
+        if (site !== 0) throw indexError({ site, index });
         return arrays;
       },
       async (cause) => {

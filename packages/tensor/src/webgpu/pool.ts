@@ -24,11 +24,15 @@ export interface GpuStorage extends Storage {
 /** Free bytes above which buffers are given back to the system instead of being kept. */
 const KEEP_FREE_BYTES = 512 * 2 ** 20;
 
+/** A site and an index. */
+export const FLAG_BYTES = 8;
+
 export class BufferPool {
   readonly #free = new Map<number, GpuStorage[]>();
   /** Scratch slots, shared by all plans: they hold nothing between flushes. */
   readonly #scratch = new Map<number, GpuStorage[]>();
   readonly #staging = new Map<number, GPUBuffer[]>();
+  #flag: GpuStorage | null = null;
   #ids = 0;
   #freeBytes = 0;
 
@@ -111,6 +115,12 @@ export class BufferPool {
     }
     while (list.length <= index) list.push(this.#make(bytes));
     return list[index];
+  }
+
+  /** The flag that kernels note indices in that are outside: site and index, both 0 where there was none. */
+  flag(): GpuStorage {
+    this.#flag ??= this.#make(FLAG_BYTES);
+    return this.#flag;
   }
 
   /** A buffer to read results through. */

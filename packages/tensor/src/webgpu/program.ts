@@ -13,7 +13,7 @@ import { elementBytes } from "../half.ts";
 import { allocate, isFixed, type Place } from "../plan/allocate.ts";
 import { fuse } from "../plan/fuse/fuse.ts";
 import { lower } from "../plan/lower/lower.ts";
-import type { Piece, Work } from "../plan/lower/work.ts";
+import { FLAG, type Piece, type Work } from "../plan/lower/work.ts";
 import { simplify } from "../plan/simplify.ts";
 import type { Graph, Program } from "../record/backend.ts";
 import { numel, show } from "../shape.ts";
@@ -148,6 +148,8 @@ export interface Counts {
 
 export class GpuProgram implements Program {
   readonly outputs: number;
+  /** Whether its kernels note indices that are outside. */
+  readonly checksIndices: boolean;
   readonly #steps: Step[] = [];
   readonly #outputs: Outputs;
   readonly #packs: Pack[] = [];
@@ -167,7 +169,7 @@ export class GpuProgram implements Program {
     const { kernels, packs, work, outputs, hidden } = fuse(lower(simple), tuning.maxBuffers);
     const places = new Map<number, Place>();
     work.forEach((w, i) => {
-      if (w.kind === "leaf") places.set(i, { kind: "leaf", index: w.slot });
+      if (w.kind === "leaf") places.set(i, w.slot === FLAG ? { kind: "flag" } : { kind: "leaf", index: w.slot });
     });
     this.outputs = outputs.length;
     const parts = outputs.map(({ value, start }, j) => {
@@ -185,6 +187,7 @@ export class GpuProgram implements Program {
       return (elements ?? numel(shape)) * elementBytes(dtype);
     }
 
+    this.checksIndices = kernels.some(({ description }) => description.operands.some(({ type }) => type === "flag"));
     let offset = 0;
     const blocks: { offset: number; parameters: readonly Parameter[] }[] = [];
     for (const { description, operands } of kernels) {
@@ -317,6 +320,7 @@ export class GpuProgram implements Program {
   #storage(place: Place, leaves: readonly GpuStorage[], outputs: readonly GpuStorage[]): GpuStorage {
     if (place.kind === "leaf") return leaves[place.index];
     if (place.kind === "output") return outputs[place.index];
+    if (place.kind === "flag") return this.pool.flag();
     if (place.kind === "part")
       return this.pool.part(this.#storage(place.of, leaves, outputs), place.offset, place.bytes);
     return this.pool.scratch(place.bytes, place.index);

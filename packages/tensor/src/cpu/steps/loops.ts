@@ -6,9 +6,10 @@
  * varies from call to call, and boxes the numbers that go through it. The rest call their formula.
  */
 import { DTYPES, type DType, type HostArray, isFloat } from "../../dtype.ts";
-import { maxP, type Primitive, prodP, sumP } from "../../primitives.ts";
+import { type Attrs, maxP, type Primitive, prodP, sumP } from "../../primitives.ts";
 import type { GraphNode } from "../../record/backend.ts";
 import { binaryFormula, castFormula, type Formula1, type Formula2, unaryFormula } from "../formulas.ts";
+import { noteOutside } from "../positions.ts";
 
 /** Writes n elements of `o` from position i with stride s; x, y and z are read likewise. Unused operands are ignored. */
 export type RowLoop = (
@@ -46,6 +47,8 @@ export function rowLoop(node: GraphNode, dtype: DType): RowLoop {
       );
     case "where":
       return whereRow;
+    case "check":
+      return positionRow(node.attrs);
     default:
       throw new Error(`internal: ${primitive.name} is not elementwise`);
   }
@@ -101,6 +104,21 @@ const whereRow: RowLoop = (n, o, i, s, x, xi, xs, y, yi, ys, z, zi, zs) => {
     o[i] = x[xi] !== 0 ? a : b;
   }
 };
+
+function positionRow(attrs: Attrs): RowLoop {
+  const [size, fromEnd] = attrs;
+  const lowest = fromEnd !== 0 ? -size : 0;
+  return (n, o, i, s, x, xi, xs) => {
+    for (; n > 0; n--, i += s, xi += xs) {
+      const index = x[xi];
+      if (index >= lowest && index < size) o[i] = index < 0 ? index + size : index;
+      else {
+        noteOutside(attrs, index);
+        o[i] = -1;
+      }
+    }
+  };
+}
 
 const UNARY: Readonly<Record<string, RowLoop>> = {
   alias: copyRow,

@@ -39,6 +39,14 @@ export class Operands {
     return this.#add(value, "read");
   }
 
+  /** The flag: bound once, for writing, by all that check indices. */
+  flag(value: number): number {
+    const known = this.values.indexOf(value);
+    if (known >= 0) return known;
+    this.list.push({ type: "flag", access: "write" });
+    return this.values.push(value) - 1;
+  }
+
   write(value: number): number {
     return this.#add(value, "write");
   }
@@ -128,6 +136,19 @@ export class BodyWriter {
           arg,
           stride: strides[work.axis],
           size: shape[work.axis],
+        });
+      }
+      case "position": {
+        const { size, fromEnd, ignored, flag, site } = work;
+        const arg = this.value(work.index.node, [...work.index.moves, ...moves]);
+        return this.#add({
+          kind: "position",
+          type: "i32",
+          arg,
+          size,
+          fromEnd,
+          ignored,
+          flag: flag && { operand: this.operands.flag(flag.node), site, chain: isMasked(chain) ? chain : null },
         });
       }
       case "random":

@@ -69,7 +69,8 @@ export function fuse(lowered: Lowered, maxBuffers: number): Fused {
   return { kernels, packs, work, outputs, hidden };
 }
 
-const isElementwise = (work: Work): boolean => work.kind === "map" || work.kind === "gather" || work.kind === "random";
+const isElementwise = ({ kind }: Work): boolean =>
+  kind === "map" || kind === "gather" || kind === "position" || kind === "random";
 
 class Fusion {
   readonly #drafts: Draft[] = [];
@@ -118,6 +119,7 @@ class Fusion {
         return;
       case "map":
       case "gather":
+      case "position":
       case "random":
         this.#placeElementwise(i, work);
         return;
@@ -358,6 +360,9 @@ class Fusion {
       if (work.kind === "gather") {
         go(work.index.node, [...work.index.moves, ...path]);
         visit(work.x.node, ANYWHERE);
+      } else if (work.kind === "position") {
+        go(work.index.node, [...work.index.moves, ...path]);
+        if (work.flag !== null) visit(work.flag.node, ANYWHERE);
       } else if (work.kind === "random") visit(work.key.node, ANYWHERE);
       else for (const ref of refsOf(work)) go(ref.node, [...ref.moves, ...path]);
     };

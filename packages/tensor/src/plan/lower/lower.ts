@@ -14,7 +14,7 @@ import { matmul } from "./contraction.ts";
 import { conv } from "./convolution.ts";
 import { piecesOf } from "./pack.ts";
 import { reduce } from "./reduction.ts";
-import { chainOf, expandTo, type Lowered, type Ref, reshapeTo, type Work } from "./work.ts";
+import { chainOf, expandTo, FLAG, type Lowered, type Ref, reshapeTo, type Work } from "./work.ts";
 
 export function lower(graph: Graph): Lowered {
   const lowering = new Lowering(graph);
@@ -33,6 +33,7 @@ export class Lowering {
   /** For every node of the graph, where its value is found. */
   readonly refs: Ref[] = [];
   readonly #copies = new Map<string, Ref>();
+  #flag: Ref | null = null;
 
   /** For every node of the graph, how many read it; being an output counts as well. */
   readonly uses: readonly number[];
@@ -128,6 +129,8 @@ export class Lowering {
         return conv(this, primitive, inputs, attrs, shape, dtype);
       case "gather":
         return this.add({ kind: "gather", x: this.whole(inputs[0]), index: inputs[1], axis: attrs[0], shape, dtype });
+      case "check":
+        return this.#position(inputs[0], attrs, shape);
       case "scatter": {
         const [x, index, source] = inputs.map((ref) => this.whole(ref));
         return this.add({ kind: "scatter", x, index, source, axis: attrs[0], shape, dtype });
@@ -144,6 +147,21 @@ export class Lowering {
         primitive.kind satisfies never;
         throw new Error(`no lowering for ${primitive.name}`);
     }
+  }
+
+  #position(index: Ref, [size, fromEnd, site, ignores, ignored]: readonly number[], shape: Shape): Ref {
+    if (site !== 0) this.#flag ??= this.add({ kind: "leaf", slot: FLAG, shape: [2], dtype: "uint32" });
+    return this.add({
+      kind: "position",
+      index,
+      flag: site === 0 ? null : this.#flag,
+      size,
+      fromEnd: fromEnd !== 0,
+      site,
+      ignored: ignores === 0 ? null : ignored,
+      shape,
+      dtype: "int32",
+    });
   }
 
   #constant(primitive: Primitive, node: GraphNode): Ref {

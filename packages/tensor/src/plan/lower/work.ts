@@ -19,12 +19,19 @@ export interface Piece {
   readonly start: number;
 }
 
+/**
+ * Slot of the leaf that is no leaf of the graph but the device's *flag*: two words in which kernels note the first index
+ * outside its axis, and its site. All kernels that check indices bind it, for writing.
+ */
+export const FLAG = -1;
+
 interface Common {
   readonly shape: Shape;
   readonly dtype: DType;
 }
 
 export type Work = Common &
+  /** A leaf of the graph, or at the slot {@link FLAG} the device's flag. */
   (
     | { readonly kind: "leaf"; readonly slot: number }
     | { readonly kind: "scalar"; readonly slot: number }
@@ -34,6 +41,16 @@ export type Work = Common &
     | { readonly kind: "map"; readonly op: string; readonly args: readonly Ref[]; readonly store: boolean }
     /** x at index along an axis; x must be stored, row-major. */
     | { readonly kind: "gather"; readonly x: Ref; readonly index: Ref; readonly axis: number }
+    /** The position that an index names, elementwise (see `positionP`). `flag`: where one outside is noted; null: nowhere. */
+    | {
+        readonly kind: "position";
+        readonly index: Ref;
+        readonly flag: Ref | null;
+        readonly size: number;
+        readonly fromEnd: boolean;
+        readonly site: number;
+        readonly ignored: number | null;
+      }
     | { readonly kind: "random"; readonly key: Ref }
     /** Over the last `axes` dimensions of the argument's shape. */
     | {
@@ -76,6 +93,8 @@ export function refsOf(work: Work): readonly Ref[] {
       return work.args;
     case "gather":
       return [work.index, work.x];
+    case "position":
+      return work.flag === null ? [work.index] : [work.index, work.flag];
     case "random":
       return [work.key];
     case "reduce":
