@@ -225,6 +225,7 @@ export {
   Scope,
   type Shape,
   ShapeError,
+  safeSoftmax,
   safeSqrt,
   scaledDotProductAttention,
   scatter,
