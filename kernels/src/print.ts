@@ -122,6 +122,13 @@ export function address(view: View, axes: readonly Axis[], params: Parameters, w
   return terms.length === 0 ? "0" : terms.join(" + ");
 }
 
+/**
+ * That all of some conditions hold. With `&`, not `&&`: nothing is gained by leaving one out, and `&&` is a branch. Where
+ * many come together, some shader compilers take minutes over the branches.
+ */
+export const allOf = (conditions: readonly string[]): string =>
+  conditions.length === 1 ? conditions[0] : conditions.map((condition) => `(${condition})`).join(" & ");
+
 /** The condition under which a view is inside its valid range; null where it always is. */
 function validity(view: View, axes: readonly Axis[], params: Parameters): string | null {
   if (view.valid === null) return null;
@@ -133,7 +140,7 @@ function validity(view: View, axes: readonly Axis[], params: Parameters): string
     if (lo[d] > 0) terms.push(`${coordinate} >= ${params.number(lo[d])}`);
     if (hi[d] < size) terms.push(`${coordinate} < ${params.number(hi[d])}`);
   });
-  return terms.length === 0 ? null : terms.join(" && ");
+  return terms.length === 0 ? null : allOf(terms);
 }
 
 /** Prints the code of one body. Values get names `${prefix}0`, `${prefix}1`, …; statements go to `lines`. */
@@ -203,10 +210,11 @@ export class BodyPrinter {
       case "gather": {
         const { index, valid } = this.#locate(instruction.chain, axes);
         const position = values[instruction.arg];
-        const inside = `${position} >= 0 && ${position} < ${this.params.number(instruction.size)}`;
+        const conditions = [`${position} >= 0`, `${position} < ${this.params.number(instruction.size)}`];
+        if (valid !== null) conditions.push(valid);
         const at = `${index} + ${position} * ${this.params.number(instruction.stride)}`;
         const element = loaded(this.operands, instruction.operand, at);
-        return `select(${zero(instruction.type)}, ${element}, ${valid === null ? inside : `${inside} && ${valid}`})`;
+        return `select(${zero(instruction.type)}, ${element}, ${allOf(conditions)})`;
       }
       case "position":
         return this.#position(instruction, `${this.prefix}${i}`, values[instruction.arg], axes);
@@ -262,7 +270,7 @@ export class BodyPrinter {
       const inner = validity(view, apart.axes, this.params);
       if (inner !== null) conditions.push(inner);
     }
-    return { index, valid: conditions.length === 0 ? null : conditions.join(" && ") };
+    return { index, valid: conditions.length === 0 ? null : allOf(conditions) };
   }
 
   #operation(op: string, type: ScalarType, from: ScalarType, args: readonly string[]): string {
@@ -370,9 +378,9 @@ function operation(op: string, type: ScalarType, from: ScalarType, args: readonl
     case "atan2":
       return `atan2_of(${x}, ${y})`;
     case "and":
-      return from === "bool" ? `${x} && ${y}` : `${x} & ${y}`;
+      return `${x} & ${y}`;
     case "or":
-      return from === "bool" ? `${x} || ${y}` : `${x} | ${y}`;
+      return `${x} | ${y}`;
     case "xor":
       return from === "bool" ? `${x} != ${y}` : `${x} ^ ${y}`;
     case "shl":
@@ -384,9 +392,9 @@ function operation(op: string, type: ScalarType, from: ScalarType, args: readonl
     case "ne":
       return float ? `!(${x} == ${y})` : `${x} != ${y}`;
     case "lt":
-      return from === "bool" ? `!${x} && ${y}` : `${x} < ${y}`;
+      return from === "bool" ? `!${x} & ${y}` : `${x} < ${y}`;
     case "le":
-      return from === "bool" ? `!${x} || ${y}` : `${x} <= ${y}`;
+      return from === "bool" ? `!${x} | ${y}` : `${x} <= ${y}`;
     case "where":
       return `select(${z}, ${y}, ${x})`;
     case "cast":

@@ -58,6 +58,18 @@ describe("printed kernels", () => {
     expect(printKernel(biasRelu(3, 5), cpuAdapter).source).toBe(printKernel(biasRelu(10, 40), cpuAdapter).source);
   });
 
+  test("what is read beside the padding is chosen without a branch", () => {
+    const padded = biasRelu(10, 40);
+    const view = contiguous([10, 40]);
+    const inside = { ...view, valid: { lo: [1, 2], hi: [9, 40] } };
+    const code = padded.output.code.map((step) => ("operand" in step ? { ...step, chain: [inside] } : step));
+    const { source } = printKernel({ ...padded, output: { ...padded.output, code } } as MapKernel, gpu);
+    expect(body(source)).toContain(
+      "select(0.0, data0[o0 * p[0].z + o1], (o0 >= p[0].w) & (o0 < p[1].x) & (o1 >= p[1].y))",
+    );
+    expect(source).not.toContain("&&");
+  });
+
   test("library functions are printed with what they call, and nothing else", () => {
     const { source } = printKernel(biasRelu(2, 2), cpuAdapter);
     expect([...source.matchAll(/^fn (\w+)/gm)].map((match) => match[1])).toEqual(["is_nan", "max_nan", "main"]);

@@ -13,7 +13,7 @@ import type {
   Target,
 } from "./description.ts";
 import { loops, printOutput, product, WORKGROUP } from "./ending.ts";
-import { address, BodyPrinter, loaded, outerViews, Parameters, sizeOf, stored, takeApart } from "./print.ts";
+import { address, allOf, BodyPrinter, loaded, outerViews, Parameters, sizeOf, stored, takeApart } from "./print.ts";
 import { declarations, fill } from "./skeleton.ts";
 import { coalesce, contiguous } from "./view.ts";
 import mapSkeleton from "./wgsl/map.wgsl";
@@ -204,7 +204,7 @@ function printScatter(kernel: ScatterKernel): PrintedKernel {
     source: fill(scatterSkeleton, {
       size: sizeText,
       coordinates: apart.lines,
-      inside: inside.length === 0 ? "true" : inside.join(" && "),
+      inside: inside.length === 0 ? "true" : allOf(inside),
       first: address(view, others, params),
       stride: params.number(view.strides[axis]),
       count: params.number(indexShape[axis]),

@@ -128,6 +128,7 @@ const REDUCTIONS: Record<string, Case[]> = {
   ],
   softmax: [[(x) => [ops.softmax(x, 1), ops.softmax(x, 0)], [2, 3]]],
   logSoftmax: [[(x) => [ops.logSoftmax(x, 1), ops.logSoftmax(x, 0)], [2, 3]]],
+  safeSoftmax: [[(x) => [ops.safeSoftmax(x, 1), ops.safeSoftmax(x, 0)], [2, 3]]],
   softmin: [[(x) => ops.softmin(x, 1), [2, 3]]],
   cumsum: [[(x) => [ops.cumsum(x.square(), 0), ops.cumsum(x.exp(), 1)], [2, 3]]],
   cumprod: [[(x) => [ops.cumprod(x, 0), ops.cumprod(x, 1)], [3, 3]]],

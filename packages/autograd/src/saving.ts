@@ -25,8 +25,10 @@ import {
   notP,
   type Primitive,
   scalarP,
+  sigmoidP,
   signP,
   subP,
+  tanhP,
   type Value,
 } from "@loopgrad/tensor";
 
@@ -38,7 +40,11 @@ export interface Recipe {
   readonly steps: readonly Value[];
 }
 
-const CHEAP = new Set<Primitive>([aliasP, negP, absP, signP, notP, addP, subP, mulP, divP, maximumP, minimumP]);
+/** sigmoid and tanh are, because their own derivatives read x: it is saved anyway. */
+const CHEAP = new Set<Primitive>([
+  ...[aliasP, negP, absP, signP, notP, addP, subP, mulP, divP, maximumP, minimumP],
+  ...[sigmoidP, tanhP],
+]);
 
 const isCheap = (primitive: Primitive): boolean =>
   CHEAP.has(primitive) || primitive.kind === "movement" || primitive.kind === "compare" || primitive.kind === "where";

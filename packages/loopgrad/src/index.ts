@@ -227,6 +227,7 @@ export {
   Scope,
   type Shape,
   ShapeError,
+  safeSoftmax,
   safeSqrt,
   scaledDotProductAttention,
   scatter,

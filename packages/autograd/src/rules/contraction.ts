@@ -14,6 +14,8 @@ import {
   matmulP,
   permuteP,
   type Shape,
+  sameShape,
+  sliceP,
   type Tensor,
 } from "@loopgrad/tensor";
 import { d, rule } from "./rule.ts";
@@ -43,6 +45,15 @@ const convInput = (g: Tensor, w: Tensor, attrs: Attrs, x: Shape): Tensor =>
 const convWeight = (x: Tensor, g: Tensor, attrs: Attrs, w: Shape): Tensor =>
   bind(convWeightP, [x, g], geometry(attrs, w));
 
+/**
+ * Without the positions that `shape` does not have. The result of a transposed convolution may be longer than its last tap
+ * reaches, by `outputPadding`; where that is a stride or more, a window fits in there that no input has made.
+ */
+function cropped(y: Tensor, shape: Shape): Tensor {
+  if (sameShape(y.shape, shape)) return y;
+  return bind(sliceP, [y], [...shape.map(() => 0), ...shape, ...shape.map(() => 1)]);
+}
+
 /** y = conv(x, w). */
 rule(
   convP,
@@ -53,7 +64,7 @@ rule(
 /** x = convInput(y, w): the adjoint of conv in x. */
 rule(
   convInputP,
-  d("b", (g, { b: w, attrs }) => conv(g, w, attrs)),
+  d("b", (g, { b: w, attrs, shape }) => cropped(conv(g, w, attrs), shape)),
   d("a", (g, { a: y, attrs, shape }) => convWeight(g, y, attrs, shape)),
 );
 
@@ -61,5 +72,5 @@ rule(
 rule(
   convWeightP,
   d("b", (g, { b: y, attrs, shape }) => convInput(y, g, attrs, shape)),
-  d("a", (g, { a: x, attrs }) => conv(x, g, attrs)),
+  d("a", (g, { a: x, attrs, shape }) => cropped(conv(x, g, attrs), shape)),
 );

@@ -1,11 +1,13 @@
 /**
  * Rules of the elementwise primitives.
  *
- * Where a derivative can be written with the output it is: the output is saved anyway by whatever reads it next.
+ * Where a derivative can be written with the output it is: the output is saved anyway by whatever reads it next. But not
+ * where the output has settled to 1 and its derivative has not yet to 0: of 1 − tanh² nothing is left beyond x = 19.
  * Where two one-sided derivatives differ, the rule takes a subgradient: |x| has 0 at 0, and the larger and the smaller
  * of two equal numbers give half to each.
  */
 import {
+  abs,
   absP,
   acoshP,
   acosP,
@@ -35,12 +37,14 @@ import {
   floorP,
   fmodP,
   ge,
+  hypot,
   literalLike,
   log,
   log1pP,
   logicalAnd,
   logP,
   lt,
+  maximum,
   maximumP,
   minimumP,
   mul,
@@ -69,6 +73,7 @@ import {
   tanP,
   trunc,
   truncP,
+  untracked,
   where,
   whereP,
 } from "@loopgrad/tensor";
@@ -118,10 +123,10 @@ rule(
   d("y", (g, { y }) => mul(g, y)),
 );
 
-/** d(eˣ − 1) = eˣ dx = (y + 1) dx. */
+/** d(eˣ − 1) = eˣ dx. */
 rule(
   expm1P,
-  d("y", (g, { y }) => mul(g, add(y, one(y)))),
+  d("x", (g, { x }) => mul(g, exp(x))),
 );
 
 /** d log x = dx / x. */
@@ -156,16 +161,19 @@ rule(
   d("y", (g, { y }) => mul(g, add(square(y), one(y)))),
 );
 
+/** 1 − x² as (1 − x)(1 + x): near ±1 the square would have lost the digits that count. */
+const oneLessSquare = (x: Tensor): Tensor => mul(sub(one(x), x), add(one(x), x));
+
 /** d asin x = dx / √(1 − x²). */
 rule(
   asinP,
-  d("x", (g, { x }) => div(g, sqrt(sub(one(x), square(x))))),
+  d("x", (g, { x }) => div(g, sqrt(oneLessSquare(x)))),
 );
 
 /** d acos x = −dx / √(1 − x²). */
 rule(
   acosP,
-  d("x", (g, { x }) => neg(div(g, sqrt(sub(one(x), square(x)))))),
+  d("x", (g, { x }) => neg(div(g, sqrt(oneLessSquare(x))))),
 );
 
 /** d atan x = dx / (1 + x²). */
@@ -174,11 +182,23 @@ rule(
   d("x", (g, { x }) => div(g, add(square(x), one(x)))),
 );
 
-/** d atan2(a, b) = (b da − a db) / (a² + b²). */
+/**
+ * d atan2(a, b) = (b da − a db) / (a² + b²); 0 at the origin, at every order. Both are divided by the larger first (a
+ * constant: the angle does not change with it), so that squares neither overflow nor vanish.
+ */
+function turn(g: Tensor, side: Tensor, a: Tensor, b: Tensor): Tensor {
+  const larger = untracked(() => maximum(abs(a), abs(b)));
+  const atOrigin = eq(larger, zero(larger));
+  const scale = where(atOrigin, one(larger), larger);
+  const [x, y, z] = [a, b, side].map((v) => div(v, scale));
+  const squares = add(square(x), square(y));
+  const slope = div(div(z, where(atOrigin, one(squares), squares)), scale);
+  return mul(g, where(atOrigin, zero(slope), slope));
+}
 rule(
   atan2P,
-  d("ab", (g, { a, b }) => div(mul(g, b), add(square(a), square(b)))),
-  d("ab", (g, { a, b }) => neg(div(mul(g, a), add(square(a), square(b))))),
+  d("ab", (g, { a, b }) => turn(g, b, a, b)),
+  d("ab", (g, { a, b }) => neg(turn(g, a, a, b))),
 );
 
 // ---- hyperbolic functions ---------------------------------------------------------------------------------------
@@ -195,28 +215,32 @@ rule(
   d("x", (g, { x }) => mul(g, sinh(x))),
 );
 
-/** d tanh x = (1 − tanh² x) dx. */
+/** d tanh x = (1 − tanh² x) dx = 4 σ(2x) σ(−2x) dx: a product keeps its digits where tanh is close to ±1. */
 rule(
   tanhP,
-  d("y", (g, { y }) => mul(g, sub(one(y), square(y)))),
+  d("x", (g, { x }) => {
+    const twice = add(x, x);
+    const [p, q] = [sigmoid(twice), sigmoid(neg(twice))];
+    return mul(g, mul(add(p, p), add(q, q)));
+  }),
 );
 
 /** d asinh x = dx / √(x² + 1). */
 rule(
   asinhP,
-  d("x", (g, { x }) => div(g, sqrt(add(square(x), one(x))))),
+  d("x", (g, { x }) => div(g, hypot(x, one(x)))),
 );
 
 /** d acosh x = dx / √(x² − 1). */
 rule(
   acoshP,
-  d("x", (g, { x }) => div(g, sqrt(sub(square(x), one(x))))),
+  d("x", (g, { x }) => div(g, mul(sqrt(sub(x, one(x))), sqrt(add(x, one(x)))))),
 );
 
 /** d atanh x = dx / (1 − x²). */
 rule(
   atanhP,
-  d("x", (g, { x }) => div(g, sub(one(x), square(x)))),
+  d("x", (g, { x }) => div(g, oneLessSquare(x))),
 );
 
 // ---- sigmoids ---------------------------------------------------------------------------------------------------
@@ -236,10 +260,10 @@ rule(
   d("x", (g, { x }) => neg(mul(g, bell(x)))),
 );
 
-/** d σ(x) = σ(x) (1 − σ(x)) dx. */
+/** d σ(x) = σ(x) (1 − σ(x)) dx = σ(x) σ(−x) dx: a product keeps its digits where σ is close to 1. */
 rule(
   sigmoidP,
-  d("y", (g, { y }) => mul(g, mul(y, sub(one(y), y)))),
+  d("x", (g, { x }) => mul(g, mul(sigmoid(x), sigmoid(neg(x))))),
 );
 
 /** d log(1 + eˣ) = σ(x) dx. */

@@ -1,7 +1,8 @@
 /**
  * Attention: each query is answered by a mean of values, weighted by how well its key fits.
  *
- * Masks say which keys a query may not see: bool (true: may not), or float (added to the scores).
+ * Masks say which keys a query may not see: bool (true: may not), or float (added to the scores). A query that may see
+ * none, such as those of a sample that is all padding, mixes nothing: weights 0, and the output projection's bias.
  */
 import {
   ArgumentError,
@@ -11,6 +12,7 @@ import {
   linear,
   ones,
   ShapeError,
+  safeSoftmax,
   show,
   type Tensor,
   zeros,
@@ -182,7 +184,9 @@ export class MultiheadAttention extends Module {
     const q = this.#heads(projected);
     const [k, v] = sources.map((x, i) => this.#heads(this.#extended(x, i === 0 ? this.biasK : this.biasV)));
     const scores = this.#masked(q.mul(1 / Math.sqrt(this.embedDim / this.numHeads)).matmul(k.transpose(2, 3)), options);
-    const weights = dropout(scores.softmax(-1), { p: this.dropout, training: this.training });
+    const masked = options.keyPaddingMask !== undefined || options.attnMask !== undefined;
+    const shares = masked ? safeSoftmax(scores, -1) : scores.softmax(-1);
+    const weights = dropout(shares, { p: this.dropout, training: this.training });
     const mixed = weights.matmul(v);
     const [n, , l] = mixed.shape;
     const output = back(this.outProj.forward(mixed.transpose(1, 2).reshape([n, l, this.embedDim])));

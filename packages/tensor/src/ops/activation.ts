@@ -9,13 +9,14 @@ import {
   absP,
   addP,
   divP,
-  erfP,
+  erfcP,
   expm1P,
   leP,
   ltP,
   mulP,
   negP,
   sigmoidP,
+  signP,
   softplusP,
   subP,
   tanhP,
@@ -120,15 +121,18 @@ export function mish(x: Tensor): Tensor {
 }
 
 /**
- * log(1 + e^(beta · x)) / beta, and x itself where beta · x > threshold.
+ * log(1 + e^(beta · x)) / beta.
+ *
+ * @param options.threshold  gives x itself where beta · x is above it. None by default: torch's 20 keeps e^x from
+ *                           overflowing, which it does not here, and beyond it every second derivative is 0
  */
 export function softplus(x: Tensor, options: { beta?: number; threshold?: number } = {}): Tensor {
-  const { beta = 1, threshold = 20 } = checkOptions("softplus", options, ["beta", "threshold"]);
+  const { beta = 1, threshold = Infinity } = checkOptions("softplus", options, ["beta", "threshold"]);
   x = asFloat(x);
   const scaled = beta === 1 ? x : binary(mulP, x, beta);
   const soft = bind(softplusP, [scaled]);
-  const linear = binary(ltP, threshold, scaled);
-  return bind(whereP, [linear, x, beta === 1 ? soft : binary(divP, soft, beta)]);
+  const curve = beta === 1 ? soft : binary(divP, soft, beta);
+  return threshold === Infinity ? curve : bind(whereP, [binary(ltP, threshold, scaled), x, curve]);
 }
 
 /** log sigmoid(x). */
@@ -137,10 +141,17 @@ export function logsigmoid(x: Tensor): Tensor {
   return bind(negP, [bind(softplusP, [bind(negP, [x])])]);
 }
 
-/** x / (1 + |x|). */
+/**
+ * x / (1 + |x|). Beyond ±1 as ±(1 − 1 / (1 + |x|)): the same number, and a derivative that is no difference of two nearly
+ * equal ones.
+ */
 export function softsign(x: Tensor): Tensor {
   wantFloat("softsign", x);
-  return bind(divP, [x, bind(addP, [literalLike(x, 1), bind(absP, [x])])]);
+  const one = literalLike(x, 1);
+  const size = bind(absP, [x]);
+  const length = bind(addP, [one, size]);
+  const far = bind(mulP, [bind(signP, [x]), bind(subP, [one, bind(divP, [one, length])])]);
+  return bind(whereP, [bind(ltP, [one, size]), far, bind(divP, [x, length])]);
 }
 
 /** relu6(x + 3) / 6. */
@@ -163,16 +174,15 @@ export function hardswish(x: Tensor): Tensor {
 export function gelu(x: Tensor, options: { approximate?: "none" | "tanh" } = {}): Tensor {
   const { approximate = "none" } = checkOptions("gelu", options, ["approximate"]);
   wantFloat("gelu", x);
-  const half = binary(mulP, x, 0.5);
-  const one = literalLike(x, 1);
-  if (approximate === "none") return bind(mulP, [half, bind(addP, [one, bind(erfP, [binary(mulP, x, Math.SQRT1_2)])])]);
+  // Φ as erfc(−x / √2) / 2, which keeps its digits where 1 + erf cancels.
+  if (approximate === "none") return bind(mulP, [binary(mulP, x, 0.5), bind(erfcP, [binary(mulP, x, -Math.SQRT1_2)])]);
   if (approximate !== "tanh") {
     throw new ArgumentError(`gelu: approximate is ${JSON.stringify(approximate)}: wanted "none" or "tanh"`);
   }
-  // √(2/π) x (1 + 0.044715 x²)
-  const cubic = bind(addP, [one, binary(mulP, bind(mulP, [x, x]), 0.044715)]);
-  const inner = binary(mulP, bind(mulP, [x, cubic]), Math.sqrt(2 / Math.PI));
-  return bind(mulP, [half, bind(addP, [one, bind(tanhP, [inner])])]);
+  // (1 + tanh u) / 2 = σ(2u) for u = √(2/π) x (1 + 0.044715 x²)
+  const cubic = bind(addP, [literalLike(x, 1), binary(mulP, bind(mulP, [x, x]), 0.044715)]);
+  const twice = binary(mulP, bind(mulP, [x, cubic]), 2 * Math.sqrt(2 / Math.PI));
+  return bind(mulP, [x, bind(sigmoidP, [twice])]);
 }
 
 /** x − tanh(x). */

@@ -13,7 +13,7 @@ import { matmul } from "./contraction.ts";
 import { transpose } from "./movement.ts";
 import { named } from "./named.ts";
 import { binary, scalar, wantFloat } from "./operand.ts";
-import { softmax } from "./softmax.ts";
+import { safeSoftmax, softmax } from "./softmax.ts";
 
 export interface AttentionOptions {
   /** Query i attends to keys 0 … i only. */
@@ -23,7 +23,8 @@ export interface AttentionOptions {
 }
 
 /**
- * softmax(q kᵀ · scale + mask) v.
+ * softmax(q kᵀ · scale + mask) v. A query whose mask hides every key (with false, or −Infinity) gives 0, and has
+ * gradient 0, at every order.
  *
  * @param query  […, L, E]
  * @param key    […, S, E]
@@ -61,6 +62,8 @@ export const scaledDotProductAttention = named(
       else scores = binary(addP, scores, mask);
     }
     if (allowed !== null) scores = bind(whereP, [allowed, scores, scalar(device, scores.dtype, -Infinity)]);
-    return matmul(softmax(scores, -1), value);
+    // A causal query always sees the first key; behind a mask it may see none.
+    const weights = mask === undefined || mask === null ? softmax(scores, -1) : safeSoftmax(scores, -1);
+    return matmul(weights, value);
   },
 );

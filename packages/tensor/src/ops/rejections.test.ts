@@ -260,6 +260,7 @@ const REJECTS: Record<string, readonly Rejection[]> = {
   norm: axes(lg.norm),
   softmax: axis(lg.softmax),
   logSoftmax: axis(lg.logSoftmax),
+  safeSoftmax: axis(lg.safeSoftmax),
   softmin: axis(lg.softmin),
   cumsum: axis(lg.cumsum),
   cumprod: axis(lg.cumprod),

@@ -4,11 +4,11 @@
  */
 
 import { bind, bindUntracked } from "../bind.ts";
-import { divP, expP, logP, maxP, subP, sumP } from "../primitives.ts";
+import { divP, eqP, expP, logP, maxP, subP, sumP, whereP } from "../primitives.ts";
 import { normalizeAxis } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { named } from "./named.ts";
-import { asFloat } from "./operand.ts";
+import { asFloat, literalLike, scalar } from "./operand.ts";
 
 function shifted(x: Tensor, axes: readonly number[]): Tensor {
   return bind(subP, [x, bindUntracked(maxP, [x], axes)]);
@@ -25,6 +25,22 @@ export function softmax(x: Tensor, dim: number): Tensor {
   if (x.rank === 0) axes.length = 0;
   const e = bind(expP, [shifted(x, axes)]);
   return bind(divP, [e, bind(sumP, [e], axes)]);
+}
+
+/**
+ * Softmax with 0 along a row in which all is −Infinity, where {@link softmax} has NaN: what attention gives to a query
+ * that may see no key. The derivatives there are 0, at every order.
+ *
+ * @example safeSoftmax(scores.maskedFill(hidden, -Infinity), -1)
+ */
+export function safeSoftmax(x: Tensor, dim: number): Tensor {
+  x = asFloat(x);
+  const axes = [normalizeAxis(dim, x.rank, "safeSoftmax")];
+  if (x.rank === 0) axes.length = 0;
+  const largest = bindUntracked(maxP, [x], axes);
+  const none = bind(eqP, [largest, scalar(x.device, x.dtype, -Infinity)]);
+  const e = bind(expP, [bind(subP, [x, bind(whereP, [none, literalLike(x, 0), largest])])]);
+  return bind(divP, [e, bind(whereP, [none, literalLike(x, 1), bind(sumP, [e], axes)])]);
 }
 
 /** log softmax(x) along a dim, accurate where softmax underflows. */

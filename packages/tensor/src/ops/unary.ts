@@ -134,7 +134,7 @@ export const erfc = (x: Tensor): Tensor => float(erfcP, x);
 export const sigmoid = (x: Tensor): Tensor => float(sigmoidP, x);
 
 /**
- * log(x / (1 − x)), the inverse of the sigmoid.
+ * log(x / (1 − x)), the inverse of the sigmoid: −∞ at 0, ∞ at 1, NaN outside; its derivative is ∞ at both ends.
  *
  * @param options.eps  clamp x to [eps, 1 − eps] first; outside, the derivative is 0
  */
@@ -146,7 +146,8 @@ export function logit(x: Tensor, options: { eps?: number } = {}): Tensor {
     x = bind(whereP, [bind(ltP, [x, low]), low, x]);
     x = bind(whereP, [bind(ltP, [high, x]), high, x]);
   }
-  return log(bind(divP, [x, bind(subP, [literalLike(x, 1), x])]));
+  // Not the logarithm of a quotient, whose derivative at 0 and 1 would be 0 · ∞.
+  return bind(subP, [bind(logP, [x]), bind(log1pP, [bind(negP, [x])])]);
 }
 
 /** Largest integer ≤ x. */
