@@ -16,6 +16,8 @@ import type { Attrs, Primitive, Spec } from "./primitives.ts";
 import { literalP } from "./primitives.ts";
 import type { Backend, BackendStats, Program, ReadRequest, Storage } from "./record/backend.ts";
 import { SMALL } from "./record/bank.ts";
+import { carried, Reach, recordHoldsReleased } from "./record/carry.ts";
+import { Forecast } from "./record/forecast.ts";
 import { IdleValues } from "./record/idle.ts";
 import { PlanCache } from "./record/plan-cache.ts";
 import { Segment } from "./record/segment.ts";
@@ -50,6 +52,7 @@ export class Device {
   readonly #plans: PlanCache;
   #reads: PendingRead[] = [];
   readonly #idle = new IdleValues();
+  readonly #forecast = new Forecast();
   #destroyed: string | null = null;
   #recorded = 0;
   #flushes = 0;
@@ -147,27 +150,14 @@ export class Device {
 
   #replay(segment: Segment, reads: readonly PendingRead[]): void {
     const { values } = segment;
-    const outputs: number[] = [];
+    const structure = segment.structure();
+    for (const value of segment.carried) this.#forecast.asked(value.structure, value.place);
+    const outputs = this.#outputsOf(segment, structure);
     const position = new Map<Value, number>();
-    let leaf = 0;
-    for (let i = 0; i < values.length; i++) {
-      const value = values[i];
-      if (segment.leaves[leaf] === value) {
-        leaf++;
-        continue;
-      }
-      if (
-        value.pins > 0 ||
-        value.saves > 0 ||
-        (value.handles > 0 && (value.uses === 0 || value.wanted || value.again))
-      ) {
-        position.set(value, outputs.length);
-        outputs.push(i);
-      }
-    }
+    for (let i = 0; i < outputs.length; i++) position.set(values[outputs[i]], i);
     const uploads: Storage[] = segment.leaves.map((value) => this.#storageOf(value));
     for (const read of reads) if (!position.has(read.value)) this.#storageOf(read.value);
-    const program = outputs.length === 0 ? null : this.#programFor(segment, outputs);
+    const program = outputs.length === 0 ? null : this.#programFor(segment, outputs, structure);
     const requests = reads.map(({ value }): ReadRequest => {
       const output = position.get(value);
       const { dtype, size } = value;
@@ -175,17 +165,27 @@ export class Device {
     });
     const { outputs: stored, data } = this.backend.execute(program, uploads, segment.scalars, requests);
     const checked = debugging("check") && program !== null ? this.#check(segment, outputs, uploads, stored) : null;
+    const reach = new Reach(segment);
     for (let i = 0; i < outputs.length; i++) {
       const value = values[outputs[i]];
       // A program may name what was stored for the tape, or for now, later again: then its record is kept.
       const keep = value.pins === 0 && value.handles > 0 && value.uses > 0 && !value.wanted;
-      value.cached = keep && value.again && value.size > SMALL;
+      value.cached = keep && value.again && carried(value, reach);
       if (!keep || (value.again && !value.cached)) this.#dropRecord(value);
       this.#store(value, stored[i]);
       value.wanted = false;
-      value.again = false;
     }
-    for (let i = values.length - 1; i >= 0; i--) this.#settle(values[i]);
+    for (const value of segment.carried) {
+      if (!value.cached || value.storage === null || !recordHoldsReleased(value)) continue;
+      value.cached = false;
+      this.#dropRecord(value);
+    }
+    for (let i = values.length - 1; i >= 0; i--) {
+      const value = values[i];
+      value.again = false;
+      value.pulled = false;
+      this.#settle(value);
+    }
     this.#tidy();
     if (data !== null) {
       Promise.all([data, checked]).then(
@@ -200,6 +200,37 @@ export class Device {
         },
       );
     }
+  }
+
+  /** The nodes of a segment that are to be stored. */
+  #outputsOf(segment: Segment, structure: number): number[] {
+    const { values, leaves, crosses } = segment;
+    const expected = this.#forecast.expected(structure);
+    const outputs: number[] = [];
+    // Of values that are not stored: whether they are computed from others that were recorded again.
+    const spans = new Uint8Array(crosses ? values.length : 0);
+    let leaf = 0;
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i];
+      if (leaves[leaf] === value) {
+        leaf++;
+        continue;
+      }
+      value.structure = structure;
+      value.place = i;
+      const { handles, uses, pulled } = value;
+      if (handles > 0 && uses > 0 && expected?.has(i)) value.again = true;
+      if (crosses && !(handles > 0 && value.again)) {
+        const spanning = pulled || value.inputs.some(({ index }) => spans[index] !== 0);
+        // What was asked for is released, and this one remains: its record must not grow from flush to flush.
+        if (spanning && !pulled && handles > 0 && uses > 0) value.again = true;
+        else if (spanning && value.pins === 0 && value.saves === 0) spans[i] = 1;
+      }
+      if (value.pins > 0 || value.saves > 0 || (handles > 0 && (uses === 0 || value.wanted || value.again))) {
+        outputs.push(i);
+      }
+    }
+    return outputs;
   }
 
   /** Elements arrived on the host. A copy of a few stays here, so that the storage can go when it is idle. */
@@ -229,8 +260,8 @@ export class Device {
     );
   }
 
-  #programFor(segment: Segment, outputs: readonly number[]): Program {
-    const { words, hash } = segment.key(outputs);
+  #programFor(segment: Segment, outputs: readonly number[], structure: number): Program {
+    const { words, hash } = segment.key(outputs, structure);
     const known = this.#plans.find(words, hash);
     if (known !== null) {
       this.#plansReplayed++;
@@ -379,6 +410,7 @@ export class Device {
     if (value.host !== null) return Promise.resolve(value.host.slice());
     try {
       if (value.storage === null) this.#segment.indexOf(value);
+      else if (value.carry !== null) this.#segment.carried.push(value);
     } catch (error) {
       return Promise.reject(error);
     }

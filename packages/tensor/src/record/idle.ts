@@ -5,55 +5,64 @@
  * no buffer now, if they can be had again (from the host, or from their records) or are few enough for the bank.
  */
 import { SMALL } from "./bank.ts";
+import { GRACE } from "./carry.ts";
 import type { Value } from "./value.ts";
-
-/** Flushes after which a value is idle. */
-const GRACE = 4;
 
 /** Small values are moved together: one submit for so many. */
 const TOGETHER = 32;
 
 export class IdleValues {
-  /** The longest unused first. */
-  readonly #restorable = new Set<Value>();
+  /** By the flushes after which they are idle; the longest unused first. */
+  readonly #restorable = new Map<number, Set<Value>>([[GRACE, new Set()]]);
   readonly #smalls = new Set<Value>();
 
   /** Notes that a flush read or wrote a stored value. */
   used(value: Value, flush: number): void {
     value.lastUse = flush;
     if (value.pins > 0) return;
-    const set = restorable(value) ? this.#restorable : value.size <= SMALL ? this.#smalls : null;
-    if (set === null) return;
     if (value.watched) this.forget(value);
+    const set = restorable(value) ? this.#restorableFor(value) : value.size <= SMALL ? this.#smalls : null;
+    if (set === null) return;
     set.add(value);
     value.watched = true;
+  }
+
+  #restorableFor(value: Value): Set<Value> {
+    const grace = graceOf(value);
+    let set = this.#restorable.get(grace);
+    if (set === undefined) this.#restorable.set(grace, (set = new Set()));
+    return set;
   }
 
   /** Notes that a value has no storage any more. */
   forget(value: Value): void {
     value.watched = false;
-    this.#restorable.delete(value);
+    this.#restorable.get(graceOf(value))?.delete(value);
     this.#smalls.delete(value);
   }
 
   /** Values that are idle after a flush and can be had again. They are watched no longer. */
   takeRestorable(flush: number): Value[] {
-    return takeIdle(this.#restorable, flush).filter(restorable);
+    const idle: Value[] = [];
+    for (const [grace, set] of this.#restorable) if (set.size > 0) takeIdle(set, flush - grace, idle);
+    return idle.filter(restorable);
   }
 
   /** Small values that are idle, if there are many. They are watched no longer. */
   takeSmalls(flush: number): Value[] {
     if (this.#smalls.size < TOGETHER + GRACE || flush % GRACE !== 0) return [];
-    return takeIdle(this.#smalls, flush);
+    return takeIdle(this.#smalls, flush - GRACE, []);
   }
 }
 
 const restorable = (value: Value): boolean => value.host !== null || value.cached;
 
-function takeIdle(set: Set<Value>, flush: number): Value[] {
-  const idle: Value[] = [];
+const graceOf = (value: Value): number => value.carry?.grace ?? GRACE;
+
+/** Moves values that were last used at a flush, or before it, from a set to a list. */
+function takeIdle(set: Set<Value>, flush: number, idle: Value[]): Value[] {
   for (const value of set) {
-    if (value.lastUse + GRACE > flush) break;
+    if (value.lastUse > flush) break;
     set.delete(value);
     value.watched = false;
     // Pinned or saved meanwhile: it is in use.
