@@ -15,19 +15,15 @@ import { fromHalf, toHalf } from "./half.ts";
 import type { Attrs, Primitive, Spec } from "./primitives.ts";
 import { literalP } from "./primitives.ts";
 import type { Backend, BackendStats, Program, ReadRequest, Storage } from "./record/backend.ts";
-import { SMALL } from "./record/bank.ts";
-import { carried, Reach, recordHoldsReleased } from "./record/carry.ts";
+import { carried, GRACE, Reach, recordHoldsReleased } from "./record/carry.ts";
 import { Forecast } from "./record/forecast.ts";
-import { IdleValues } from "./record/idle.ts";
+import { IdleValues, MAX_HOST_COPY } from "./record/idle.ts";
 import { PlanCache } from "./record/plan-cache.ts";
 import { Segment } from "./record/segment.ts";
 import { NO_INPUTS, Value } from "./record/value.ts";
 
 /** Pending operations at which a segment is flushed unasked. */
 const MAX_PENDING = 16384;
-
-/** Elements of results of which a copy stays on the host when they are read, at most. */
-const MAX_HOST_COPY = 16384;
 
 /** Plans that a device keeps. A training program has a handful, a test suite some hundreds. */
 const MAX_PLANS = 1024;
@@ -134,6 +130,7 @@ export class Device {
     this.#reads = [];
     this.#segment = new Segment();
     this.#flushes++;
+    if (reads.length > 0) this.#readIdle(reads);
     try {
       this.#replay(segment, reads);
     } catch (error) {
@@ -148,10 +145,21 @@ export class Device {
     }
   }
 
+  /** Adds to reads those of idle values that could be had again if the host had a copy. */
+  #readIdle(reads: PendingRead[]): void {
+    for (const value of this.#idle.takeUncopied(this.#flushes)) {
+      value.pins++;
+      reads.push({ value, resolve: () => {}, reject: () => {} });
+    }
+  }
+
   #replay(segment: Segment, reads: readonly PendingRead[]): void {
     const { values } = segment;
     const structure = segment.structure();
-    for (const value of segment.carried) this.#forecast.asked(value.structure, value.place);
+    for (const value of segment.carried) {
+      // What was made long ago says nothing of what will be asked for in the next steps.
+      if (this.#flushes <= value.flush + GRACE) this.#forecast.asked(value.structure, value.place);
+    }
     const outputs = this.#outputsOf(segment, structure);
     const position = new Map<Value, number>();
     for (let i = 0; i < outputs.length; i++) position.set(values[outputs[i]], i);
@@ -179,6 +187,7 @@ export class Device {
       if (!value.cached || value.storage === null || !recordHoldsReleased(value)) continue;
       value.cached = false;
       this.#dropRecord(value);
+      this.#idle.used(value, this.#flushes);
     }
     for (let i = values.length - 1; i >= 0; i--) {
       const value = values[i];
@@ -218,6 +227,7 @@ export class Device {
       }
       value.structure = structure;
       value.place = i;
+      value.flush = this.#flushes;
       const { handles, uses, pulled } = value;
       if (handles > 0 && uses > 0 && expected?.has(i)) value.again = true;
       if (crosses && !(handles > 0 && value.again)) {
@@ -236,7 +246,7 @@ export class Device {
   /** Elements arrived on the host. A copy of a few stays here, so that the storage can go when it is idle. */
   #landed(value: Value, data: HostArray): void {
     if (value.storage === null || value.storage.stowed || value.host !== null || value.pins > 0) return;
-    if (value.size <= SMALL || value.size > MAX_HOST_COPY) return;
+    if (value.size > MAX_HOST_COPY) return;
     value.host = data.slice();
     this.#idle.used(value, this.#flushes);
   }
@@ -369,6 +379,7 @@ export class Device {
   /** @internal A pin was taken off. */
   unpinned(value: Value): void {
     value.pins--;
+    value.slotted = true;
     if (value.pins === 0) this.#freeIfUnneeded(value);
   }
 

@@ -18,7 +18,7 @@ import type { Segment } from "./segment.ts";
 import type { Value } from "./value.ts";
 
 /** Carried values on the way from a value's record back to values without one, at most. */
-const LONGEST = 1024;
+const LONGEST = 512;
 
 /** Bytes of leaves that such a chain may hold. */
 const MOST_BYTES = 32 * 2 ** 20;
@@ -58,8 +58,7 @@ export class Reach {
 export function carried(value: Value, reach: Reach): boolean {
   value.carry ??= new Carry();
   const { carry } = value;
-  const keeps =
-    value.size > SMALL && reach.depth < LONGEST && reach.held < MOST_BYTES && !recordHoldsReleased(value);
+  const keeps = value.size > SMALL && reach.depth < LONGEST && reach.held < MOST_BYTES && !recordHoldsReleased(value);
   carry.depth = keeps ? reach.depth : 0;
   carry.held = keeps ? reach.held : 0;
   return keeps;
@@ -74,8 +73,12 @@ export function recordHoldsReleased(value: Value): boolean {
       if (seen.has(input)) continue;
       seen.add(input);
       if (input.primitive !== null && input.carry === null) stack.push(input);
-      else if (input.handles === 0 && input.pins === 0 && input.saves === 0 && input.size > SMALL) return true;
+      else if (isReleased(input)) return true;
     }
   }
   return false;
 }
+
+/** Whether the program has let go of a value, and not a slot that has moved on. */
+const isReleased = ({ handles, pins, saves, slotted, lapsed, size }: Value): boolean =>
+  handles === 0 && pins === 0 && saves === 0 && !slotted && !lapsed && size > SMALL;

@@ -57,9 +57,12 @@ export class Value {
   cached = false;
   /** What is known of it as a carried value (see carry.ts); null for others. */
   carry: Carry | null = null;
-  /** The structure of the segment that was flushed with its record last, and its node there (see forecast.ts). */
+  /** The segment that was flushed with its record last: its structure, its node there, and the flush (see forecast.ts). */
   structure = 0;
   place = 0;
+  flush = 0;
+  /** A slot held it. */
+  slotted = false;
   /** Not worth keeping for what could be computed from it again. */
   lapsed = false;
   /** The flush that last read or wrote the storage. */
