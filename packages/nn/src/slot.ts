@@ -27,6 +27,9 @@ import {
 export class Slot extends Tensor {
   /** The value before the present one: results computed from it can be asked for until the next change. */
   #before: Value | null = null;
+  /** Large gradients that the program may hold: those since the last assignment, and those of the time before. */
+  #parted: Tensor[] = [];
+  #partedBefore: Tensor[] = [];
 
   /** @param tensor  gives the first value; the tensor itself is not held, nor is its place on the tape */
   constructor(tensor: Tensor) {
@@ -57,6 +60,18 @@ export class Slot extends Tensor {
     old.device.unpinned(old);
     if (this.#before !== null) this.#before.device.lapse(this.#before);
     this.#before = old;
+    this.#forget(this.#partedBefore);
+    this.#partedBefore = this.#parted;
+    this.#parted = [];
+  }
+
+  /** @internal */
+  override _part(grad: Tensor): void {
+    this.#parted.push(grad);
+  }
+
+  #forget(parted: readonly Tensor[]): void {
+    for (const grad of parted) if (!grad._kept) grad._discard();
   }
 
   /**

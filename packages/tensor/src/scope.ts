@@ -19,6 +19,23 @@ export class Scope {
     current = this;
   }
 
+  /** @internal */
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  /** @internal Whether it was opened in another one. */
+  isInside(outer: Scope): boolean {
+    for (let s = this.parent; s !== null; s = s.parent) if (s === outer) return true;
+    return false;
+  }
+
+  /** @internal Releases the tensor, which belongs to no scope, when it ends. */
+  adopt(tensor: Tensor): void {
+    tensor._scope = this;
+    this.handles.push(tensor);
+  }
+
   /** Releases what was made inside. Ending a scope also ends those opened inside it and still open. */
   end(): void {
     if (!this.#open) return;
@@ -76,11 +93,18 @@ export function scope<T>(fn?: () => T): T | Scope {
 export function keep<T>(value: T): T {
   visitTensors(value, (tensor) => {
     tensor._scope = null;
+    tensor._kept = true;
+    // A gradient: it may outlive the tensor that it belongs to.
+    if (tensor._takenIn !== null && !tensor._released) tensor.device.want(tensor._value);
   });
   return value;
 }
 
 function moveTo(tensor: Tensor, from: Scope, to: Scope | null): void {
+  if (tensor._takenIn === from) {
+    if (to === null) keep(tensor);
+    else tensor._takenIn = to;
+  }
   if (tensor._scope !== from) return;
   tensor._scope = to;
   if (to !== null) to.handles.push(tensor);
