@@ -15,6 +15,7 @@ import { fromHalf, toHalf } from "./half.ts";
 import type { Attrs, Primitive, Spec } from "./primitives.ts";
 import { literalP } from "./primitives.ts";
 import type { Backend, BackendStats, Program, ReadRequest, Storage } from "./record/backend.ts";
+import { SMALL } from "./record/bank.ts";
 import { carried, GRACE, Reach, recordHoldsReleased } from "./record/carry.ts";
 import { Forecast } from "./record/forecast.ts";
 import { IdleValues, MAX_HOST_COPY } from "./record/idle.ts";
@@ -41,6 +42,8 @@ interface PendingRead {
   readonly value: Value;
   readonly resolve: (data: HostArray) => void;
   readonly reject: (error: unknown) => void;
+  /** Not the program's: the value is idle, and its storage goes when the host has a copy. */
+  readonly idle: boolean;
 }
 
 export class Device {
@@ -149,7 +152,7 @@ export class Device {
   #readIdle(reads: PendingRead[]): void {
     for (const value of this.#idle.takeUncopied(this.#flushes)) {
       value.pins++;
-      reads.push({ value, resolve: () => {}, reject: () => {} });
+      reads.push({ value, resolve: () => {}, reject: () => {}, idle: true });
     }
   }
 
@@ -200,8 +203,9 @@ export class Device {
       Promise.all([data, checked]).then(
         ([arrays]) => {
           for (let i = 0; i < reads.length; i++) {
-            this.#landed(reads[i].value, arrays[i]);
-            reads[i].resolve(arrays[i]);
+            const { value, idle, resolve } = reads[i];
+            this.#landed(value, arrays[i], idle);
+            resolve(arrays[i]);
           }
         },
         (error) => {
@@ -244,11 +248,12 @@ export class Device {
   }
 
   /** Elements arrived on the host. A copy of a few stays here, so that the storage can go when it is idle. */
-  #landed(value: Value, data: HostArray): void {
+  #landed(value: Value, data: HostArray, idle: boolean): void {
     if (value.storage === null || value.storage.stowed || value.host !== null || value.pins > 0) return;
-    if (value.size > MAX_HOST_COPY) return;
+    if ((value.size <= SMALL && !idle) || value.size > MAX_HOST_COPY) return;
     value.host = data.slice();
-    this.#idle.used(value, this.#flushes);
+    if (idle && value.saves === 0 && value.segment !== this.#segment.id) this.#unstore(value);
+    else this.#idle.used(value, this.#flushes);
   }
 
   #check(segment: Segment, outputs: number[], leaves: Storage[], stored: readonly Storage[]): Promise<void> {
@@ -435,7 +440,7 @@ export class Device {
         }
       });
     }
-    return new Promise((resolve, reject) => this.#reads.push({ value, resolve, reject }));
+    return new Promise((resolve, reject) => this.#reads.push({ value, resolve, reject, idle: false }));
   }
 
   /** @internal Operations recorded so far: of `stats()` the number that is looked at in every step of a loop. */

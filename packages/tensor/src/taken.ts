@@ -28,7 +28,7 @@ export function take(grad: Tensor): void {
     return;
   }
   const before = grad._takenIn;
-  if (before === "nowhere" || (before !== null && before.isOpen && !before.isInside(scope))) return;
+  if (before === "nowhere" || (before?.isOpen && !before.isInside(scope))) return;
   grad._takenIn = scope;
 }
 
