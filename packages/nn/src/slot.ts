@@ -93,7 +93,14 @@ export class Slot extends Tensor {
     if (this._released) return;
     const value = this._value;
     super._release();
-    value.device.unpinned(value);
+    const { device } = value;
+    device.unpinned(value);
+    // Results computed from it that still have handles, and are not stored, go with it: else they would hold it.
+    device.lapse(value);
+    if (this.#before !== null) device.lapse(this.#before);
+    this.#before = null;
+    this.#forget(this.#parted);
+    this.#forget(this.#partedBefore);
   }
 }
 

@@ -177,5 +177,5 @@ function hashed(start: number, words: Int32Array, from: number, to: number): num
 const lapsedError = (value: Value): ReleasedError =>
   new ReleasedError(
     `a tensor of shape ${show(value.shape)} was not stored, and cannot be computed again: a parameter it depends on was ` +
-      "assigned twice since, or a gradient zeroed. Read it before, or detach() it, which stores it",
+      "assigned twice since or disposed of, or a gradient zeroed. Read it before, or detach() it, which stores it",
   );
