@@ -13,7 +13,7 @@
  * A trace keeps little: the signatures of the results, and, to say what differed, names of operations, numbers, and what
  * was read. Runs that follow one another are mostly alike, and share these.
  */
-import { type Attrs, type Primitive, scalarP, type Tensor, type Value } from "@loopgrad/tensor";
+import { type Attrs, type HostArray, type Primitive, scalarP, type Tensor, type Value } from "@loopgrad/tensor";
 
 /** What is kept of a run. */
 export interface Trace {
@@ -44,14 +44,15 @@ interface Entry {
 const DEEPEST = 4;
 
 /** Elements of host data that are looked at. */
-const MOST_ELEMENTS = 65536;
+const MOST_ELEMENTS = 2 ** 20;
 
 /** Notes what a run does. */
 export class TraceRecorder {
   readonly #entries: Entry[] = [];
   readonly #known = new Set<Value>();
   readonly #made = new Set<Value>();
-  readonly #outside = new Map<Value, number>();
+  /** Values from outside: signatures, or elements on the host. */
+  readonly #outside = new Map<Value, number | HostArray>();
   readonly #names: string[] = [];
   readonly #numbers: number[] = [];
 
@@ -80,14 +81,9 @@ export class TraceRecorder {
       this.#entries.push({ output: value, primitive, attrs, inputs, linked: 0 });
       return;
     }
-    let signature = mix(value.shape.length, ...value.shape);
     if (primitive !== null && inputs.length === 0) {
-      signature = mix(primitive.code, ...attrs, primitive === scalarP ? bitsOf(value.scalar) : 0);
-    } else if (host !== null) {
-      const stride = Math.ceil(host.length / MOST_ELEMENTS);
-      for (let i = 0; i < host.length; i += stride) signature = mix(signature, bitsOf(host[i]));
-    }
-    this.#outside.set(value, signature);
+      this.#outside.set(value, mix(primitive.code, ...attrs, primitive === scalarP ? bitsOf(value.scalar) : 0));
+    } else this.#outside.set(value, host ?? ofShape(value));
   }
 
   /** Whether an operation of this run gave the value. */
@@ -105,8 +101,13 @@ export class TraceRecorder {
     const signatures = new Map<Value, number>();
     const reads: number[] = [];
     const read = new Set<Value>();
-    const of = (value: Value): number =>
-      signatures.get(value) ?? places.get(value) ?? this.#outside.get(value) ?? mix(value.shape.length, ...value.shape);
+    const of = (value: Value): number => {
+      const known = signatures.get(value) ?? places.get(value) ?? this.#outside.get(value);
+      if (typeof known === "number") return known;
+      const signature = known === undefined ? ofShape(value) : ofElements(value, known);
+      this.#outside.set(value, signature);
+      return signature;
+    };
     const meet = (value: Value): number => {
       if (!signatures.has(value) && !read.has(value) && value.primitive !== scalarP) {
         read.add(value);
@@ -155,6 +156,15 @@ export function signatureOf(value: Value): number {
 
 const own = new WeakMap<Value, number>();
 let last = 0;
+
+const ofShape = ({ shape }: Value): number => mix(shape.length, ...shape);
+
+function ofElements(value: Value, host: HostArray): number {
+  let signature = ofShape(value);
+  const stride = Math.ceil(host.length / MOST_ELEMENTS);
+  for (let i = 0; i < host.length; i += stride) signature = mix(signature, bitsOf(host[i]));
+  return signature;
+}
 
 /** The steps of the last few traces. */
 const latest: Steps[] = [];
