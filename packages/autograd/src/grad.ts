@@ -126,18 +126,15 @@ export function backward(loss: Tensor, options: BackwardOptions = {}): void {
  */
 function accumulate(tensor: Tensor, g: Tensor, createGraph: boolean): void {
   if (tensor.isReleased) return;
-  const { grad: old } = tensor;
+  const old = tensor._grad;
   if (old === null) {
-    tensor.grad = g._share();
+    tensor._grad = g._share();
     return;
   }
   scope(() => {
     const sum = within(createGraph, () => add(old, g));
-    if (sum._link === null && old._link === null) old._rebind(sum._value);
-    else {
-      tensor.grad = sum._share();
-      old._release();
-    }
+    if (sum._link === null && old._link === null) old._regrad(sum);
+    else tensor.grad = sum;
   });
 }
 

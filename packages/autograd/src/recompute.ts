@@ -9,7 +9,7 @@
  * before. What passes from stage to stage is no site, and so is not held. Appending a stage to a call makes a new
  * call with all of the stages; the old one goes when its results do.
  *
- * The second run must mean what the first did. Arguments and captured tensors have the values that they had then: for
+ * The second run must do what the first did, and is refused if it did not (see trace.ts). Arguments and captured tensors have the values that they had then: for
  * the length of a stage their handles stand for places with the old values. The random state is put back to where it
  * stood. Under `createGraph` these places are linked to where the originals were made, and the second run stays
  * on the tape.
@@ -29,6 +29,7 @@ import { Call, handlesOf, origins, placeOf, Result, type Results, resultsOf } fr
 import { within } from "./mode.ts";
 import { firstRun, secondRun } from "./surroundings.ts";
 import { attach, type Node, nodeOf, observe, passNode, timeMark } from "./tape.ts";
+import { difference, signatureOf, type Trace, TraceRecorder } from "./trace.ts";
 import { walk } from "./walk.ts";
 
 type Fn = (...args: never[]) => Results;
@@ -50,11 +51,15 @@ interface Stage {
   readonly fn: Fn;
   readonly args: readonly ({ readonly place: Place } | { readonly plain: unknown })[];
   /** Captured tensors: where they are found, and the handles through which they were read. */
-  readonly captured: readonly { readonly place: Place; readonly handles: readonly Tensor[] }[];
+  readonly captured: readonly { readonly place: Place; readonly value: Value; readonly handles: readonly Tensor[] }[];
   readonly rng: RngState;
   /** When it ran first, and what it recalls of that time; see surroundings.ts. */
   readonly start: number;
   readonly notes: unknown[];
+  /** What the first run did; signatures of arguments and captured tensors, in order; its results for people. */
+  readonly trace: Trace;
+  readonly signatures: readonly number[];
+  readonly shown: readonly string[];
 }
 
 /** How a function is recorded that comes after others in one call. */
@@ -84,7 +89,8 @@ export function record<A extends readonly unknown[], R extends Results>(
     const reads = new Map<Tensor, Read>();
     const notes: unknown[] = [];
     const late: Tensor[] = [];
-    const returned = watch(reads, () =>
+    const recorder = new TraceRecorder();
+    const returned = watch(reads, recorder, () =>
       scope(() => {
         const value = firstRun(start, notes, late, () => fn(...(places as unknown as A)));
         resultsOf("checkpoint", value);
@@ -94,11 +100,36 @@ export function record<A extends readonly unknown[], R extends Results>(
     const results = resultsOf("checkpoint", returned);
     const sites = new Sites(after.call);
     const operands = operandsOf(args, places, reads, results, start, sites);
-    const stage = operands && { fn: fn as unknown as Fn, ...operands, rng, start, notes };
+    const stage = operands && {
+      fn: fn as unknown as Fn,
+      ...operands,
+      rng,
+      start,
+      notes,
+      ...traced(recorder, operands, args, results),
+    };
     const call = stage && new Recomputation([...(after.call?.stages ?? []), stage], sites.all, results, after);
     for (const tensor of late) tensor.dispose();
     return { call, results: handlesOf(call, results, returned) };
   });
+}
+
+/** What the first run of a stage did. */
+function traced(
+  recorder: TraceRecorder,
+  { captured }: Pick<Stage, "captured">,
+  args: readonly unknown[],
+  results: readonly Tensor[],
+): Pick<Stage, "trace" | "signatures" | "shown"> {
+  const values = args.flatMap((x) => (x instanceof Tensor ? [x._live()] : []));
+  values.push(...captured.map(({ value }) => value));
+  const outside = values.filter((value) => !recorder.made(value));
+  const places = new Map(outside.map((value) => [value, signatureOf(value)]));
+  const { trace, of } = recorder.end(
+    results.map((y) => y._live()),
+    places,
+  );
+  return { trace, signatures: values.map(of), shown: results.map(String) };
 }
 
 /** Where a function found its arguments and what it captured; null if no gradient flows from its results. */
@@ -121,7 +152,7 @@ function operandsOf(
   });
   const known = new Set<unknown>([...places, ...results]);
   const explained = new Set<Node>();
-  const captured: { place: Place; handles: Tensor[] }[] = [];
+  const captured: { place: Place; value: Value; handles: Tensor[] }[] = [];
   for (const [tensor, { value, node, given }] of reads) {
     // What fn made was released when it returned: what still lives was there before.
     if (tensor.isReleased || known.has(tensor)) continue;
@@ -129,6 +160,7 @@ function operandsOf(
     if (reached !== null) explained.add(reached);
     captured.push({
       place: sites.add({ value, node: reached, linked: node !== null }, node),
+      value,
       handles: [tensor, ...given],
     });
   }
@@ -185,8 +217,9 @@ interface Read {
 }
 
 /** Runs fn, and notes the operands of all its operations. */
-function watch<T>(reads: Map<Tensor, Read>, fn: () => T): T {
-  const stop = observe((_primitive, inputs, _attrs, _output, given) => {
+function watch<T>(reads: Map<Tensor, Read>, recorder: TraceRecorder, fn: () => T): T {
+  const stop = observe((primitive, inputs, attrs, output, given) => {
+    recorder.see(primitive, inputs, attrs, output);
     inputs.forEach((tensor, i) => {
       let read = reads.get(tensor);
       if (read === undefined) {
@@ -311,7 +344,9 @@ function runAgain(stage: Stage, find: (place: Place) => Tensor, start: number): 
   const { fn, args, captured, rng } = stage;
   const xs = args.map((arg) => ("plain" in arg ? arg.plain : find(arg.place)));
   const rngNow = getRngState();
-  const stop = observe((_primitive, inputs) => {
+  const recorder = new TraceRecorder();
+  const stop = observe((primitive, inputs, attrs, output) => {
+    recorder.see(primitive, inputs, attrs, output);
     for (const { _link } of inputs) {
       const node = _link as Node | null;
       if (node === null || node.seq > start) continue;
@@ -325,11 +360,42 @@ function runAgain(stage: Stage, find: (place: Place) => Tensor, start: number): 
   const standIns = captured.flatMap(({ place, handles }) => handles.map(() => find(place)));
   try {
     setRngState(rng);
-    return withStandIns(handles, standIns, () =>
+    const returned = withStandIns(handles, standIns, () =>
       within(true, () => secondRun(stage.start, stage.notes, () => fn(...(xs as never[])))),
     );
+    checkSame(stage, recorder, find, resultsOf("checkpoint", returned));
+    return returned;
   } finally {
     stop();
     setRngState(rngNow);
   }
+}
+
+/** Throws if the second run of a stage did not do what the first did. */
+function checkSame(
+  { args, captured, signatures, trace, shown }: Stage,
+  recorder: TraceRecorder,
+  find: (place: Place) => Tensor,
+  results: readonly Tensor[],
+): void {
+  const wrong = Math.max(
+    results.findIndex((y, at) => String(y) !== shown[at]),
+    results.length < shown.length ? results.length : -1,
+  );
+  if (wrong >= 0) {
+    const now = wrong < results.length ? results[wrong] : "is missing";
+    throw new GradError(`checkpoint: fn's result ${wrong} was ${shown[wrong]}, and run again ${now}`);
+  }
+  const found = [...args.flatMap((arg) => ("plain" in arg ? [] : [arg.place])), ...captured.map(({ place }) => place)];
+  const places = new Map(found.map((place, i) => [find(place)._value, signatures[i]]));
+  const { trace: again } = recorder.end(
+    results.map((y) => y._live()),
+    places,
+  );
+  const what = difference(trace, again);
+  if (what === null) return;
+  throw new GradError(
+    `checkpoint: run again in backward, fn did something else: ${what}. It must do the same both times: what changes ` +
+      "between them (data, counters, numbers) is passed as an argument, or chosen by the step's number as in run(k, (i) => …)",
+  );
 }

@@ -336,6 +336,25 @@ describe("the loop", () => {
     expect(() => lossOf(loop).backward()).toThrow(GradError);
   });
 
+  test.each(CHECKPOINTS)("refuses other data than the first time: %s", (checkpoint) => {
+    const batches = [0, 1, 2].map((k) => tensor([1 + k, 2, 3 - k]));
+    const run = (body: (loop: InnerLoop<Net>, i: number) => Tensor): void => {
+      using loop = checkpointed({ checkpoint });
+      loop.run(4, (i) => lossOf(loop).mul(body(loop, i).sum()));
+      lossOf(loop).backward();
+    };
+    let draws = 0;
+    expect(() => run(() => batches[draws++ % 3])).toThrow(
+      /checkpoint: run again in backward, fn did something else: it read another tensor or other data/,
+    );
+    expect(() => run(() => tensor([draws++]))).toThrow(
+      /other data than the first time.*passed as an argument.*\(i\) =>/,
+    );
+    expect(() => run(() => batches[0].mul(draws++))).toThrow(/it used the number \d+, and \d+ the first time/);
+    expect(() => run((_, i) => batches[i % 3])).not.toThrow();
+    expect(() => run((_, i) => tensor([i, i + 1]).mul(i))).not.toThrow();
+  });
+
   test("keeps the ends of its history, unless asked", () => {
     using ends = checkpointed();
     using all = checkpointed({ history: "all" });

@@ -164,10 +164,7 @@ export class Module {
 
   /** Drops the gradients of all parameters. */
   zeroGrad(): void {
-    for (const parameter of this.parameters()) {
-      parameter.grad?._discard();
-      parameter.grad = null;
-    }
+    for (const parameter of this.parameters()) parameter.grad = null;
   }
 
   /** Calls a function with every module of the tree, children first, as torch does. Returns the module. */

@@ -62,7 +62,7 @@ export function convert(module: Module, dtype: DType): void {
   using _scope = scope();
   using _mode = noGrad();
   const converted = (x: Tensor): Tensor => (isFloat(x.dtype) ? x.detach().to(dtype) : x.detach());
-  settle(slotsOf(module).map((slot) => ({ slot, value: converted(slot), grad: slot.grad && converted(slot.grad) })));
+  settle(slotsOf(module).map((slot) => ({ slot, value: converted(slot), grad: slot._grad && converted(slot._grad) })));
 }
 
 /** Moves all parameters and buffers, and converts the float ones if a dtype is given. */
@@ -76,7 +76,7 @@ export async function transfer(module: Module, device: Device, dtype?: DType): P
   };
   const moves = await Promise.all(
     slots.map(async (slot): Promise<Move> => {
-      const [value, grad] = await Promise.all([moved(slot), slot.grad && moved(slot.grad)]);
+      const [value, grad] = await Promise.all([moved(slot), slot._grad && moved(slot._grad)]);
       return { slot, value, grad };
     }),
   );
@@ -102,7 +102,7 @@ function settle(moves: readonly Move[]): void {
   for (const { slot, value, grad } of moves) {
     if (value._value.dtype !== slot.dtype || value.device !== slot.device) slot._move(value);
     if (grad === null) continue;
-    slot.grad?.dispose();
-    slot.grad = keep(grad);
+    slot.grad = grad;
+    grad.dispose();
   }
 }

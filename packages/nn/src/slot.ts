@@ -28,6 +28,9 @@ import {
 export class Slot extends Tensor {
   /** The value before the present one: results computed from it can be asked for until the next change. */
   #before: Value | null = null;
+  /** Large gradients that the program may hold: those since the last assignment, and those of the time before. */
+  #parted: Tensor[] = [];
+  #partedBefore: Tensor[] = [];
 
   /** @param tensor  gives the first value; the tensor itself is not held, nor is its place on the tape */
   constructor(tensor: Tensor) {
@@ -58,6 +61,18 @@ export class Slot extends Tensor {
     old.device.unpinned(old);
     if (this.#before !== null) this.#before.device.lapse(this.#before);
     this.#before = old;
+    this.#forget(this.#partedBefore);
+    this.#partedBefore = this.#parted;
+    this.#parted = [];
+  }
+
+  /** @internal */
+  override _part(grad: Tensor): void {
+    this.#parted.push(grad);
+  }
+
+  #forget(parted: readonly Tensor[]): void {
+    for (const grad of parted) if (!grad._kept) grad._discard();
   }
 
   /**
@@ -79,7 +94,14 @@ export class Slot extends Tensor {
     if (this._released) return;
     const value = this._value;
     super._release();
-    value.device.unpinned(value);
+    const { device } = value;
+    device.unpinned(value);
+    // Results computed from it that still have handles, and are not stored, go with it: else they would hold it.
+    device.lapse(value);
+    if (this.#before !== null) device.lapse(this.#before);
+    this.#before = null;
+    this.#forget(this.#parted);
+    this.#forget(this.#partedBefore);
   }
 }
 

@@ -63,7 +63,7 @@ function withGrads(who: string, params: Iterable<Tensor> | Tensor): Tensor[] {
   if (typeof list?.[Symbol.iterator] !== "function" || ![...list].every((param) => param instanceof Tensor)) {
     throw new ArgumentError(`${who}: wanted a tensor, or several such as model.parameters()`);
   }
-  return [...list].filter((param) => param.grad !== null);
+  return [...list].filter((param) => param._grad !== null);
 }
 
 /**
@@ -81,7 +81,7 @@ export function clipGradNorm(params: Iterable<Tensor> | Tensor, maxNorm: number,
   return scope(() => {
     using _ = noGrad();
     const sets = setsOf(list);
-    const vectors = sets.map((set) => pack(set.map(({ grad }) => grad as Tensor)));
+    const vectors = sets.map((set) => pack(set.map(({ _grad }) => _grad as Tensor)));
     const norm = gradNorm(vectors, options);
     const factor = norm.add(NORM_EPS).reciprocal().mul(maxNorm).minimum(1);
     for (const [i, vector] of vectors.entries()) replaceGrads(sets[i], vector.mul(factor));
@@ -95,7 +95,7 @@ export function clipGradValue(params: Iterable<Tensor> | Tensor, clipValue: numb
   using _scope = scope();
   using _mode = noGrad();
   for (const set of setsOf(withGrads("clipGradValue", params))) {
-    replaceGrads(set, pack(set.map(({ grad }) => grad as Tensor)).clamp(-clipValue, clipValue));
+    replaceGrads(set, pack(set.map(({ _grad }) => _grad as Tensor)).clamp(-clipValue, clipValue));
   }
 }
 
@@ -103,7 +103,7 @@ export function clipGradValue(params: Iterable<Tensor> | Tensor, clipValue: numb
 function setsOf(params: readonly Tensor[]): Tensor[][] {
   const kinds = new Map<string, Tensor[]>();
   for (const param of params) {
-    const { dtype, device } = param.grad as Tensor;
+    const { dtype, device } = param._grad as Tensor;
     const kind = `${dtype} ${device}`;
     const set = kinds.get(kind);
     if (set === undefined) kinds.set(kind, [param]);
@@ -116,14 +116,14 @@ function setsOf(params: readonly Tensor[]): Tensor[][] {
 function replaceGrads(params: readonly Tensor[], vector: Tensor): void {
   const pieces = unpack(
     vector,
-    params.map(({ grad }) => (grad as Tensor).shape),
+    params.map(({ _grad }) => (_grad as Tensor).shape),
   );
   for (const [i, param] of params.entries()) replaceGrad(param, pieces[i]);
 }
 
-/** The new gradient lives outside every scope, as the old one did. */
+/** In place, as torch does: who holds the gradient's handle sees it clipped. One on the tape is replaced. */
 function replaceGrad(param: Tensor, grad: Tensor): void {
-  const before = param.grad;
-  param.grad = grad._share();
-  before?.dispose();
+  const before = param._grad;
+  if (before !== null && before._link === null) before._regrad(grad);
+  else param.grad = grad;
 }

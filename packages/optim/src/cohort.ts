@@ -70,7 +70,7 @@ export class Cohort {
   }
 
   grads(): Tensor {
-    return pack(this.params.map(({ grad }) => grad as Tensor));
+    return pack(this.params.map(({ _grad }) => _grad as Tensor));
   }
 
   /** The state as the rule sees it: vectors in place of tensors. */

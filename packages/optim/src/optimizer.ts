@@ -163,7 +163,7 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
       for (const group of this.paramGroups) {
         const active: Parameter[] = [];
         for (const param of group.params) {
-          if (param.grad === null) continue;
+          if (param._grad === null) continue;
           if (!(param instanceof Parameter)) throw this.#notASlot();
           active.push(param);
           devices.add(param.device);
@@ -172,7 +172,7 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
         const { together, alone } = isTogether ? this.#states.divide(active) : { together: [], alone: active };
         for (const params of together) assignments.push(this.#updatedTogether(params, group));
         for (const param of alone) {
-          const updated = this.update(param, param.grad as Tensor, this.stateOf(param), group);
+          const updated = this.update(param, param._grad as Tensor, this.stateOf(param), group);
           assignments.push(() => {
             param.assign(updated.param);
             this.setState(param, updated.state);
@@ -215,10 +215,7 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
   /** Drops the gradients of all parameters. */
   zeroGrad(): void {
     for (const { params } of this.paramGroups) {
-      for (const param of params) {
-        param.grad?._discard();
-        param.grad = null;
-      }
+      for (const param of params) param.grad = null;
     }
   }
 

@@ -95,7 +95,7 @@ export class States {
 
 /** Has the parameter a gradient just like itself, and elements at all? */
 function fitsVector(param: Parameter): boolean {
-  const { grad, size } = param;
+  const { _grad: grad, size } = param;
   return size > 0 && grad?.dtype === param.dtype && sameShape(grad.shape, param.shape);
 }
 

@@ -16,7 +16,9 @@ import type { Attrs, Primitive, Spec } from "./primitives.ts";
 import { literalP } from "./primitives.ts";
 import type { Backend, BackendStats, Program, ReadRequest, Storage } from "./record/backend.ts";
 import { SMALL } from "./record/bank.ts";
-import { IdleValues } from "./record/idle.ts";
+import { carried, GRACE, Reach, recordHoldsReleased } from "./record/carry.ts";
+import { Forecast } from "./record/forecast.ts";
+import { IdleValues, MAX_HOST_COPY } from "./record/idle.ts";
 import { PlanCache } from "./record/plan-cache.ts";
 import { Segment } from "./record/segment.ts";
 import { NO_INPUTS, Value } from "./record/value.ts";
@@ -24,9 +26,6 @@ import { tracked } from "./tracked.ts";
 
 /** Pending operations at which a segment is flushed unasked. */
 const MAX_PENDING = 16384;
-
-/** Elements of results of which a copy stays on the host when they are read, at most. */
-const MAX_HOST_COPY = 16384;
 
 /** Plans that a device keeps. A training program has a handful, a test suite some hundreds. */
 const MAX_PLANS = 1024;
@@ -44,6 +43,8 @@ interface PendingRead {
   readonly value: Value;
   readonly resolve: (data: HostArray) => void;
   readonly reject: (error: unknown) => void;
+  /** Not the program's: the value is idle, and its storage goes when the host has a copy. */
+  readonly idle: boolean;
 }
 
 export class Device {
@@ -51,6 +52,7 @@ export class Device {
   readonly #plans: PlanCache;
   #reads: PendingRead[] = [];
   readonly #idle = new IdleValues();
+  readonly #forecast = new Forecast();
   #destroyed: string | null = null;
   #recorded = 0;
   #flushes = 0;
@@ -146,6 +148,7 @@ export class Device {
     this.#reads = [];
     this.#segment = new Segment();
     this.#flushes++;
+    if (reads.length > 0) this.#readIdle(reads);
     try {
       this.#replay(segment, reads);
     } catch (error) {
@@ -179,29 +182,27 @@ export class Device {
     for (let i = failed.values.length - 1; i >= 0; i--) this.#freeIfUnneeded(failed.values[i]);
   }
 
+  /** Adds to reads those of idle values that could be had again if the host had a copy. */
+  #readIdle(reads: PendingRead[]): void {
+    for (const value of this.#idle.takeUncopied(this.#flushes)) {
+      value.pins++;
+      reads.push({ value, resolve: () => {}, reject: () => {}, idle: true });
+    }
+  }
+
   #replay(segment: Segment, reads: readonly PendingRead[]): void {
     const { values } = segment;
-    const outputs: number[] = [];
-    const position = new Map<Value, number>();
-    let leaf = 0;
-    for (let i = 0; i < values.length; i++) {
-      const value = values[i];
-      if (segment.leaves[leaf] === value) {
-        leaf++;
-        continue;
-      }
-      if (
-        value.pins > 0 ||
-        value.saves > 0 ||
-        (value.handles > 0 && (value.uses === 0 || value.wanted || value.again))
-      ) {
-        position.set(value, outputs.length);
-        outputs.push(i);
-      }
+    const structure = segment.structure();
+    for (const value of segment.carried) {
+      // What was made long ago says nothing of what will be asked for in the next steps.
+      if (this.#flushes <= value.flush + GRACE) this.#forecast.asked(value.structure, value.place);
     }
+    const outputs = this.#outputsOf(segment, structure);
+    const position = new Map<Value, number>();
+    for (let i = 0; i < outputs.length; i++) position.set(values[outputs[i]], i);
     const uploads: Storage[] = segment.leaves.map((value) => this.#storageOf(value));
     for (const read of reads) if (!position.has(read.value)) this.#storageOf(read.value);
-    const program = outputs.length === 0 ? null : this.#programFor(segment, outputs);
+    const program = outputs.length === 0 ? null : this.#programFor(segment, outputs, structure);
     const requests = reads.map(({ value }): ReadRequest => {
       const output = position.get(value);
       const { dtype, size } = value;
@@ -209,24 +210,36 @@ export class Device {
     });
     const { outputs: stored, data } = this.backend.execute(program, uploads, segment.scalars, requests);
     const checked = debugging("check") && program !== null ? this.#check(segment, outputs, uploads, stored) : null;
+    const reach = new Reach(segment);
     for (let i = 0; i < outputs.length; i++) {
       const value = values[outputs[i]];
       // A program may name what was stored for the tape, or for now, later again: then its record is kept.
       const keep = value.pins === 0 && value.handles > 0 && value.uses > 0 && !value.wanted;
-      value.cached = keep && value.again && value.size > SMALL;
+      value.cached = keep && value.again && carried(value, reach);
       if (!keep || (value.again && !value.cached)) this.#dropRecord(value);
       this.#store(value, stored[i]);
       value.wanted = false;
-      value.again = false;
     }
-    for (let i = values.length - 1; i >= 0; i--) this.#settle(values[i]);
+    for (const value of segment.carried) {
+      if (!value.cached || value.storage === null || !recordHoldsReleased(value)) continue;
+      value.cached = false;
+      this.#dropRecord(value);
+      this.#idle.used(value, this.#flushes);
+    }
+    for (let i = values.length - 1; i >= 0; i--) {
+      const value = values[i];
+      value.again = false;
+      value.pulled = false;
+      this.#settle(value);
+    }
     this.#tidy();
     if (data !== null) {
       Promise.all([data, checked])
         .then(([arrays]) => {
           for (let i = 0; i < reads.length; i++) {
-            this.#landed(reads[i].value, arrays[i]);
-            reads[i].resolve(arrays[i]);
+            const { value, idle, resolve } = reads[i];
+            this.#landed(value, arrays[i], idle);
+            resolve(arrays[i]);
           }
         })
         .catch((error) => {
@@ -235,12 +248,45 @@ export class Device {
     }
   }
 
+  /** The nodes of a segment that are to be stored. */
+  #outputsOf(segment: Segment, structure: number): number[] {
+    const { values, leaves, crosses } = segment;
+    const expected = this.#forecast.expected(structure);
+    const outputs: number[] = [];
+    // Of values that are not stored: whether they are computed from others that were recorded again.
+    const spans = new Uint8Array(crosses ? values.length : 0);
+    let leaf = 0;
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i];
+      if (leaves[leaf] === value) {
+        leaf++;
+        continue;
+      }
+      value.structure = structure;
+      value.place = i;
+      value.flush = this.#flushes;
+      const { handles, uses, pulled } = value;
+      if (handles > 0 && uses > 0 && expected?.has(i)) value.again = true;
+      if (crosses && !(handles > 0 && value.again)) {
+        const spanning = pulled || value.inputs.some(({ index }) => spans[index] !== 0);
+        // What was asked for is released, and this one remains: its record must not grow from flush to flush.
+        if (spanning && !pulled && handles > 0 && uses > 0) value.again = true;
+        else if (spanning && value.pins === 0 && value.saves === 0) spans[i] = 1;
+      }
+      if (value.pins > 0 || value.saves > 0 || (handles > 0 && (uses === 0 || value.wanted || value.again))) {
+        outputs.push(i);
+      }
+    }
+    return outputs;
+  }
+
   /** Elements arrived on the host. A copy of a few stays here, so that the storage can go when it is idle. */
-  #landed(value: Value, data: HostArray): void {
+  #landed(value: Value, data: HostArray, idle: boolean): void {
     if (value.storage === null || value.storage.stowed || value.host !== null || value.pins > 0) return;
-    if (value.size <= SMALL || value.size > MAX_HOST_COPY) return;
+    if ((value.size <= SMALL && !idle) || value.size > MAX_HOST_COPY) return;
     value.host = data.slice();
-    this.#idle.used(value, this.#flushes);
+    if (idle && value.saves === 0 && value.segment !== this.#segment.id) this.#unstore(value);
+    else this.#idle.used(value, this.#flushes);
   }
 
   #check(segment: Segment, outputs: number[], leaves: Storage[], stored: readonly Storage[]): Promise<void> {
@@ -262,8 +308,8 @@ export class Device {
     );
   }
 
-  #programFor(segment: Segment, outputs: readonly number[]): Program {
-    const { words, hash } = segment.key(outputs);
+  #programFor(segment: Segment, outputs: readonly number[], structure: number): Program {
+    const { words, hash } = segment.key(outputs, structure);
     const known = this.#plans.find(words, hash);
     if (known !== null) {
       this.#plansReplayed++;
@@ -371,6 +417,7 @@ export class Device {
   /** @internal A pin was taken off. */
   unpinned(value: Value): void {
     value.pins--;
+    value.slotted = true;
     if (value.pins === 0) this.#freeIfUnneeded(value);
   }
 
@@ -412,6 +459,7 @@ export class Device {
     if (value.host !== null) return Promise.resolve(value.host.slice());
     try {
       if (value.storage === null) this.#segment.indexOf(value);
+      else if (value.carry !== null) this.#segment.carried.push(value);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -425,7 +473,7 @@ export class Device {
         }
       });
     }
-    return new Promise((resolve, reject) => this.#reads.push({ value, resolve, reject }));
+    return new Promise((resolve, reject) => this.#reads.push({ value, resolve, reject, idle: false }));
   }
 
   /** @internal Operations recorded so far: of `stats()` the number that is looked at in every step of a loop. */

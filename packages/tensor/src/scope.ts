@@ -76,6 +76,10 @@ const dropped = new FinalizationRegistry<{ context: Context<Held>; at: Place }>(
   );
 });
 
+/** @internal The scope of a context, if it is open. */
+export const scopeOf = (context: Context): Scope | null =>
+  context.open ? ((context as Context<Held>).value.deref() ?? null) : null;
+
 /** @internal The innermost open scope that adopts tensors now. */
 export function currentScope(): Scope | null {
   return adopting(innermost());
@@ -170,6 +174,10 @@ class Holder implements Held {
 /** Hands the tensors in a result that belong to a scope over to the one around. */
 function passOn(result: unknown, own: Scope, outer: Scope | null): void {
   visitTensors(result, (tensor) => {
+    if (tensor._takenIn === own.context) {
+      if (outer === null) keep(tensor);
+      else tensor._takenIn = outer.context;
+    }
     if (tensor._scope !== own.context) return;
     if (outer === null) tensor._scope = null;
     else outer._adopt(tensor);
@@ -180,6 +188,9 @@ function passOn(result: unknown, own: Scope, outer: Scope | null): void {
 export function keep<T>(value: T): T {
   visitTensors(value, (tensor) => {
     tensor._scope = null;
+    tensor._kept = true;
+    // A gradient: it may outlive the tensor that it belongs to.
+    if (tensor._takenIn !== null && !tensor._released) tensor.device.want(tensor._value);
   });
   return value;
 }

@@ -8,12 +8,13 @@ import "./dispose.ts";
 import type { Context } from "./context.ts";
 import type { Device } from "./device.ts";
 import type { DType, HostArray } from "./dtype.ts";
-import { GradError, LoopgradError, ReleasedError } from "./errors.ts";
+import { ArgumentError, GradError, LoopgradError, ReleasedError, ShapeError } from "./errors.ts";
 import { noteMade } from "./record/attempt.ts";
 import type { Value } from "./record/value.ts";
 import { currentScope, type Scope } from "./scope.ts";
-import { numel, type Shape, show } from "./shape.ts";
+import { numel, type Shape, sameShape, show } from "./shape.ts";
 import { standInFor } from "./stand-in.ts";
+import { partWithGrad, storeTaken, take } from "./taken.ts";
 import { inTurn } from "./tracked.ts";
 
 /** What the tape hangs on a tensor: counted, so that a graph nobody can reach is given back at once. */
@@ -34,8 +35,9 @@ export class Tensor {
     null;
   /** @internal Async functional calls under way in which something stands for this handle; see stand-in.ts. */ _calls = 0;
   /** @internal */ _released = false;
-  /** The gradient that `backward()` accumulated; null before. */
-  grad: Tensor | null = null;
+  /** @internal The gradient; `grad` is for those who may hold on to it. */ _grad: Tensor | null = null;
+  /** @internal Of a gradient: who was given this handle (see taken.ts). */ _takenIn: Context | "nowhere" | null = null;
+  /** @internal Of a gradient: the program said keep(). */ _kept = false;
 
   /** @internal */
   constructor(value: Value, scope: Scope | null = currentScope()) {
@@ -48,6 +50,31 @@ export class Tensor {
   /** @internal Stands for this handle in operations while a functional call runs. */
   get _standIn(): Tensor | null {
     return this._standsNow ?? (this._calls === 0 ? null : standInFor(this));
+  }
+
+  /**
+   * The gradient that `backward()` accumulated; null before.
+   *
+   * The handle stays the gradient, to which the next `backward()` adds. After `zeroGrad()`, or when another is set, it
+   * is an ordinary tensor with the value that it had: released with the scope in which it was asked for. Outside every
+   * scope it can be used until the parameter has been assigned twice, and one of at most 16,384 elements longer;
+   * `keep(grad)` lets any live on.
+   *
+   * @see     torch.Tensor.grad
+   * @throws  ArgumentError if something is set that is neither a tensor nor null; ShapeError if its shape differs
+   */
+  get grad(): Tensor | null {
+    if (this._grad !== null) take(this._grad);
+    return this._grad;
+  }
+
+  set grad(grad: Tensor | null) {
+    if (grad === this._grad) return;
+    if (grad !== null) checkGrad(this, grad);
+    // A handle of its own, outside every scope.
+    const own = grad === null ? null : grad._share();
+    partWithGrad(this, own === null ? "zeroed" : "replaced");
+    this._grad = own;
   }
 
   get shape(): Shape {
@@ -155,10 +182,11 @@ export class Tensor {
     this._link = null;
     this._value.device.released(this._value);
     if (link !== null) link.release();
-    const { grad } = this;
-    this.grad = null;
-    if (grad !== null) grad._release();
+    partWithGrad(this, "released");
   }
+
+  /** @internal A large gradient that was this tensor's, and that the program may hold. Slots let go of it in time. */
+  _part(_grad: Tensor): void {}
 
   /** @internal Releases a gradient that is zeroed: what was computed from it and not stored goes with it. */
   _discard(): void {
@@ -172,7 +200,8 @@ export class Tensor {
     const tensor = this._standIn ?? this;
     if (tensor._released) {
       throw new ReleasedError(
-        `a released tensor of shape ${show(tensor._value.shape)} was used: its scope ended or it was disposed; ` +
+        `a released tensor of shape ${show(tensor._value.shape)} was used: its scope ended or it was disposed` +
+          `${tensor._takenIn === null ? "" : ", or, as a gradient, its parameter was assigned twice since zeroGrad"}; ` +
           "keep(tensor) or returning it from scope(fn) lets it live on",
       );
     }
@@ -188,6 +217,12 @@ export class Tensor {
     return tensor;
   }
 
+  /** @internal Changes a gradient in place: who was given the handle sees it. */
+  _regrad(grad: Tensor): void {
+    this._rebind(grad._live());
+    storeTaken(this);
+  }
+
   /** @internal Makes this handle stand for another value: how parameters change. */
   _rebind(value: Value): void {
     if (this._link !== null && !("leaf" in this._link))
@@ -197,6 +232,14 @@ export class Tensor {
     this._value = value;
     old.device.released(old);
   }
+}
+
+function checkGrad(tensor: Tensor, grad: unknown): void {
+  if (!(grad instanceof Tensor)) {
+    throw new ArgumentError(`grad: got ${String(grad)}, wanted a tensor of shape ${show(tensor.shape)}, or null`);
+  }
+  if (sameShape(grad.shape, tensor.shape)) return;
+  throw new ShapeError(`grad: the tensor has shape ${show(tensor.shape)}, the gradient ${show(grad.shape)}`);
 }
 
 /** @internal A handle for a value, in the current scope. */

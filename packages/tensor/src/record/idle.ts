@@ -2,58 +2,91 @@
  * Idle values: stored, held by handles alone, and not read or written by the last few flushes.
  *
  * Perhaps the program still wants them, perhaps it dropped them and the collector has not noticed. Either way they need
- * no buffer now, if they can be had again (from the host, or from their records) or are few enough for the bank.
+ * no buffer now, if they can be had again (from the host, or from their records) or are few enough for the bank. Those that
+ * cannot be had again, and are not large, are copied to the host beside the next read, and then they can. Small ones go
+ * to the bank if the program does not read.
  */
 import { SMALL } from "./bank.ts";
+import { GRACE } from "./carry.ts";
 import type { Value } from "./value.ts";
 
-/** Flushes after which a value is idle. */
-const GRACE = 4;
+/** Elements of values of which a copy is kept on the host, at most. */
+export const MAX_HOST_COPY = 16384;
+
+/** Values that are copied to the host with one read, at most. */
+const COPIES = 64;
 
 /** Small values are moved together: one submit for so many. */
 const TOGETHER = 32;
 
 export class IdleValues {
-  /** The longest unused first. */
-  readonly #restorable = new Set<Value>();
+  /** By the flushes after which they are idle; the longest unused first. */
+  readonly #restorable = new Map<number, Set<Value>>([[GRACE, new Set()]]);
   readonly #smalls = new Set<Value>();
+  /** Others, if not large. */
+  readonly #others = new Set<Value>();
 
   /** Notes that a flush read or wrote a stored value. */
   used(value: Value, flush: number): void {
     value.lastUse = flush;
     if (value.pins > 0) return;
-    const set = restorable(value) ? this.#restorable : value.size <= SMALL ? this.#smalls : null;
-    if (set === null) return;
     if (value.watched) this.forget(value);
+    const set = this.#setFor(value);
+    if (set === null) return;
     set.add(value);
     value.watched = true;
+  }
+
+  #setFor(value: Value): Set<Value> | null {
+    if (restorable(value)) return this.#restorableFor(value);
+    if (value.size <= SMALL) return this.#smalls;
+    return value.size <= MAX_HOST_COPY ? this.#others : null;
+  }
+
+  #restorableFor(value: Value): Set<Value> {
+    const grace = graceOf(value);
+    let set = this.#restorable.get(grace);
+    if (set === undefined) this.#restorable.set(grace, (set = new Set()));
+    return set;
   }
 
   /** Notes that a value has no storage any more. */
   forget(value: Value): void {
     value.watched = false;
-    this.#restorable.delete(value);
+    this.#restorable.get(graceOf(value))?.delete(value);
     this.#smalls.delete(value);
+    this.#others.delete(value);
   }
 
   /** Values that are idle after a flush and can be had again. They are watched no longer. */
   takeRestorable(flush: number): Value[] {
-    return takeIdle(this.#restorable, flush).filter(restorable);
+    const idle: Value[] = [];
+    for (const [grace, set] of this.#restorable) if (set.size > 0) takeIdle(set, flush - grace, idle);
+    return idle.filter(restorable);
   }
 
-  /** Small values that are idle, if there are many. They are watched no longer. */
+  /** Some values that are idle and would be restorable if they were copied to the host. They are watched no longer. */
+  takeUncopied(flush: number): Value[] {
+    const idle: Value[] = [];
+    if (this.#smalls.size >= TOGETHER + GRACE) takeIdle(this.#smalls, flush - GRACE, idle, COPIES);
+    return takeIdle(this.#others, flush - GRACE, idle, COPIES);
+  }
+
+  /** Small values that are idle, if there are many and they were not copied. They are watched no longer. */
   takeSmalls(flush: number): Value[] {
-    if (this.#smalls.size < TOGETHER + GRACE || flush % GRACE !== 0) return [];
-    return takeIdle(this.#smalls, flush);
+    if (this.#smalls.size < 2 * TOGETHER + GRACE || flush % GRACE !== 0) return [];
+    return takeIdle(this.#smalls, flush - GRACE, []);
   }
 }
 
 const restorable = (value: Value): boolean => value.host !== null || value.cached;
 
-function takeIdle(set: Set<Value>, flush: number): Value[] {
-  const idle: Value[] = [];
+const graceOf = (value: Value): number => value.carry?.grace ?? GRACE;
+
+/** Moves values that were last used at a flush, or before it, from a set to a list. */
+function takeIdle(set: Set<Value>, flush: number, idle: Value[], most = Number.POSITIVE_INFINITY): Value[] {
   for (const value of set) {
-    if (value.lastUse + GRACE > flush) break;
+    if (value.lastUse > flush || idle.length >= most) break;
     set.delete(value);
     value.watched = false;
     // Pinned or saved meanwhile: it is in use.

@@ -24,14 +24,30 @@ export class Segment {
   readonly leaves: Value[] = [];
   readonly scalars: number[] = [];
   readonly literals = new Map<number, Value>();
+  /** Values of earlier segments that were asked for in this one, and were carried before or are now (see carry.ts). */
+  readonly carried: Value[] = [];
+  /** Some values were recorded again. */
+  crosses = false;
+  /** Bytes of leaves that had been leaves of no segment. */
+  newBytes = 0;
   words = new Int32Array(1024);
   length = 0;
 
   /** Position of the value in this segment, recording it first where needed. */
   indexOf(value: Value): number {
-    if (value.segment === this.id) return value.index;
-    if (value.storage !== null || value.host !== null) return this.#leaf(value);
-    return this.#recordAgain(value);
+    if (value.segment === this.id) {
+      if (value.pulled && !value.again) this.#ask(value);
+      return value.index;
+    }
+    if (value.storage === null && value.host === null) return this.#recordAgain(value);
+    if (value.carry !== null) this.carried.push(value);
+    return this.#leaf(value);
+  }
+
+  /** A virtual value was asked for: the next flush stores it. */
+  #ask(value: Value): void {
+    value.again = true;
+    this.carried.push(value);
   }
 
   /** Appends the record of a value whose inputs have positions. */
@@ -63,12 +79,16 @@ export class Segment {
       this.leaves.pop();
       this.length -= 2 + value.shape.length;
     } else {
-      if (value.pins > 0 || value.saves > 0 || value.wanted || (value.handles > 0 && !value.again)) return null;
+      if (value.pins > 0 || value.saves > 0 || value.wanted || (value.handles > 0 && !value.again && !value.pulled)) {
+        return null;
+      }
       this.length -= 1 + value.inputs.length + value.attrs.length;
       if (value.primitive === scalarP) this.scalars.pop();
       else if (value.primitive === literalP) this.literals.delete(value.attrs[1] * 8 + value.attrs[0]);
       value.again = false;
+      value.pulled = false;
     }
+    if (this.carried[this.carried.length - 1] === value) this.carried.pop();
     this.values.pop();
     value.segment = -1;
     value.index = -1;
@@ -77,6 +97,10 @@ export class Segment {
 
   #leaf(value: Value): number {
     const { shape } = value;
+    if (!value.leaf) {
+      value.leaf = true;
+      if (value.pins === 0) this.newBytes += value.host?.byteLength ?? value.storage?.bytes ?? 0;
+    }
     this.#reserve(2 + shape.length);
     const { words } = this;
     words[this.length++] = LEAF | (shape.length << 8);
@@ -110,10 +134,16 @@ export class Segment {
       }
       if (ready) {
         this.append(top);
+        top.pulled = true;
         stack.pop();
+        if (top.carry === null) continue;
+        // It was stored, and its storage went when it was idle.
+        top.carry.grace *= 4;
+        if (top !== value) this.#ask(top);
       }
     }
-    value.again = true;
+    this.crosses = true;
+    this.#ask(value);
     return value.index;
   }
 
@@ -124,18 +154,19 @@ export class Segment {
     this.words = grown;
   }
 
-  /** Ends the key with the wanted nodes. Returns the words and their hash. */
-  key(outputs: readonly number[]): { words: Int32Array; hash: number } {
+  /** The hash of what was recorded, whatever of it is wanted. */
+  structure(): number {
+    return hashed(0x811c9dc5, this.words, 0, this.length);
+  }
+
+  /** Ends the key with the wanted nodes. Returns the words and their hash, given that of the structure. */
+  key(outputs: readonly number[], structure: number): { words: Int32Array; hash: number } {
+    const { length } = this;
     this.#reserve(outputs.length + 1);
     for (let i = 0; i < outputs.length; i++) this.words[this.length++] = outputs[i];
     this.words[this.length++] = -1 - outputs.length;
     const words = this.words.subarray(0, this.length);
-    let hash = 0x811c9dc5;
-    for (let i = 0; i < words.length; i++) {
-      hash = Math.imul(hash ^ words[i], 0x01000193);
-      hash = (hash << 13) | (hash >>> 19);
-    }
-    return { words, hash };
+    return { words, hash: hashed(structure, words, length, words.length) };
   }
 
   graph(outputs: readonly number[]): Graph {
@@ -162,8 +193,18 @@ export class Segment {
   }
 }
 
+/** Goes on with a hash over words. */
+function hashed(start: number, words: Int32Array, from: number, to: number): number {
+  let hash = start;
+  for (let i = from; i < to; i++) {
+    hash = Math.imul(hash ^ words[i], 0x01000193);
+    hash = (hash << 13) | (hash >>> 19);
+  }
+  return hash;
+}
+
 const lapsedError = (value: Value): ReleasedError =>
   new ReleasedError(
     `a tensor of shape ${show(value.shape)} was not stored, and cannot be computed again: a parameter it depends on was ` +
-      "assigned twice since, or a gradient zeroed. Read it before, or detach() it, which stores it",
+      "assigned twice since or disposed of, or a gradient zeroed. Read it before, or detach() it, which stores it",
   );

@@ -2,8 +2,8 @@
  * Values: what a tensor handle stands for.
  *
  * A value is *pending* (recorded in the open segment), *stored* (it has a storage on its device), or
- * *virtual* (neither: it keeps its record and is recorded again when it is asked for). Four counts say who
- * needs it: `handles` (tensor handles), `pins` (parameters, reads under way: must be stored at a flush), `saves`
+ * *virtual* (neither: it keeps its record and is recorded again when it is asked for; then it is stored: see
+ * carry.ts). Four counts say who needs it: `handles` (tensor handles), `pins` (parameters, reads under way: must be stored at a flush), `saves`
  * (the tape: must be stored until a walk has read it) and `uses` (records that have it as an input). At zero of all
  * four its storage is given back.
  *
@@ -11,7 +11,7 @@
  * So that its memory stays flat too, three more things end a storage, and lose nothing:
  *
  * - A value that was stored for the tape alone is *virtual again* once the tape lets go: it kept its record. So is one
- *   that was computed a second time, after some idle flushes.
+ *   that was carried from flush to flush, after some idle flushes.
  * - A value given by the host, or read, is kept there as well. After some idle flushes its storage goes; a use uploads it again.
  * - A *small* value (a loss) moves after some idle flushes to a shared buffer, and back when it is used.
  *
@@ -24,6 +24,7 @@ import type { DType, HostArray } from "../dtype.ts";
 import type { Attrs, Primitive } from "../primitives.ts";
 import { numel, type Shape } from "../shape.ts";
 import type { Storage } from "./backend.ts";
+import type { Carry } from "./carry.ts";
 import type { IntRange } from "./int-range.ts";
 
 export class Value {
@@ -52,16 +53,28 @@ export class Value {
   index = -1;
   /** Detached, to be used beyond its graph: store it although something consumes it. */
   wanted = false;
-  /** Recorded a second time: store it, so that there is no third. */
+  /** Asked for, and recorded a second time: store it, so that there is no third. */
   again = false;
-  /** Stored because it was recorded a second time, with its record kept: the storage goes when it is idle. */
+  /** Recorded a second time in the open segment, for another value that was asked for. */
+  pulled = false;
+  /** Stored because it is carried from flush to flush, with its record kept: the storage goes when it is idle. */
   cached = false;
+  /** What is known of it as a carried value (see carry.ts); null for others. */
+  carry: Carry | null = null;
+  /** The segment that was flushed with its record last: its structure, its node there, and the flush (see forecast.ts). */
+  structure = 0;
+  place = 0;
+  flush = 0;
+  /** A slot held it. */
+  slotted = false;
   /** Not worth keeping for what could be computed from it again. */
   lapsed = false;
   /** The flush that last read or wrote the storage. */
   lastUse = 0;
   /** Among those that may become idle (see idle.ts). */
   watched = false;
+  /** Was a leaf of a segment. */
+  leaf = false;
 
   constructor(
     readonly device: Device,

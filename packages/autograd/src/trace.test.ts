@@ -1,0 +1,135 @@
+/** Checkpointed functions that do something else when they are run again are refused; those that do the same are not. */
+import { beforeAll, describe, expect, test } from "@jest/globals";
+import {
+  bernoulli,
+  GradError,
+  init,
+  keep,
+  manualSeed,
+  rand,
+  randn,
+  type Tensor,
+  tensor,
+  zeros,
+} from "@loopgrad/tensor";
+import { checkpoint, enableGrad, grad, noGrad } from "./index.ts";
+
+beforeAll(async () => {
+  await init({ device: "cpu", dtype: "float64" });
+  pair = [tensor([1, 2, 3]), tensor([4, 5, 6])];
+  leaves = [1, 2].map((v) => tensor([v, v, v], { requiresGrad: true }));
+});
+
+const x = (): Tensor => tensor([0.5, -0.25, 0.75], { requiresGrad: true });
+const values = async (t: Tensor): Promise<number[]> => Array.from(await t.data());
+
+/** A function that is told which run it is in: 0, 1. */
+type Body = (h: Tensor, run: number) => Tensor;
+let pair: Tensor[];
+let leaves: Tensor[];
+const data = [1, 2, 3];
+
+describe("refused", () => {
+  const cases: Record<string, [Body, RegExp]> = {
+    "another tensor of the same shape": [(h, run) => h.mul(pair[run]), /another tensor or other data/],
+    "another tensor on the tape": [(h, run) => h.mul(leaves[run]), /another tensor or other data|a tensor of the tape/],
+    "another number": [(h, run) => h.mul(2 + run), /the number 3, and 2 the first time/],
+    "a random number of the host": [(h) => h.mul(Math.random()), /the number 0\.\d+, and 0\.\d+ the first time/],
+    "another option of an operation": [
+      (h, run) =>
+        h
+          .reshape([1, 3])
+          .mul(tensor([[1], [2], [3]]))
+          .sum(run),
+      /other options/,
+    ],
+    "the other order of elements": [
+      (h, run) => (run === 0 ? h.flip(0) : h.flip([])).square(),
+      /operation 0|operations/,
+    ],
+    "the other order of operands": [
+      (h, run) => (run === 0 ? h.div(pair[0]) : pair[0].div(h)),
+      /operands|another tensor/,
+    ],
+    "the other order of operations": [
+      (h, run) => (run === 0 ? h.sin().exp() : h.exp().sin()),
+      /its operation 0 was exp, and sin the first time/,
+    ],
+    "more operations": [(h, run) => (run === 0 ? h.sin() : h.sin().cos()), /it did 2 operations, and 1 the first time/],
+    "fewer operations": [
+      (h, run) => (run === 0 ? h.sin().cos() : h.sin()),
+      /it did 1 operations, and 2 the first time/,
+    ],
+    "other data": [(h, run) => h.mul(tensor(data.map((v) => v + run))), /other data/],
+    "data that were changed in place": [
+      (h) => {
+        data[1]++;
+        return h.mul(tensor(data));
+      },
+      /other data/,
+    ],
+    "an operation off the tape the second time": [(h, run) => h.mul(run === 0 ? h : h.detach()), /other operands/],
+  };
+
+  test.each(Object.entries(cases))("%s", (_, [body, says]) => {
+    let run = 0;
+    const h = x();
+    const y = checkpoint((t: Tensor) => body(t, run++))(h);
+    expect(() => grad(y.sum(), [h])).toThrow(GradError);
+    run = 0;
+    const z = checkpoint((t: Tensor) => body(t, run++))(h);
+    expect(() => grad(z.sum(), [h])).toThrow(says);
+  });
+});
+
+describe("taken", () => {
+  let cached: Tensor | null = null;
+  const cases: Record<string, Body> = {
+    "the same again": (h) => h.exp().mul(2),
+    "tensors made anew of equal data": (h) => h.mul(tensor([1, 2, 3])).add(tensor(Float64Array.of(3, 2, 1))),
+    "constants and random numbers of the device": (h) =>
+      h
+        .mul(rand([3]))
+        .add(zeros([3]))
+        .add(randn([3]))
+        .mul(bernoulli(tensor([0.5, 0.5, 0.5]))),
+    "captured tensors, whoever made them": (h) => h.mul(pair[0].sin()).sub(pair[1]),
+    "parts without gradients": (h) =>
+      h.mul(noGrad(() => h.square().exp())).add(noGrad(() => enableGrad(() => h.sin()))),
+    "another call inside": (h) => checkpoint((t: Tensor) => t.mul(2).tanh())(h.sin()),
+    "gradients taken inside": (h) => {
+      const w = tensor([2, 3, 4], { requiresGrad: true });
+      const [g] = grad(h.mul(w).tanh().sum(), [w], { createGraph: true });
+      return w.sub(g.mul(0.1)).mul(h);
+    },
+    "softmax, whose maximum the tape does not see": (h) => h.softmax(0).mul(pair[0]),
+    "something more that no result depends on": (h, run) => {
+      if (run === 1) h.square().add(17).sum();
+      return h.sin();
+    },
+    "a constant that is made in the first run and kept": (h) => {
+      cached ??= keep(pair[0].cos().mul(3));
+      return h.mul(cached);
+    },
+  };
+
+  test.each(Object.entries(cases))("%s", async (_, body) => {
+    cached = null;
+    for (const createGraph of [false, true]) {
+      let run = 0;
+      const h = x();
+      manualSeed(9);
+      const [wanted] = grad(body(h, 0).sum(), [h], { createGraph });
+      cached = null;
+      manualSeed(9);
+      const y = checkpoint((t: Tensor) => body(t, run++))(h);
+      rand([2]);
+      const [found] = grad(y.sum(), [h], { createGraph });
+      expect(await values(found)).toEqual(await values(wanted));
+      if (createGraph && found.requiresGrad) {
+        const [a, b] = [found, wanted].map((g) => grad(g.square().sum(), [h], { retainGraph: true })[0]);
+        expect(await values(a)).toEqual(await values(b));
+      }
+    }
+  });
+});
