@@ -10,7 +10,7 @@
 import { checkAgainstInterpreter } from "./debug/check.ts";
 import { debugging, printSegment } from "./debug/plan.ts";
 import type { DType, HostArray } from "./dtype.ts";
-import { LoopgradError } from "./errors.ts";
+import { DeviceError, LoopgradError } from "./errors.ts";
 import { fromHalf, toHalf } from "./half.ts";
 import type { Attrs, Primitive, Spec } from "./primitives.ts";
 import { literalP } from "./primitives.ts";
@@ -19,6 +19,7 @@ import { SMALL } from "./record/bank.ts";
 import { IdleValues } from "./record/idle.ts";
 import { PlanCache } from "./record/plan-cache.ts";
 import { Segment } from "./record/segment.ts";
+import { type Change, type Fetched, type FlushEffects, type Group, UnconfirmedFlushes } from "./record/unconfirmed.ts";
 import { NO_INPUTS, Value } from "./record/value.ts";
 
 /** Pending operations at which a segment is flushed unasked. */
@@ -50,7 +51,11 @@ export class Device {
   readonly #plans: PlanCache;
   #reads: PendingRead[] = [];
   readonly #idle = new IdleValues();
-  #destroyed: string | null = null;
+  readonly #unconfirmed = new UnconfirmedFlushes();
+  /** What the present flush has done. */
+  #effects: FlushEffects = { values: [], uploaded: [], fetched: [] };
+  /** Why the device cannot be used any more, and what to do. */
+  #gone: string | null = null;
   #recorded = 0;
   #flushes = 0;
   #plansMade = 0;
@@ -58,7 +63,7 @@ export class Device {
 
   /** A storage whose value was collected without having been released goes back to the pool. */
   readonly #collected = new FinalizationRegistry<Storage>((storage) => {
-    if (this.#destroyed === null) this.backend.release(storage);
+    if (this.#gone === null) this.backend.release(storage);
   });
 
   constructor(
@@ -68,6 +73,13 @@ export class Device {
     /** @internal */ maxPlans = MAX_PLANS,
   ) {
     this.#plans = new PlanCache(maxPlans, (program) => backend.discard(program));
+    backend.listen({
+      confirmed: (through) => {
+        for (const group of this.#unconfirmed.takeConfirmed(through)) this.#confirm(group);
+      },
+      failed: (from, error) => this.#takeBack(from, error),
+      lost: ({ message }) => this.#leave(message),
+    });
   }
 
   /** "cpu" or "webgpu". */
@@ -106,8 +118,11 @@ export class Device {
     if (segment.values.length >= MAX_PENDING) {
       // Inputs are pinned across the flush: stored, so that their records do not fill the next segment again.
       for (const input of inputs) input.pins++;
-      this.flush();
-      for (const input of inputs) input.pins--;
+      try {
+        this.flush();
+      } finally {
+        for (const input of inputs) input.pins--;
+      }
       segment = this.#segment;
     }
     const value = new Value(this, spec.shape, spec.dtype);
@@ -126,22 +141,52 @@ export class Device {
   flush(): void {
     this.#alive();
     const segment = this.#segment;
-    const reads = this.#reads;
+    const reads = this.#takeReads();
     if (segment.values.length === 0 && reads.length === 0) return;
-    this.#reads = [];
     this.#segment = new Segment();
     this.#flushes++;
+    let failure: unknown = null;
+    try {
+      this.#run(segment, reads);
+    } catch (error) {
+      failure = error;
+    }
+    for (const read of reads) {
+      read.value.pins--;
+      this.#freeIfUnneeded(read.value);
+      if (read.value.storage !== null) this.#idle.used(read.value, this.#flushes);
+    }
+    if (failure === null) return;
+    for (const read of reads) read.reject(failure);
+    this.#salvage(segment, failure);
+    throw failure;
+  }
+
+  /** The reads that were asked for; those of values that failed meanwhile are rejected. */
+  #takeReads(): PendingRead[] {
+    const reads = this.#reads;
+    this.#reads = [];
+    if (!reads.some(({ value }) => value.failure !== null)) return reads;
+    return reads.filter(({ value, reject }) => {
+      if (value.failure === null) return true;
+      reject(value.failure);
+      this.unpinned(value);
+      return false;
+    });
+  }
+
+  /** Runs a segment, and notes what would have to be taken back if it turns out that there was no memory for it. */
+  #run(segment: Segment, reads: readonly PendingRead[]): void {
+    const effects: FlushEffects = { values: [], uploaded: [], fetched: [] };
+    this.#effects = effects;
+    let complete = false;
     try {
       this.#replay(segment, reads);
-    } catch (error) {
-      for (const read of reads) read.reject(error);
-      throw error;
+      complete = true;
     } finally {
-      for (const read of reads) {
-        read.value.pins--;
-        this.#freeIfUnneeded(read.value);
-        if (read.value.storage !== null) this.#idle.used(read.value, this.#flushes);
-      }
+      const through = this.backend.unconfirmed();
+      if (through > 0) this.#unconfirmed.add(through, effects, complete);
+      else this.#settleEffects(effects, complete ? this.#unconfirmed.takeOpen() : []);
     }
   }
 
@@ -185,6 +230,7 @@ export class Device {
       value.wanted = false;
       value.again = false;
     }
+    this.#effects.values = outputs.map((i) => values[i]);
     for (let i = values.length - 1; i >= 0; i--) this.#settle(values[i]);
     this.#tidy();
     if (data !== null) {
@@ -248,13 +294,14 @@ export class Device {
     if (value.storage === null) {
       if (value.host === null) throw new LoopgradError("internal: a leaf without storage");
       const storage = this.backend.upload(value.host, value.dtype);
-      // A slot's value will be replaced, and is not worth two places.
-      if (value.pins > 0) value.host = null;
+      this.#effects.uploaded.push(value);
       this.#store(value, storage);
     } else if (value.storage.stowed) {
       const stowed = value.storage;
+      const storage = this.backend.fetch(stowed);
       this.#collected.unregister(value);
-      this.#store(value, this.backend.fetch(stowed));
+      this.#effects.fetched.push({ value, storage, stowed });
+      this.#store(value, storage);
     } else if (value.watched) this.#idle.used(value, this.#flushes);
     return value.storage as Storage;
   }
@@ -268,7 +315,7 @@ export class Device {
   #unstore(value: Value): void {
     this.#collected.unregister(value);
     if (value.watched) this.#idle.forget(value);
-    if (this.#destroyed === null) this.backend.release(value.storage as Storage);
+    if (this.#gone === null) this.backend.release(value.storage as Storage);
     value.storage = null;
     value.cached = false;
   }
@@ -281,9 +328,14 @@ export class Device {
     const storages = smalls.map(({ storage, dtype, size }) => ({ storage: storage as Storage, dtype, size }));
     const stowed = this.backend.stow(storages);
     smalls.forEach((value, i) => {
+      const storage = stowed[i];
+      if (storage === null) {
+        this.#idle.used(value, this.#flushes);
+        return;
+      }
       this.#collected.unregister(value);
-      value.storage = stowed[i];
-      this.#collected.register(value, stowed[i], value);
+      value.storage = storage;
+      this.#collected.register(value, storage, value);
     });
   }
 
@@ -373,6 +425,121 @@ export class Device {
     this.#freeIfUnneeded(value);
   }
 
+  // ---- when memory runs out: see record/unconfirmed.ts ---------------------------------------------------------------
+
+  /** @internal May it still turn out that there is no memory for the value? */
+  mayFail(value: Value): boolean {
+    return value.host === null && (value.storage === null || this.backend.unconfirmed() > 0);
+  }
+
+  /** @internal Something was given a new value, and goes back to the old one if the new one cannot be computed. */
+  changed(change: Change): void {
+    this.#unconfirmed.changed(change);
+  }
+
+  /** @internal Of something that was changed nothing will be wanted any more. */
+  forget(what: object): void {
+    this.#unconfirmed.forget(what);
+  }
+
+  #confirm({ uploaded, fetched, changes }: Group): void {
+    this.#settleEffects({ values: [], uploaded, fetched }, changes.values());
+  }
+
+  /** There was memory for all that a flush did. */
+  #settleEffects({ uploaded, fetched }: FlushEffects, changes: Iterable<Change>): void {
+    // A slot's value will be replaced, and is not worth two places.
+    for (const value of uploaded) if (value.pins > 0 && value.storage !== null) value.host = null;
+    for (const { stowed } of fetched) this.backend.release(stowed);
+    for (const change of changes) change.settled();
+  }
+
+  /** There was no memory for a buffer: no flush since it was asked for has happened. */
+  #takeBack(from: number, error: LoopgradError): void {
+    for (const group of this.#unconfirmed.takeConfirmed(from - 1)) this.#confirm(group);
+    const groups = this.#unconfirmed.takeAll();
+    for (const { uploaded, fetched, values } of groups) {
+      for (const one of fetched) this.#putBack(one);
+      for (const value of [...uploaded, ...values]) if (value.storage !== null) this.#fail(value, error);
+    }
+    this.#recordWithout();
+    for (const { changes } of groups.reverse()) for (const change of [...changes.values()].reverse()) change.undone();
+    for (const change of [...this.#unconfirmed.open.values()].reverse()) {
+      if (!change.hasFailed()) continue;
+      change.undone();
+      this.#unconfirmed.drop(change.of);
+    }
+  }
+
+  /** A value that was fetched from the bank in vain is there as before. */
+  #putBack({ value, storage, stowed }: Fetched): void {
+    if (value.storage !== storage) {
+      this.backend.release(stowed);
+      return;
+    }
+    this.#unstore(value);
+    this.#store(value, stowed);
+  }
+
+  /** The value was not computed. It may be had again from its record or the host's elements; else it carries the error. */
+  #fail(value: Value, error: LoopgradError): void {
+    if (value.storage !== null) {
+      this.#unstore(value);
+      if (value.host !== null || value.primitive !== null) return;
+    }
+    value.failure = error;
+    value.wanted = false;
+    value.again = false;
+    if (value.primitive !== null) this.#dropRecord(value);
+  }
+
+  /** Records once more what the open segment is to store, without what depends on failed values: that fails as well. */
+  #recordWithout(): void {
+    const before = this.#segment;
+    this.#segment = new Segment();
+    for (const value of before.values) {
+      const cause = value.primitive === null ? undefined : value.inputs.find(({ failure }) => failure !== null);
+      if (cause?.failure) this.#fail(value, cause.failure);
+    }
+    for (const value of before.values) {
+      if (value.primitive === null || value.storage !== null) continue;
+      const isSink = value.handles > 0 && (value.uses === 0 || value.wanted || value.again);
+      if (value.pins === 0 && value.saves === 0 && !isSink) continue;
+      try {
+        this.#segment.indexOf(value);
+      } catch (error) {
+        this.#fail(value, asLoopgradError(error));
+      }
+    }
+    for (const { value } of this.#reads) {
+      if (value.storage !== null || value.host !== null || value.failure !== null) continue;
+      try {
+        this.#segment.indexOf(value);
+      } catch (error) {
+        this.#fail(value, asLoopgradError(error));
+      }
+    }
+    for (const value of before.values) this.#freeIfUnneeded(value);
+  }
+
+  /**
+   * After a flush that failed at once: its values can still be computed, each by itself. What was assigned in it is, if
+   * that is possible; else whatever it was assigned to goes back.
+   */
+  #salvage(segment: Segment, failure: unknown): void {
+    if (this.#unconfirmed.open.size === 0 || this.#gone !== null) return;
+    const assigned = segment.values.filter((v) => v.pins > 0 && v.primitive !== null && v.storage === null);
+    try {
+      for (const value of assigned) this.#segment.indexOf(value);
+      const rest = this.#segment;
+      this.#segment = new Segment();
+      this.#run(rest, []);
+    } catch {
+      for (const value of assigned) if (value.storage === null) this.#fail(value, asLoopgradError(failure));
+      for (const change of [...this.#unconfirmed.takeOpen()].reverse()) change.undone();
+    }
+  }
+
   /** @internal The elements of a value. All reads asked for before control returns to the event loop share one submit. */
   read(value: Value): Promise<HostArray> {
     this.#alive();
@@ -419,17 +586,28 @@ export class Device {
 
   /** Gives the device back. Its tensors cannot be used any more. */
   destroy(): void {
-    if (this.#destroyed !== null) return;
-    this.#destroyed = "it was destroyed";
-    const error = new LoopgradError(`the device ${this} cannot be used: it was destroyed`);
-    for (const read of this.#reads) read.reject(error);
-    this.#reads = [];
+    this.#leave("it was destroyed; make another with init()");
     this.backend.destroy();
   }
 
+  /** The device is gone: whoever waits for it is told. */
+  #leave(why: string): void {
+    if (this.#gone !== null) return;
+    this.#gone = why;
+    this.#unconfirmed.takeAll();
+    const reads = this.#reads;
+    this.#reads = [];
+    for (const read of reads) read.reject(this.#goneError());
+  }
+
+  #goneError(): DeviceError {
+    return new DeviceError(`the device ${this} cannot be used: ${this.#gone}`);
+  }
+
   #alive(): void {
-    if (this.#destroyed !== null) {
-      throw new LoopgradError(`the device ${this} cannot be used: ${this.#destroyed}; make another with init()`);
-    }
+    if (this.#gone !== null) throw this.#goneError();
   }
 }
+
+const asLoopgradError = (error: unknown): LoopgradError =>
+  error instanceof LoopgradError ? error : new LoopgradError(String(error), { cause: error });

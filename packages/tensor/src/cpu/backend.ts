@@ -4,12 +4,12 @@
  * A *storage* is one value's claim on a block; values that are the same elements in the same order share one.
  */
 import type { DType, HostArray } from "../dtype.ts";
-import { DTypeError } from "../errors.ts";
+import { DeviceError, DTypeError } from "../errors.ts";
 import { simplify } from "../plan/simplify.ts";
 import type { Backend, BackendStats, Graph, Program, ReadRequest, Storage } from "../record/backend.ts";
 import { Bank, CHUNK, type Place } from "../record/bank.ts";
 import { compile } from "./compile.ts";
-import { type Block, Pool } from "./pool.ts";
+import { type Allocate, type Block, Pool } from "./pool.ts";
 import { type CpuProgram, NOTHING } from "./program.ts";
 
 interface CpuStorage extends Storage {
@@ -29,11 +29,18 @@ const TURN_MS = 16;
 export class CpuBackend implements Backend {
   readonly kind = "cpu";
   readonly description = "JavaScript on one core";
-  readonly #pool = new Pool();
-  readonly #bank = new Bank(() => this.#pool.take(this.#pool.classFor("float64", CHUNK)).data as Float64Array);
+  readonly #pool: Pool;
+  readonly #bank = new Bank<Float64Array>({
+    make: () => this.#pool.take(this.#pool.classFor("float64", CHUNK)).data as Float64Array,
+  });
   #dispatches = 0;
   #submits = 0;
   #lastTurn = performance.now();
+
+  /** @param allocate  makes arrays, or throws where there is no memory */
+  constructor(allocate?: Allocate) {
+    this.#pool = new Pool(allocate);
+  }
 
   checkDType(dtype: DType): void {
     if (dtype === "float16") {
@@ -87,13 +94,19 @@ export class CpuBackend implements Backend {
       const array = arrays[slot];
       array[0] = array instanceof Uint8Array && scalars[from] !== 0 ? 1 : scalars[from];
     }
-    for (let i = 0; i < steps.length; i++) {
-      const { run, slot, home, takes, frees } = steps[i];
-      const block = takes >= 0 ? blocks[takes] : this.#pool.take(home);
-      blocks[slot] = block;
-      arrays[slot] = block.data;
-      run(arrays);
-      for (let j = 0; j < frees.length; j++) this.#pool.give(blocks[frees[j]]);
+    let i = 0;
+    try {
+      for (; i < steps.length; i++) {
+        const { run, slot, home, takes, frees } = steps[i];
+        const block = takes >= 0 ? blocks[takes] : this.#pool.take(home);
+        blocks[slot] = block;
+        arrays[slot] = block.data;
+        run(arrays);
+        for (let j = 0; j < frees.length; j++) this.#pool.give(blocks[frees[j]]);
+      }
+    } catch (error) {
+      this.#giveUp(program, i);
+      throw error;
     }
     this.#dispatches += steps.length;
     this.#submits++;
@@ -103,9 +116,21 @@ export class CpuBackend implements Backend {
       const start = outputStarts[i];
       storages[i] = claim(start > 0 ? this.#pool.part(block, start, outputSizes[i]) : block, outputBytes[i]);
     }
-    for (const { slot } of program.leaves) arrays[slot] = NOTHING;
-    blocks.fill(NO_BLOCK);
+    letGo(program);
     return storages;
+  }
+
+  /** There was no memory for the block of a step: what the steps before it made goes back to the pool. */
+  #giveUp(program: CpuProgram, failed: number): void {
+    const { steps, blocks } = program;
+    const live = new Set<number>();
+    for (const { slot, takes, frees } of steps.slice(0, failed)) {
+      live.delete(takes);
+      live.add(slot);
+      for (const free of frees) live.delete(free);
+    }
+    for (const slot of live) this.#pool.give(blocks[slot]);
+    letGo(program);
   }
 
   release(storage: Storage): void {
@@ -117,22 +142,39 @@ export class CpuBackend implements Backend {
     if (--block.refs === 0) this.#pool.give(block);
   }
 
-  stow(small: readonly { storage: Storage; dtype: DType; size: number }[]): Storage[] {
-    return small.map(({ storage, dtype, size }): StowedStorage => {
-      const place = this.#bank.take(size);
+  stow(small: readonly { storage: Storage; dtype: DType; size: number }[]): (Storage | null)[] {
+    return small.map(({ storage, dtype, size }): StowedStorage | null => {
+      const place = this.#placeFor(size);
+      if (place === null) return null;
       place.chunk.set((storage as CpuStorage).block.data.subarray(0, size), place.offset);
       this.release(storage);
       return { bytes: storage.bytes, stowed: true, place, dtype };
     });
   }
 
+  /** A place in the bank; null if there is no memory for one. */
+  #placeFor(size: number): Place<Float64Array> | null {
+    try {
+      return this.#bank.take(size);
+    } catch (error) {
+      if (error instanceof DeviceError) return null;
+      throw error;
+    }
+  }
+
   fetch(stowed: Storage): Storage {
     const { place, dtype, bytes } = stowed as StowedStorage;
     const block = this.#pool.take(this.#pool.classFor(dtype, place.size));
     block.data.set(place.chunk.subarray(place.offset, place.offset + place.size));
-    this.release(stowed);
     return claim(block, bytes);
   }
+
+  /** A lack of memory is known at once. */
+  unconfirmed(): number {
+    return 0;
+  }
+
+  listen(): void {}
 
   stats(): BackendStats {
     const { buffers, bytes, peakBytes, usedBytes, peakUsedBytes, buffersCreated } = this.#pool;
@@ -174,6 +216,13 @@ function nextTurn(call: () => void): void {
 }
 
 const NO_BLOCK: Block = { data: NOTHING, home: null, refs: 0 };
+
+/** A program that does not run holds no arrays that the pool may want to give to the collector. */
+function letGo({ leaves, steps, arrays, blocks }: CpuProgram): void {
+  for (const { slot } of leaves) arrays[slot] = NOTHING;
+  for (const { slot } of steps) arrays[slot] = NOTHING;
+  blocks.fill(NO_BLOCK);
+}
 
 function claim(block: Block, bytes: number): CpuStorage {
   block.refs++;

@@ -31,6 +31,7 @@ export class Segment {
   indexOf(value: Value): number {
     if (value.segment === this.id) return value.index;
     if (value.storage !== null || value.host !== null) return this.#leaf(value);
+    if (value.failure !== null) throw value.failure;
     return this.#recordAgain(value);
   }
 
@@ -73,7 +74,7 @@ export class Segment {
         stack.pop();
         continue;
       }
-      if (top.primitive === null) throw lapsedError(value);
+      if (top.primitive === null) throw top.failure ?? lapsedError(value);
       let ready = true;
       for (const input of top.inputs) {
         if (input.segment === this.id) continue;
