@@ -55,10 +55,11 @@ export class Slot extends Tensor {
     this._live();
     value.pins++;
     this._rebind(value);
+    const before = this.#before;
+    this.#before = old;
     if (value.device.mayFail(value)) value.device.changed(new Assignment(this, old));
     else old.device.unpinned(old);
-    if (this.#before !== null) this.#before.device.lapse(this.#before);
-    this.#before = old;
+    if (before !== null) before.device.lapse(before);
   }
 
   /** @internal The value that was assigned could not be computed: the one before stands again. It is pinned already. */
@@ -126,10 +127,6 @@ class Assignment implements Change {
 
   undone(): void {
     const { of, old } = this;
-    if (!this.hasFailed()) {
-      this.settled();
-      return;
-    }
     if (!this.#isStored) {
       old.pins++;
       old.device.unrecorded(old);

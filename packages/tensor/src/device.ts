@@ -456,19 +456,20 @@ export class Device {
 
   /** There was no memory for a buffer: no flush since it was asked for has happened. */
   #takeBack(from: number, error: LoopgradError): void {
-    for (const group of this.#unconfirmed.takeConfirmed(from - 1)) this.#confirm(group);
-    const groups = this.#unconfirmed.takeAll();
-    for (const { uploaded, fetched, values } of groups) {
+    const confirmed = this.#unconfirmed.takeConfirmed(from - 1);
+    const failed = this.#unconfirmed.takeAll();
+    for (const { uploaded, fetched, values } of failed) {
       for (const one of fetched) this.#putBack(one);
       for (const value of [...uploaded, ...values]) if (value.storage !== null) this.#fail(value, error);
     }
     this.#recordWithout();
-    for (const { changes } of groups.reverse()) for (const change of [...changes.values()].reverse()) change.undone();
-    for (const change of [...this.#unconfirmed.open.values()].reverse()) {
-      if (!change.hasFailed()) continue;
-      change.undone();
-      this.#unconfirmed.drop(change.of);
+    // The latest first. Also a group that is confirmed may hold what a change replaced that came later.
+    const groups = [...confirmed, ...failed];
+    for (const changes of [this.#unconfirmed.open, ...groups.map((group) => group.changes).reverse()]) {
+      undo(changes);
     }
+    for (const group of confirmed) this.#confirm(group);
+    for (const { changes } of failed) for (const change of changes.values()) change.settled();
   }
 
   /** A value that was fetched from the bank in vain is there as before. */
@@ -536,7 +537,8 @@ export class Device {
       this.#run(rest, []);
     } catch {
       for (const value of assigned) if (value.storage === null) this.#fail(value, asLoopgradError(failure));
-      for (const change of [...this.#unconfirmed.takeOpen()].reverse()) change.undone();
+      undo(this.#unconfirmed.open);
+      for (const change of this.#unconfirmed.takeOpen()) change.settled();
     }
   }
 
@@ -606,6 +608,15 @@ export class Device {
 
   #alive(): void {
     if (this.#gone !== null) throw this.#goneError();
+  }
+}
+
+/** Undoes, and takes out, the changes that have failed: the latest first. */
+function undo(changes: Map<object, Change>): void {
+  const failed = [...changes.values()].filter((change) => change.hasFailed()).reverse();
+  for (const change of failed) {
+    change.undone();
+    changes.delete(change.of);
   }
 }
 

@@ -7,7 +7,7 @@
  * optimizer's step count). A flush that asks for nothing joins the *group* of the last one that did: they fail together.
  *
  * A change is *open* until the flush that computes its new value. Of several changes of one thing in a group, the first says
- * what to go back to. A steady flush settles its changes at once.
+ * what to go back to. A flush at a time when all is confirmed, and that asks for nothing, settles its changes at once.
  */
 import type { Storage } from "./backend.ts";
 import type { Value } from "./value.ts";
@@ -18,9 +18,9 @@ export interface Change {
   readonly of: object;
   /** The new value is there: the old one is not needed any more. */
   settled(): void;
-  /** Does the new value carry an error? */
+  /** Does the present value carry an error? */
   hasFailed(): boolean;
-  /** Goes back to the old value, where the new one has failed. */
+  /** Goes back to the old value. */
   undone(): void;
 }
 
@@ -52,6 +52,13 @@ export interface Group {
   limit: number;
 }
 
+/**
+ * Groups that hold what their changes replaced, at most. Each holds a copy of all parameters in a program that does not
+ * return to the event loop, where nothing is confirmed. The changes of further groups join those of the last that holds:
+ * what they replaced is not kept, and they go back as far as that.
+ */
+const HOLDING = 2;
+
 /** Values that a group keeps without looking which of them are still stored. */
 const MANY = 1024;
 
@@ -60,7 +67,7 @@ export class UnconfirmedFlushes {
   #groups: Group[] = [];
 
   /** Changes whose flush is still to come. */
-  get open(): ReadonlyMap<object, Change> {
+  get open(): Map<object, Change> {
     return this.#open;
   }
 
@@ -75,11 +82,6 @@ export class UnconfirmedFlushes {
     if (change === undefined) return;
     this.#open.delete(what);
     change.settled();
-  }
-
-  /** Ends an open change that was undone. */
-  drop(what: object): void {
-    this.#open.delete(what);
   }
 
   /** Ends the open changes, and returns them. */
@@ -109,10 +111,11 @@ export class UnconfirmedFlushes {
       group.values = group.values.filter(({ storage }) => storage !== null);
       group.limit = Math.max(MANY, 2 * group.values.length);
     }
-    if (!complete) return;
+    if (!complete || this.#open.size === 0) return;
+    const { changes } = this.#groups.length <= HOLDING ? group : this.#groups[HOLDING - 1];
     for (const change of this.takeOpen()) {
-      if (group.changes.has(change.of)) change.settled();
-      else group.changes.set(change.of, change);
+      if (changes.has(change.of)) change.settled();
+      else changes.set(change.of, change);
     }
   }
 

@@ -164,7 +164,7 @@ export class WebGPUBackend implements Backend {
       const into = reads.length === 0 ? null : this.#pool.takeStaging(bytesOf(parts));
       staging = into;
       this.#unconfirmed.run({
-        reads: [...inputs, ...parts.map(({ storage }) => storage)],
+        reads: [...inputs, ...reads.flatMap((read) => ("storage" in read ? [read.storage as GpuStorage] : []))],
         writes: outputs,
         run: () => this.#replay(gpu, inputs, outputs, scalars, parts, into),
       });

@@ -209,12 +209,6 @@ export class BufferPool {
     for (const storage of waiting) if (storage.state !== "failed") this.#spare(storage);
   }
 
-  /** Has a storage the contents that it had at a time, if no work since was meant to change them? */
-  isIntact(storage: GpuStorage, clock: number): boolean {
-    const { taken, state } = wholeOf(storage);
-    return taken <= clock && state !== "destroyed";
-  }
-
   /** Told that there was no memory for a buffer. */
   failed(buffer: PoolBuffer): void {
     if (buffer.state === "failed" || buffer.state === "destroyed") return;
@@ -226,32 +220,23 @@ export class BufferPool {
     // What was never there makes no peak.
     this.peakBytes = Math.max(this.#surePeaks.bytes, this.peakBytes - bytes);
     if (isStorage(buffer)) this.peakUsedBytes = Math.max(this.#surePeaks.usedBytes, this.peakUsedBytes - bytes);
-    for (const list of this.#free.values()) {
-      const at = list.findIndex((storage) => storage === buffer);
-      if (at < 0) continue;
-      list.splice(at, 1);
-      this.#freeBytes -= bytes;
-    }
-    for (const list of this.#staging.values()) {
-      const at = list.indexOf(buffer);
-      if (at >= 0) list.splice(at, 1);
-    }
+    for (const list of this.#free.values()) if (remove(list, buffer)) this.#freeBytes -= bytes;
+    for (const list of this.#staging.values()) remove(list, buffer);
   }
 
   /** Destroys what nobody uses: free storages but some, scratch, and staging buffers. */
-  evict(but: readonly GpuStorage[]): void {
-    const kept = new Set(but.map(wholeOf));
+  evict(but: ReadonlySet<GpuStorage>): void {
     const free = [...this.#free.values()].flat();
     const waiting = this.#waiting;
     this.#free.clear();
     this.#freeBytes = 0;
     this.#waiting = [];
     for (const storage of free) {
-      if (kept.has(storage)) this.#spare(storage, Number.POSITIVE_INFINITY);
+      if (but.has(storage)) this.#spare(storage, Number.POSITIVE_INFINITY);
       else this.#destroy(storage);
     }
     for (const storage of waiting) {
-      if (kept.has(storage)) this.#waiting.push(storage);
+      if (but.has(storage)) this.#waiting.push(storage);
       else if (storage.state !== "failed") this.#destroy(storage);
     }
     for (const scratch of [...this.#scratch.values()].flat()) if (scratch.state !== "failed") this.#destroy(scratch);
@@ -261,10 +246,17 @@ export class BufferPool {
     this.generation++;
   }
 
-  /** Asks once more for the memory of a buffer that failed, unless nobody uses it any more. */
-  makeAgain(failed: PoolBuffer): void {
+  /**
+   * Asks once more for the memory of a buffer that failed, unless nobody uses it any more.
+   *
+   * @param needed  storages that are used although they may have been given back
+   */
+  makeAgain(failed: PoolBuffer, needed: ReadonlySet<GpuStorage>): void {
     if (failed.state !== "failed") return;
-    if (isStorage(failed) && failed.refs === 0) return;
+    if (isStorage(failed) && failed.refs === 0) {
+      if (!needed.has(failed)) return;
+      if (!this.#waiting.includes(failed)) this.#waiting.push(failed);
+    }
     this.#create(failed.bytes, failed.usage, (buffer) => {
       failed.buffer = buffer;
       failed.state = "asked";
@@ -353,10 +345,17 @@ export class BufferPool {
   }
 }
 
-function wholeOf(storage: GpuStorage): GpuStorage {
+/** The storage with a buffer of its own that another is a part of. */
+export function wholeOf(storage: GpuStorage): GpuStorage {
   let at = storage;
   while (at.whole !== null) at = at.whole;
   return at;
+}
+
+function remove(list: PoolBuffer[], buffer: PoolBuffer): boolean {
+  const at = list.indexOf(buffer);
+  if (at >= 0) list.splice(at, 1);
+  return at >= 0;
 }
 
 const isStorage = (buffer: PoolBuffer): buffer is GpuStorage => "refs" in buffer;

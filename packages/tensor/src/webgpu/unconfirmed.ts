@@ -8,7 +8,7 @@
  *
  * When one of them fails, all that were asked for are waited for. Then what the pool has spare is given back to the
  * system, the failed buffers are made again, in place, and the jobs from the first failure on run once more, in their
- * order. They are functions of what they read, so that does no harm, as long as what they read is *intact*: not taken for
+ * order. They are functions of what they read, so that does no harm, as long as what they read has not been taken for
  * something else since. If memory does not suffice then either, those jobs have failed, and whoever noted more of them
  * (record/unconfirmed.ts) is told at once, before anyone who waits.
  *
@@ -16,10 +16,14 @@
  */
 import type { DeviceError } from "../errors.ts";
 import type { BackendListener } from "../record/backend.ts";
-import type { BufferPool, GpuStorage, PoolBuffer } from "./pool.ts";
+import { type BufferPool, type GpuStorage, type PoolBuffer, wholeOf } from "./pool.ts";
 
-/** Jobs that are noted, at most: a program that never returns to the event loop hears no answer, and goes on for long. */
-const MAX_JOBS = 64;
+/**
+ * Jobs that read something and are noted, at most: a program that never returns to the event loop hears no answer, and goes
+ * on for long. What the first few of them read is held back when it is given back; it is kept intact at the price of buffers.
+ */
+const MAX_READERS = 16;
+const MAX_HELD_READERS = 4;
 
 /** Work for the queue that can be done again. */
 export interface Job {
@@ -32,7 +36,7 @@ interface Noted {
   readonly job: Job;
   /** The last buffer that had been asked for when it ran. */
   after: number;
-  /** The pool's clock then: what it read is intact if it was not taken later. */
+  /** The pool's clock then: what it read has been taken for something else since if it was taken later. */
   readonly clock: number;
 }
 
@@ -56,6 +60,7 @@ export class Unconfirmed {
   #asked: Asked[] = [];
   #last = 0;
   #jobs: Noted[] = [];
+  #readers = 0;
   /** Are all jobs since the first unconfirmed buffer noted? */
   #complete = true;
   #waiting: Waiting[] = [];
@@ -106,11 +111,15 @@ export class Unconfirmed {
   run(job: Job): void {
     this.#perform(job);
     if (this.#asked.length === 0 || !this.#complete) return;
-    if (this.#jobs.length >= MAX_JOBS) this.#forgetJobs();
-    else {
-      this.#jobs.push({ job, after: this.#last, clock: this.#pool.clock });
-      this.#pool.hold(job.reads);
+    if (job.reads.length > 0) this.#readers++;
+    if (this.#readers > MAX_READERS) {
+      this.#jobs = [];
+      this.#complete = false;
+      return;
     }
+    this.#jobs.push({ job, after: this.#last, clock: this.#pool.clock });
+    if (this.#readers <= MAX_HELD_READERS) this.#pool.hold(job.reads);
+    else this.#pool.letGo();
   }
 
   #perform(job: Job): void {
@@ -158,16 +167,11 @@ export class Unconfirmed {
     this.#asked = [];
     this.#waiting = [];
     this.#jobs = [];
+    this.#readers = 0;
     this.#complete = true;
     this.#again = null;
     this.#chain = { failed: false };
     this.#pool.settled();
-  }
-
-  #forgetJobs(): void {
-    this.#jobs = [];
-    this.#complete = false;
-    this.#pool.letGo();
   }
 
   /** After an answer: what is settled by it? */
@@ -192,28 +196,50 @@ export class Unconfirmed {
 
   #tryAgain(from: number, failed: readonly PoolBuffer[]): void {
     const jobs = this.#jobs.filter(({ after }) => after >= from);
-    const isIntact = ({ job, clock }: Noted): boolean => job.reads.every((read) => this.#pool.isIntact(read, clock));
-    if (!this.#complete || !jobs.every(isIntact)) {
+    if (!this.#complete || !this.#canRepeat(jobs)) {
       this.#fail(from, failed);
       return;
     }
     this.#asked = [];
-    this.#pool.evict(jobs.flatMap(({ job }) => [...job.reads, ...job.writes]));
-    for (const buffer of failed) this.#pool.makeAgain(buffer);
-    for (const noted of jobs) {
-      this.#perform(noted.job);
-      noted.after = this.#last;
+    const needed = new Set(jobs.flatMap(({ job }) => [...job.reads, ...job.writes]).map(wholeOf));
+    this.#pool.evict(needed);
+    for (const buffer of failed) this.#pool.makeAgain(buffer, needed);
+    try {
+      for (const noted of jobs) {
+        this.#perform(noted.job);
+        noted.after = this.#last;
+      }
+    } catch {
+      this.#fail(from, failed);
+      return;
     }
     this.#jobs = jobs;
     this.#again = { from, through: this.#last };
     if (this.#asked.length === 0) this.#look();
   }
 
+  /** Is what the jobs read, and did not make themselves, still there? */
+  #canRepeat(jobs: readonly Noted[]): boolean {
+    const written = new Set<GpuStorage>();
+    for (const { job, clock } of jobs) {
+      for (const read of job.reads) {
+        const whole = wholeOf(read);
+        if (whole.state === "destroyed" || (!written.has(whole) && whole.taken > clock)) return false;
+      }
+      for (const write of job.writes) {
+        const whole = wholeOf(write);
+        if (whole.state === "destroyed") return false;
+        written.add(whole);
+      }
+    }
+    return true;
+  }
+
   #fail(from: number, failed: readonly PoolBuffer[]): void {
     const waiting = this.#waiting;
     const error = this.#pool.outOfMemory(failed);
     this.#reset();
-    this.#pool.evict([]);
+    this.#pool.evict(new Set());
     this.listener?.failed(from, error);
     for (const { after, resolve, reject } of waiting) {
       if (after < from) resolve();
