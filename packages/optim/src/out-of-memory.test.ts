@@ -78,7 +78,11 @@ class Training {
 async function dropFreeBuffers(): Promise<void> {
   using _ = scope();
   memory.refuses = (_, size) => size > 2 ** 20;
-  await expect(zeros([2 ** 19]).add(1).data()).rejects.toThrow(/out of GPU memory: \d+ bytes were wanted/);
+  await expect(
+    zeros([2 ** 19])
+      .add(1)
+      .data(),
+  ).rejects.toThrow(/out of GPU memory: \d+ bytes were wanted/);
   memory.refuses = () => false;
   memory.asked = 0;
   memory.refused = 0;

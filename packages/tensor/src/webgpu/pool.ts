@@ -285,11 +285,14 @@ export class BufferPool {
     const scratch = [...this.#scratch.values()].flat().reduce((sum, { bytes, state }) => {
       return state === "failed" ? sum : sum + bytes;
     }, 0);
+    const onlyReads = failed.every(({ usage }) => (usage & GPUBufferUsage.MAP_READ) !== 0);
+    const lost = onlyReads
+      ? "What was to be read may be there: read it again"
+      : "What was computed since is lost; tensors stored before can be read, and parameters have the values that they had before";
     return new DeviceError(
       `out of GPU memory: ${wanted} bytes were wanted beside the ${this.bytes} held (${this.usedBytes - unmade} by values, ` +
         `${scratch} by scratch, ${this.#freeBytes} free in the pool). Use smaller batches or fewer unrolled steps, release ` +
-        "tensors sooner (scope(), dispose()), or store less for the gradient (checkpoint()). What was computed since is " +
-        "lost; tensors stored before can be read, and parameters have the values that they had before",
+        `tensors sooner (scope(), dispose()), or store less for the gradient (checkpoint()). ${lost}`,
     );
   }
 
