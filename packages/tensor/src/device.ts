@@ -19,7 +19,8 @@ import { SMALL } from "./record/bank.ts";
 import { IdleValues } from "./record/idle.ts";
 import { PlanCache } from "./record/plan-cache.ts";
 import { Segment } from "./record/segment.ts";
-import { type Change, type Fetched, type FlushEffects, type Group, UnconfirmedFlushes } from "./record/unconfirmed.ts";
+import { asLoopgradError, fail, type Holder, takeBack, undo } from "./record/take-back.ts";
+import { type Change, type FlushEffects, type Group, UnconfirmedFlushes } from "./record/unconfirmed.ts";
 import { NO_INPUTS, Value } from "./record/value.ts";
 
 /** Pending operations at which a segment is flushed unasked. */
@@ -66,6 +67,23 @@ export class Device {
     if (this.#gone === null) this.backend.release(storage);
   });
 
+  /** What is lent to take flushes back. */
+  readonly #holder: Holder = {
+    store: (value, storage) => this.#store(value, storage),
+    unstore: (value) => this.#unstore(value),
+    release: (storage) => this.backend.release(storage),
+    dropRecord: (value) => this.#dropRecord(value),
+    freeIfUnneeded: (value) => this.#freeIfUnneeded(value),
+    reopen: () => {
+      const before = this.#segment;
+      this.#segment = new Segment();
+      return before;
+    },
+    segment: () => this.#segment,
+    reads: () => this.#reads.map(({ value }) => value),
+    confirm: (group) => this.#confirm(group),
+  };
+
   constructor(
     /** @internal */ readonly backend: Backend,
     /** The default dtype of tensors made from plain numbers. */
@@ -77,7 +95,7 @@ export class Device {
       confirmed: (through) => {
         for (const group of this.#unconfirmed.takeConfirmed(through)) this.#confirm(group);
       },
-      failed: (from, error) => this.#takeBack(from, error),
+      failed: (from, error) => takeBack(this.#holder, this.#unconfirmed, from, error),
       lost: ({ message }) => this.#leave(message),
     });
   }
@@ -300,7 +318,7 @@ export class Device {
       const stowed = value.storage;
       const storage = this.backend.fetch(stowed);
       this.#collected.unregister(value);
-      this.#effects.fetched.push({ value, storage, stowed });
+      this.#effects.fetched.push({ value, stowed });
       this.#store(value, storage);
     } else if (value.watched) this.#idle.used(value, this.#flushes);
     return value.storage as Storage;
@@ -425,7 +443,7 @@ export class Device {
     this.#freeIfUnneeded(value);
   }
 
-  // ---- when memory runs out: see record/unconfirmed.ts ---------------------------------------------------------------
+  // ---- when memory runs out: see record/take-back.ts ----------------------------------------------------------------
 
   /** @internal May it still turn out that there is no memory for the value? */
   mayFail(value: Value): boolean {
@@ -454,75 +472,6 @@ export class Device {
     for (const change of changes) change.settled();
   }
 
-  /** There was no memory for a buffer: no flush since it was asked for has happened. */
-  #takeBack(from: number, error: LoopgradError): void {
-    const confirmed = this.#unconfirmed.takeConfirmed(from - 1);
-    const failed = this.#unconfirmed.takeAll();
-    for (const { uploaded, fetched, values } of failed) {
-      for (const one of fetched) this.#putBack(one);
-      for (const value of [...uploaded, ...values]) if (value.storage !== null) this.#fail(value, error);
-    }
-    this.#recordWithout();
-    // The latest first. Also a group that is confirmed may hold what a change replaced that came later.
-    const groups = [...confirmed, ...failed];
-    for (const changes of [this.#unconfirmed.open, ...groups.map((group) => group.changes).reverse()]) {
-      undo(changes);
-    }
-    for (const group of confirmed) this.#confirm(group);
-    for (const { changes } of failed) for (const change of changes.values()) change.settled();
-  }
-
-  /** A value that was fetched from the bank in vain is there as before. */
-  #putBack({ value, storage, stowed }: Fetched): void {
-    if (value.storage !== storage) {
-      this.backend.release(stowed);
-      return;
-    }
-    this.#unstore(value);
-    this.#store(value, stowed);
-  }
-
-  /** The value was not computed. It may be had again from its record or the host's elements; else it carries the error. */
-  #fail(value: Value, error: LoopgradError): void {
-    if (value.storage !== null) {
-      this.#unstore(value);
-      if (value.host !== null || value.primitive !== null) return;
-    }
-    value.failure = error;
-    value.wanted = false;
-    value.again = false;
-    if (value.primitive !== null) this.#dropRecord(value);
-  }
-
-  /** Records once more what the open segment is to store, without what depends on failed values: that fails as well. */
-  #recordWithout(): void {
-    const before = this.#segment;
-    this.#segment = new Segment();
-    for (const value of before.values) {
-      const cause = value.primitive === null ? undefined : value.inputs.find(({ failure }) => failure !== null);
-      if (cause?.failure) this.#fail(value, cause.failure);
-    }
-    for (const value of before.values) {
-      if (value.primitive === null || value.storage !== null) continue;
-      const isSink = value.handles > 0 && (value.uses === 0 || value.wanted || value.again);
-      if (value.pins === 0 && value.saves === 0 && !isSink) continue;
-      try {
-        this.#segment.indexOf(value);
-      } catch (error) {
-        this.#fail(value, asLoopgradError(error));
-      }
-    }
-    for (const { value } of this.#reads) {
-      if (value.storage !== null || value.host !== null || value.failure !== null) continue;
-      try {
-        this.#segment.indexOf(value);
-      } catch (error) {
-        this.#fail(value, asLoopgradError(error));
-      }
-    }
-    for (const value of before.values) this.#freeIfUnneeded(value);
-  }
-
   /**
    * After a flush that failed at once: its values can still be computed, each by itself. What was assigned in it is, if
    * that is possible; else whatever it was assigned to goes back.
@@ -536,7 +485,7 @@ export class Device {
       this.#segment = new Segment();
       this.#run(rest, []);
     } catch {
-      for (const value of assigned) if (value.storage === null) this.#fail(value, asLoopgradError(failure));
+      for (const value of assigned) if (value.storage === null) fail(this.#holder, value, asLoopgradError(failure));
       undo(this.#unconfirmed.open);
       for (const change of this.#unconfirmed.takeOpen()) change.settled();
     }
@@ -610,15 +559,3 @@ export class Device {
     if (this.#gone !== null) throw this.#goneError();
   }
 }
-
-/** Undoes, and takes out, the changes that have failed: the latest first. */
-function undo(changes: Map<object, Change>): void {
-  const failed = [...changes.values()].filter((change) => change.hasFailed()).reverse();
-  for (const change of failed) {
-    change.undone();
-    changes.delete(change.of);
-  }
-}
-
-const asLoopgradError = (error: unknown): LoopgradError =>
-  error instanceof LoopgradError ? error : new LoopgradError(String(error), { cause: error });

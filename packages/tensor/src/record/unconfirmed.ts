@@ -27,7 +27,6 @@ export interface Change {
 /** A value that was copied from the bank. */
 export interface Fetched {
   readonly value: Value;
-  readonly storage: Storage;
   /** Its place in the bank. */
   readonly stowed: Storage;
 }

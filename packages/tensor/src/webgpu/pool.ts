@@ -329,8 +329,13 @@ export class BufferPool {
       );
     }
     device.pushErrorScope("out-of-memory");
-    const buffer = device.createBuffer({ size, usage });
-    const answer = device.popErrorScope();
+    let buffer: GPUBuffer;
+    let answer: Promise<GPUError | null>;
+    try {
+      buffer = device.createBuffer({ size, usage });
+    } finally {
+      answer = device.popErrorScope();
+    }
     this.buffers++;
     this.created++;
     this.bytes += size;

@@ -20,10 +20,10 @@ import { type BufferPool, type GpuStorage, type PoolBuffer, wholeOf } from "./po
 
 /**
  * Jobs that read something and are noted, at most: a program that never returns to the event loop hears no answer, and goes
- * on for long. What the first few of them read is held back when it is given back; it is kept intact at the price of buffers.
+ * on for long. What the first of them read is held back when it is given back; it is kept intact at the price of buffers.
  */
 const MAX_READERS = 16;
-const MAX_HELD_READERS = 4;
+const MAX_HELD_READERS = 2;
 
 /** Work for the queue that can be done again. */
 export interface Job {
