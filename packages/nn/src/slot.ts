@@ -12,6 +12,7 @@
 import "@loopgrad/autograd";
 import {
   ArgumentError,
+  type Change,
   checkOptions,
   DeviceError,
   DTypeError,
@@ -58,12 +59,27 @@ export class Slot extends Tensor {
     this._live();
     value.pins++;
     this._rebind(value);
-    old.device.unpinned(old);
-    if (this.#before !== null) this.#before.device.lapse(this.#before);
+    const before = this.#before;
     this.#before = old;
+    if (value.device.mayFail(value)) value.device.changed(new Assignment(this, old));
+    else old.device.unpinned(old);
+    if (before !== null) before.device.lapse(before);
     this.#forget(this.#partedBefore);
     this.#partedBefore = this.#parted;
     this.#parted = [];
+  }
+
+  /** @internal The value that was assigned could not be computed: the one before stands again. It is pinned already. */
+  _return(old: Value): void {
+    const failed = this._value;
+    this._rebind(old);
+    failed.device.unpinned(failed);
+    this.#before = null;
+  }
+
+  /** @internal Lets a value that was held in case of need go, if the slot has moved on twice since it had it. */
+  _letGo(value: Value): void {
+    if (value !== this._value && value !== this.#before) value.device.lapse(value);
   }
 
   /** @internal */
@@ -93,6 +109,7 @@ export class Slot extends Tensor {
   override _release(): void {
     if (this._released) return;
     const value = this._value;
+    value.device.forget(this);
     super._release();
     const { device } = value;
     device.unpinned(value);
@@ -102,6 +119,42 @@ export class Slot extends Tensor {
     this.#before = null;
     this.#forget(this.#parted);
     this.#forget(this.#partedBefore);
+  }
+}
+
+/** A slot's change of value. Until the new one is known to be there, the old one stays: stored, or else its record. */
+class Assignment implements Change {
+  readonly #isStored: boolean;
+
+  /** @param old  pinned by the slot, which leaves the pin to the assignment */
+  constructor(
+    readonly of: Slot,
+    readonly old: Value,
+  ) {
+    this.#isStored = old.storage !== null || old.host !== null;
+    if (this.#isStored) return;
+    old.recipes++;
+    old.device.unpinned(old);
+  }
+
+  settled(): void {
+    const { of, old } = this;
+    if (this.#isStored) old.device.unpinned(old);
+    else old.device.unrecorded(old);
+    of._letGo(old);
+  }
+
+  hasFailed(): boolean {
+    return !this.of._released && this.of._value.failure !== null;
+  }
+
+  undone(): void {
+    const { of, old } = this;
+    if (!this.#isStored) {
+      old.pins++;
+      old.device.unrecorded(old);
+    }
+    of._return(old);
   }
 }
 

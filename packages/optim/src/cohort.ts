@@ -11,6 +11,7 @@
  */
 import { Buffer, type Parameter } from "@loopgrad/nn";
 import {
+  type Device,
   LoopgradError,
   numel,
   pack,
@@ -23,6 +24,7 @@ import {
   wrap,
 } from "@loopgrad/tensor";
 import type { State, Updated } from "./optimizer.ts";
+import { isWhole, type Kept, StateChange, slotsBut } from "./undo.ts";
 
 /** Elements of a vector, at most: 128 MiB of float32, which every WebGPU device can bind. */
 const MOST_ELEMENTS = 2 ** 25;
@@ -51,8 +53,9 @@ export class Cohort {
   #vector: Buffer | null = null;
   /** The pieces of it that the parameters were given. Another value in a parameter was assigned by someone else. */
   #values: readonly Value[] = [];
-  #state: Record<string, Buffer | number> = {};
+  #state: Kept = {};
   #members: number;
+  #isGone = false;
 
   /** @param params  no two of different dtype or device; none of size 0 */
   constructor(readonly params: readonly Parameter[]) {
@@ -93,26 +96,57 @@ export class Cohort {
 
   /** Takes over what the rule made of the vectors, and gives the parameters their pieces. */
   adopt({ param: vector, state }: Updated): void {
+    const before = { vector: this.#vector, values: this.#values, state: this.#state };
     const pieces = unpack(vector, this.#shapes);
     this.#vector = replaced(this.#vector, vector);
     for (const [i, param] of this.params.entries()) param.assign(pieces[i]);
     this.#values = this.params.map(({ _value }) => _value);
-    this.setState(state);
-  }
-
-  /** Replaces the state. */
-  setState(state: State): void {
-    this.#state = replacedState(this.#state, state);
+    this.#state = replacedState(before.state, state);
+    const slots = (): Tensor[] => [...this.params, ...slotsBut(this.#state, {})];
+    const restore = (): void => {
+      if (!isWhole(before.state) || before.vector?.isReleased) return;
+      for (const slot of slotsBut(this.#state, before.state)) slot.dispose();
+      if (before.vector === null) this.#vector?.dispose();
+      this.#vector = before.vector;
+      this.#values = before.values;
+      this.#state = before.state;
+    };
+    this.params[0].device.changed(new StateChange(this, slots, slotsBut(before.state, this.#state), restore));
   }
 
   /** One parameter goes its own way. When all have, the vectors are given back. */
   leave(): void {
     this.#members--;
     if (this.#members > 0) return;
-    this.setState({});
+    for (const slot of slotsBut(this.#state, {})) slot.dispose();
+    this.#state = {};
     this.#vector?.dispose();
     this.#vector = null;
     this.#values = [];
+  }
+
+  /**
+   * One parameter goes its own way, unless what it goes to cannot be computed: the vectors are given back when that is known.
+   * Returns what brings it back.
+   */
+  leaveIfSettled(device: Device): () => void {
+    this.#members--;
+    let isBack = false;
+    device.changed({
+      of: {},
+      settled: () => {
+        if (isBack || this.#members > 0 || this.#isGone) return;
+        this.#isGone = true;
+        this.#members = 1;
+        this.leave();
+      },
+      hasFailed: () => false,
+      undone: () => {},
+    });
+    return () => {
+      isBack = true;
+      this.#members++;
+    };
   }
 }
 
@@ -128,17 +162,11 @@ function replaced(slot: Buffer | number | null | undefined, tensor: Tensor): Buf
   return slot;
 }
 
-/** Slots and numbers of a new state, those of the old one reused or given back. */
-export function replacedState(
-  before: Readonly<Record<string, Buffer | number>>,
-  state: State,
-): Record<string, Buffer | number> {
+/** Slots and numbers of a new state. Slots of the old one are reused where they fit. */
+export function replacedState(before: Kept, state: State): Kept {
   const after: Record<string, Buffer | number> = {};
   for (const [name, value] of Object.entries(state)) {
     after[name] = value instanceof Tensor ? replaced(before[name], value) : value;
-  }
-  for (const [name, slot] of Object.entries(before)) {
-    if (slot instanceof Buffer && after[name] !== slot) slot.dispose();
   }
   return after;
 }

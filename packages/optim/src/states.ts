@@ -4,17 +4,20 @@
  * State is kept in *slots*, of each parameter alone, or of a *cohort* of parameters as vectors (see cohort.ts). A parameter
  * goes from one to the other as steps need it; nobody who asks for its state sees a difference.
  */
-import type { Buffer, Parameter } from "@loopgrad/nn";
+import type { Parameter } from "@loopgrad/nn";
 import { type Device, pack, sameShape, Tensor } from "@loopgrad/tensor";
 import { Cohort, inReach, replacedState } from "./cohort.ts";
 import type { State } from "./optimizer.ts";
+import { isWhole, type Kept, StateChange, slotsBut } from "./undo.ts";
 
 /** Cohorts of a group above which they are merged where their state allows it. */
 const MOST_COHORTS = 4;
 
 export class States {
-  readonly #alone = new Map<Tensor, Record<string, Buffer | number>>();
+  readonly #alone = new Map<Tensor, Kept>();
   readonly #cohorts = new Map<Tensor, Cohort>();
+  /** Stands for the state of a parameter, where a change says what it changed. */
+  readonly #keys = new WeakMap<Tensor, object>();
 
   of(param: Tensor): State {
     return this.#cohorts.get(param)?.stateOf(param) ?? this.#alone.get(param) ?? {};
@@ -22,15 +25,53 @@ export class States {
 
   /** Replaces the state of a parameter, which is then in no cohort. */
   set(param: Tensor, state: State): void {
-    const slots = replacedState(this.#alone.get(param) ?? {}, state);
-    this.#cohorts.get(param)?.leave();
-    this.#cohorts.delete(param);
+    const tensors = [param, ...Object.values(state)].filter((value) => value instanceof Tensor);
+    this.#replace(param, state, Object.keys(state).length > 0 && tensors.some((x) => x.device.mayFail(x._live())));
+  }
+
+  /** @param mayFail  it may turn out that the new state cannot be computed: then the old one stands again */
+  #replace(param: Tensor, state: State, mayFail: boolean): void {
+    const before = this.#alone.get(param) ?? {};
+    const cohort = this.#cohorts.get(param);
+    const slots = replacedState(before, state);
     if (Object.keys(slots).length > 0) this.#alone.set(param, slots);
     else this.#alone.delete(param);
+    this.#cohorts.delete(param);
+    const retired = slotsBut(before, slots);
+    if (!mayFail) {
+      for (const slot of retired) slot.dispose();
+      cohort?.leave();
+      return;
+    }
+    const rejoin = cohort?.leaveIfSettled(param.device);
+    const present = (): Tensor[] => [param, ...slotsBut(this.#alone.get(param) ?? {}, {})];
+    const restore = (): void => this.#restore(param, before, cohort, rejoin);
+    param.device.changed(new StateChange(this.#keyOf(param), present, retired, restore));
+  }
+
+  #restore(param: Tensor, before: Kept, cohort: Cohort | undefined, rejoin?: () => void): void {
+    if (!isWhole(before)) return;
+    for (const slot of slotsBut(this.#alone.get(param) ?? {}, before)) slot.dispose();
+    if (Object.keys(before).length > 0) this.#alone.set(param, before);
+    else this.#alone.delete(param);
+    if (cohort === undefined) this.#cohorts.delete(param);
+    else {
+      this.#cohorts.set(param, cohort);
+      rejoin?.();
+    }
+  }
+
+  #keyOf(param: Tensor): object {
+    let key = this.#keys.get(param);
+    if (key === undefined) {
+      key = {};
+      this.#keys.set(param, key);
+    }
+    return key;
   }
 
   clear(): void {
-    for (const param of [...this.#alone.keys(), ...this.#cohorts.keys()]) this.set(param, {});
+    for (const param of [...this.#alone.keys(), ...this.#cohorts.keys()]) this.#replace(param, {}, false);
   }
 
   /**
@@ -87,7 +128,7 @@ export class States {
   join(cohort: Cohort): void {
     for (const param of cohort.params) {
       if (this.#cohorts.get(param) === cohort) continue;
-      this.set(param, {});
+      this.#replace(param, {}, true);
       this.#cohorts.set(param, cohort);
     }
   }

@@ -10,7 +10,7 @@
 import { checkAgainstInterpreter } from "./debug/check.ts";
 import { debugging, printSegment } from "./debug/plan.ts";
 import type { DType, HostArray } from "./dtype.ts";
-import { ArgumentError, LoopgradError } from "./errors.ts";
+import { ArgumentError, DeviceError, LoopgradError } from "./errors.ts";
 import { fromHalf, toHalf } from "./half.ts";
 import type { Attrs, Primitive, Spec } from "./primitives.ts";
 import { literalP } from "./primitives.ts";
@@ -21,6 +21,8 @@ import { Forecast } from "./record/forecast.ts";
 import { IdleValues, MAX_HOST_COPY } from "./record/idle.ts";
 import { PlanCache } from "./record/plan-cache.ts";
 import { Segment } from "./record/segment.ts";
+import { asLoopgradError, fail, type Holder, takeBack, undo } from "./record/take-back.ts";
+import { type Change, type FlushEffects, type Group, UnconfirmedFlushes } from "./record/unconfirmed.ts";
 import { NO_INPUTS, Value } from "./record/value.ts";
 import { tracked } from "./tracked.ts";
 
@@ -53,7 +55,11 @@ export class Device {
   #reads: PendingRead[] = [];
   readonly #idle = new IdleValues();
   readonly #forecast = new Forecast();
-  #destroyed: string | null = null;
+  readonly #unconfirmed = new UnconfirmedFlushes();
+  /** What the present flush has done. */
+  #effects: FlushEffects = { values: [], uploaded: [], fetched: [] };
+  /** Why the device cannot be used any more, and what to do. */
+  #gone: string | null = null;
   #recorded = 0;
   #flushes = 0;
   #plansMade = 0;
@@ -61,8 +67,25 @@ export class Device {
 
   /** A storage whose value was collected without having been released goes back to the pool. */
   readonly #collected = new FinalizationRegistry<Storage>((storage) => {
-    if (this.#destroyed === null) this.backend.release(storage);
+    if (this.#gone === null) this.backend.release(storage);
   });
+
+  /** What is lent to take flushes back. */
+  readonly #holder: Holder = {
+    store: (value, storage) => this.#store(value, storage),
+    unstore: (value) => this.#unstore(value),
+    release: (storage) => this.backend.release(storage),
+    dropRecord: (value) => this.#dropRecord(value),
+    freeIfUnneeded: (value) => this.#freeIfUnneeded(value),
+    reopen: () => {
+      const before = this.#segment;
+      this.#segment = new Segment();
+      return before;
+    },
+    segment: () => this.#segment,
+    reads: () => this.#reads.map(({ value }) => value),
+    confirm: (group) => this.#confirm(group),
+  };
 
   constructor(
     /** @internal */ readonly backend: Backend,
@@ -71,6 +94,13 @@ export class Device {
     /** @internal */ maxPlans = MAX_PLANS,
   ) {
     this.#plans = new PlanCache(maxPlans, (program) => backend.discard(program));
+    backend.listen({
+      confirmed: (through) => {
+        for (const group of this.#unconfirmed.takeConfirmed(through)) this.#confirm(group);
+      },
+      failed: (from, error) => takeBack(this.#holder, this.#unconfirmed, from, error),
+      lost: ({ message }) => this.#leave(message),
+    });
   }
 
   /** "cpu" or "webgpu". */
@@ -143,23 +173,53 @@ export class Device {
   flush(): void {
     this.#alive();
     const segment = this.#segment;
-    const reads = this.#reads;
+    const reads = this.#takeReads();
     if (segment.values.length === 0 && reads.length === 0) return;
-    this.#reads = [];
     this.#segment = new Segment();
     this.#flushes++;
     if (reads.length > 0) this.#readIdle(reads);
+    let failure: unknown = null;
+    try {
+      this.#run(segment, reads);
+    } catch (error) {
+      failure = error;
+      this.#readApart(segment, reads, error);
+    }
+    for (const read of reads) {
+      read.value.pins--;
+      this.#freeIfUnneeded(read.value);
+      if (read.value.storage !== null) this.#idle.used(read.value, this.#flushes);
+    }
+    if (failure === null) return;
+    this.#salvage(segment, failure);
+    throw failure;
+  }
+
+  /** The reads that were asked for; those of values that failed meanwhile are rejected. */
+  #takeReads(): PendingRead[] {
+    const reads = this.#reads;
+    this.#reads = [];
+    if (!reads.some(({ value }) => value.failure !== null)) return reads;
+    return reads.filter(({ value, reject }) => {
+      if (value.failure === null) return true;
+      reject(value.failure);
+      this.unpinned(value);
+      return false;
+    });
+  }
+
+  /** Runs a segment, and notes what would have to be taken back if it turns out that there was no memory for it. */
+  #run(segment: Segment, reads: readonly PendingRead[]): void {
+    const effects: FlushEffects = { values: [], uploaded: [], fetched: [] };
+    this.#effects = effects;
+    let complete = false;
     try {
       this.#replay(segment, reads);
-    } catch (error) {
-      this.#readApart(segment, reads, error);
-      throw error;
+      complete = true;
     } finally {
-      for (const read of reads) {
-        read.value.pins--;
-        this.#freeIfUnneeded(read.value);
-        if (read.value.storage !== null) this.#idle.used(read.value, this.#flushes);
-      }
+      const through = this.backend.unconfirmed();
+      if (through > 0) this.#unconfirmed.add(through, effects, complete);
+      else this.#settleEffects(effects, complete ? this.#unconfirmed.takeOpen() : []);
     }
   }
 
@@ -171,10 +231,10 @@ export class Device {
     const alone = reads.length === 1 && failed.values.every((value) => value.uses > 0 || value === reads[0].value);
     for (const read of reads) {
       try {
-        if (alone || this.#destroyed !== null) throw error;
+        if (alone || this.#gone !== null) throw error;
         const segment = new Segment();
         if (read.value.storage === null) segment.indexOf(read.value);
-        this.#replay(segment, [read]);
+        this.#run(segment, [read]);
       } catch (cause) {
         read.reject(cause);
       }
@@ -226,6 +286,7 @@ export class Device {
       this.#dropRecord(value);
       this.#idle.used(value, this.#flushes);
     }
+    this.#effects.values = outputs.map((i) => values[i]);
     for (let i = values.length - 1; i >= 0; i--) {
       const value = values[i];
       value.again = false;
@@ -327,13 +388,14 @@ export class Device {
     if (value.storage === null) {
       if (value.host === null) throw new LoopgradError("internal: a leaf without storage");
       const storage = this.backend.upload(value.host, value.dtype);
-      // A slot's value will be replaced, and is not worth two places.
-      if (value.pins > 0) value.host = null;
+      this.#effects.uploaded.push(value);
       this.#store(value, storage);
     } else if (value.storage.stowed) {
       const stowed = value.storage;
+      const storage = this.backend.fetch(stowed);
       this.#collected.unregister(value);
-      this.#store(value, this.backend.fetch(stowed));
+      this.#effects.fetched.push({ value, stowed });
+      this.#store(value, storage);
     } else if (value.watched) this.#idle.used(value, this.#flushes);
     return value.storage as Storage;
   }
@@ -347,7 +409,7 @@ export class Device {
   #unstore(value: Value): void {
     this.#collected.unregister(value);
     if (value.watched) this.#idle.forget(value);
-    if (this.#destroyed === null) this.backend.release(value.storage as Storage);
+    if (this.#gone === null) this.backend.release(value.storage as Storage);
     value.storage = null;
     value.cached = false;
   }
@@ -360,9 +422,14 @@ export class Device {
     const storages = smalls.map(({ storage, dtype, size }) => ({ storage: storage as Storage, dtype, size }));
     const stowed = this.backend.stow(storages);
     smalls.forEach((value, i) => {
+      const storage = stowed[i];
+      if (storage === null) {
+        this.#idle.used(value, this.#flushes);
+        return;
+      }
       this.#collected.unregister(value);
-      value.storage = stowed[i];
-      this.#collected.register(value, stowed[i], value);
+      value.storage = storage;
+      this.#collected.register(value, storage, value);
     });
   }
 
@@ -453,6 +520,54 @@ export class Device {
     this.#freeIfUnneeded(value);
   }
 
+  // ---- when memory runs out: see record/take-back.ts ----------------------------------------------------------------
+
+  /** @internal May it still turn out that there is no memory for the value? */
+  mayFail(value: Value): boolean {
+    return value.host === null && (value.storage === null || this.backend.unconfirmed() > 0);
+  }
+
+  /** @internal Something was given a new value, and goes back to the old one if the new one cannot be computed. */
+  changed(change: Change): void {
+    this.#unconfirmed.changed(change);
+  }
+
+  /** @internal Of something that was changed nothing will be wanted any more. */
+  forget(what: object): void {
+    this.#unconfirmed.forget(what);
+  }
+
+  #confirm({ uploaded, fetched, changes }: Group): void {
+    this.#settleEffects({ values: [], uploaded, fetched }, changes.values());
+  }
+
+  /** There was memory for all that a flush did. */
+  #settleEffects({ uploaded, fetched }: FlushEffects, changes: Iterable<Change>): void {
+    // A slot's value will be replaced, and is not worth two places.
+    for (const value of uploaded) if (value.pins > 0 && value.storage !== null) value.host = null;
+    for (const { stowed } of fetched) this.backend.release(stowed);
+    for (const change of changes) change.settled();
+  }
+
+  /**
+   * After a flush that failed at once: its values can still be computed, each by itself. What was assigned in it is, if
+   * that is possible; else whatever it was assigned to goes back.
+   */
+  #salvage(segment: Segment, failure: unknown): void {
+    if (this.#unconfirmed.open.size === 0 || this.#gone !== null) return;
+    const assigned = segment.values.filter((v) => v.pins > 0 && v.primitive !== null && v.storage === null);
+    try {
+      for (const value of assigned) this.#segment.indexOf(value);
+      const rest = this.#segment;
+      this.#segment = new Segment();
+      this.#run(rest, []);
+    } catch {
+      for (const value of assigned) if (value.storage === null) fail(this.#holder, value, asLoopgradError(failure));
+      undo(this.#unconfirmed.open);
+      for (const change of this.#unconfirmed.takeOpen()) change.settled();
+    }
+  }
+
   /** @internal The elements of a value. All reads asked for before control returns to the event loop share one submit. */
   read(value: Value): Promise<HostArray> {
     this.#alive();
@@ -504,18 +619,26 @@ export class Device {
 
   /** Gives the device back. Its tensors cannot be used any more. */
   destroy(): void {
-    if (this.#destroyed !== null) return;
-    this.#destroyed = "it was destroyed";
-    const error = new LoopgradError(`the device ${this} cannot be used: it was destroyed`);
-    for (const read of this.#reads) read.reject(error);
-    this.#reads = [];
+    this.#leave("it was destroyed; make another with init()");
     this.backend.destroy();
   }
 
+  /** The device is gone: whoever waits for it is told. */
+  #leave(why: string): void {
+    if (this.#gone !== null) return;
+    this.#gone = why;
+    this.#unconfirmed.takeAll();
+    const reads = this.#reads;
+    this.#reads = [];
+    for (const read of reads) read.reject(this.#goneError());
+  }
+
+  #goneError(): DeviceError {
+    return new DeviceError(`the device ${this} cannot be used: ${this.#gone}`);
+  }
+
   #alive(): void {
-    if (this.#destroyed !== null) {
-      throw new LoopgradError(`the device ${this} cannot be used: ${this.#destroyed}; make another with init()`);
-    }
+    if (this.#gone !== null) throw this.#goneError();
   }
 }
 

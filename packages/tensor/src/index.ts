@@ -115,6 +115,7 @@ export { fold, type UnfoldOptions, unfold, unfoldDim } from "./ops/windows.ts";
 export { checkDevice, checkOptions } from "./options.ts";
 export * from "./primitives.ts";
 export * from "./random.ts";
+export type { Change } from "./record/unconfirmed.ts";
 export type { Value } from "./record/value.ts";
 export { currentScope, keep, Scope, scope, syncScope, visitTensors, withinScope } from "./scope.ts";
 export * from "./shape.ts";

@@ -4,13 +4,13 @@
  * A *storage* is one value's claim on a block; values that are the same elements in the same order share one.
  */
 import type { DType, HostArray } from "../dtype.ts";
-import { DTypeError } from "../errors.ts";
+import { DeviceError, DTypeError } from "../errors.ts";
 import { simplify } from "../plan/simplify.ts";
 import type { Backend, BackendStats, Graph, Program, ReadRequest, Storage } from "../record/backend.ts";
 import { Bank, CHUNK, type Place } from "../record/bank.ts";
 import { indexError, type OutsideIndex } from "../record/index-sites.ts";
 import { compile } from "./compile.ts";
-import { type Block, Pool } from "./pool.ts";
+import { type Allocate, type Block, Pool } from "./pool.ts";
 import { takeOutside } from "./positions.ts";
 import { type CpuProgram, NOTHING } from "./program.ts";
 
@@ -31,13 +31,20 @@ const TURN_MS = 16;
 export class CpuBackend implements Backend {
   readonly kind = "cpu";
   readonly description = "JavaScript on one core";
-  readonly #pool = new Pool();
-  readonly #bank = new Bank(() => this.#pool.take(this.#pool.classFor("float64", CHUNK)).data as Float64Array);
+  readonly #pool: Pool;
+  readonly #bank = new Bank<Float64Array>({
+    make: () => this.#pool.take(this.#pool.classFor("float64", CHUNK)).data as Float64Array,
+  });
   #dispatches = 0;
   #submits = 0;
   #lastTurn = performance.now();
   /** An index outside its axis that no read has reported yet. */
   #outside: OutsideIndex | null = null;
+
+  /** @param allocate  makes arrays, or throws where there is no memory */
+  constructor(allocate?: Allocate) {
+    this.#pool = new Pool(allocate);
+  }
 
   checkDType(dtype: DType): void {
     if (dtype === "float16") {
@@ -120,23 +127,21 @@ export class CpuBackend implements Backend {
       const start = outputStarts[i];
       storages[i] = claim(start > 0 ? this.#pool.part(block, start, outputSizes[i]) : block, outputBytes[i]);
     }
-    for (const { slot } of program.leaves) arrays[slot] = NOTHING;
-    blocks.fill(NO_BLOCK);
+    letGo(program);
     return storages;
   }
 
   /** A step failed: the blocks that the steps up to it took, and did not give back, return to the pool. */
-  #giveUp({ steps, arrays, blocks, leaves }: CpuProgram, failed: number): void {
+  #giveUp(program: CpuProgram, failed: number): void {
+    const { steps, blocks } = program;
     const taken = new Set<Block>();
     for (let i = 0; i <= failed; i++) {
       const block = blocks[steps[i].slot];
       if (block !== undefined && block !== NO_BLOCK) taken.add(block);
-      arrays[steps[i].slot] = NOTHING;
       if (i < failed) for (const slot of steps[i].frees) taken.delete(blocks[slot]);
     }
-    for (const { slot } of leaves) arrays[slot] = NOTHING;
     for (const block of taken) this.#pool.give(block);
-    blocks.fill(NO_BLOCK);
+    letGo(program);
   }
 
   release(storage: Storage): void {
@@ -148,22 +153,39 @@ export class CpuBackend implements Backend {
     if (--block.refs === 0) this.#pool.give(block);
   }
 
-  stow(small: readonly { storage: Storage; dtype: DType; size: number }[]): Storage[] {
-    return small.map(({ storage, dtype, size }): StowedStorage => {
-      const place = this.#bank.take(size);
+  stow(small: readonly { storage: Storage; dtype: DType; size: number }[]): (Storage | null)[] {
+    return small.map(({ storage, dtype, size }): StowedStorage | null => {
+      const place = this.#placeFor(size);
+      if (place === null) return null;
       place.chunk.set((storage as CpuStorage).block.data.subarray(0, size), place.offset);
       this.release(storage);
       return { bytes: storage.bytes, stowed: true, place, dtype };
     });
   }
 
+  /** A place in the bank; null if there is no memory for one. */
+  #placeFor(size: number): Place<Float64Array> | null {
+    try {
+      return this.#bank.take(size);
+    } catch (error) {
+      if (error instanceof DeviceError) return null;
+      throw error;
+    }
+  }
+
   fetch(stowed: Storage): Storage {
     const { place, dtype, bytes } = stowed as StowedStorage;
     const block = this.#pool.take(this.#pool.classFor(dtype, place.size));
     block.data.set(place.chunk.subarray(place.offset, place.offset + place.size));
-    this.release(stowed);
     return claim(block, bytes);
   }
+
+  /** A lack of memory is known at once. */
+  unconfirmed(): number {
+    return 0;
+  }
+
+  listen(): void {}
 
   stats(): BackendStats {
     const { buffers, bytes, peakBytes, usedBytes, peakUsedBytes, buffersCreated } = this.#pool;
@@ -205,6 +227,13 @@ function nextTurn(call: () => void): void {
 }
 
 const NO_BLOCK: Block = { data: NOTHING, home: null, refs: 0 };
+
+/** A program that does not run holds no arrays that the pool may want to give to the collector. */
+function letGo({ leaves, steps, arrays, blocks }: CpuProgram): void {
+  for (const { slot } of leaves) arrays[slot] = NOTHING;
+  for (const { slot } of steps) arrays[slot] = NOTHING;
+  blocks.fill(NO_BLOCK);
+}
 
 function claim(block: Block, bytes: number): CpuStorage {
   block.refs++;

@@ -66,6 +66,12 @@ export class InterpreterBackend implements Backend {
     return stowed;
   }
 
+  unconfirmed(): number {
+    return 0;
+  }
+
+  listen(): void {}
+
   /** Nothing is counted. */
   stats(): BackendStats {
     const memory = { buffers: 0, bytes: 0, peakBytes: 0, usedBytes: 0, peakUsedBytes: 0, buffersCreated: 0 };

@@ -33,6 +33,9 @@ export function classLength(size: number): number {
   return Math.ceil(size / quantum) * quantum;
 }
 
+/** Makes an array of so many elements, or throws where there is no memory for it. */
+export type Allocate = (dtype: DType, length: number) => HostArray;
+
 export class Pool {
   readonly #classes = new Map<DType, Map<number, SizeClass>>(DTYPES.map((dtype) => [dtype, new Map()]));
   buffers = 0;
@@ -41,6 +44,8 @@ export class Pool {
   usedBytes = 0;
   peakUsedBytes = 0;
   buffersCreated = 0;
+
+  constructor(readonly allocate: Allocate = hostArray) {}
 
   /** The class of blocks that hold `size` elements: looked up once, when a program is compiled. */
   classFor(dtype: DType, size: number): SizeClass {
@@ -102,18 +107,28 @@ export class Pool {
 
   #create(home: SizeClass): Block {
     const bytes = home.length * bytesPerElement(home.dtype);
-    let data: HostArray;
+    const data = this.#allocated(home, bytes);
+    this.#created(bytes);
+    return { data, home, refs: 0 };
+  }
+
+  /** An array for a block. Where there is no memory for it, the free blocks go, and it is tried once more. */
+  #allocated({ dtype, length }: SizeClass, bytes: number): HostArray {
     try {
-      data = hostArray(home.dtype, home.length);
+      return this.allocate(dtype, length);
+    } catch {
+      this.clear();
+    }
+    try {
+      return this.allocate(dtype, length);
     } catch (cause) {
       throw new DeviceError(
-        `cpu: could not allocate ${bytes} bytes beside the ${this.bytes} held; ` +
-          "use smaller batches, or release tensors with scope() or dispose()",
+        `out of memory: the cpu device could not allocate ${bytes} bytes beside the ${this.bytes} held ` +
+          `(${this.usedBytes} by values). Use smaller batches or fewer unrolled steps, release tensors sooner (scope(), ` +
+          "dispose()), or store less for the gradient (checkpoint())",
         { cause },
       );
     }
-    this.#created(bytes);
-    return { data, home, refs: 0 };
   }
 
   #created(bytes: number): void {

@@ -42,6 +42,12 @@ class CapturingBackend implements Backend {
     return stowed;
   }
 
+  unconfirmed(): number {
+    return 0;
+  }
+
+  listen(): void {}
+
   stats() {
     return {
       buffers: 0,

@@ -2,6 +2,7 @@
  * The seam between recording and a device: a backend compiles a graph to a program, runs programs, and moves data.
  */
 import type { DType, HostArray } from "../dtype.ts";
+import type { LoopgradError } from "../errors.ts";
 import type { Attrs, Primitive } from "../primitives.ts";
 import type { Shape } from "../shape.ts";
 
@@ -42,6 +43,16 @@ export type ReadRequest =
   | { readonly output: number; readonly dtype: DType; readonly size: number }
   | { readonly storage: Storage; readonly dtype: DType; readonly size: number };
 
+/** Told of what a backend learns after the call. */
+export interface BackendListener {
+  /** All buffers up to this number are there: the work with them has run, or will. */
+  confirmed(through: number): void;
+  /** There was no memory: no work has run that was submitted since the buffer of this number was asked for. */
+  failed(from: number, error: LoopgradError): void;
+  /** The device is gone. */
+  lost(error: LoopgradError): void;
+}
+
 export interface Backend {
   readonly kind: "cpu" | "webgpu";
   readonly description: string;
@@ -63,10 +74,16 @@ export interface Backend {
     heed?: boolean,
   ): { outputs: readonly Storage[]; data: Promise<HostArray[]> | null };
   release(storage: Storage): void;
-  /** Moves storages of small values to the bank. Returns what stands for them there; the old ones are released. */
-  stow(small: readonly { storage: Storage; dtype: DType; size: number }[]): Storage[];
-  /** Moves a value from the bank to a storage of its own. */
+  /**
+   * Moves storages of small values to the bank. Returns what stands for them there, and releases the old ones; null for
+   * one that the bank has no room for now.
+   */
+  stow(small: readonly { storage: Storage; dtype: DType; size: number }[]): (Storage | null)[];
+  /** Copies a value from the bank to a storage of its own. Its place in the bank is to be released once that is confirmed. */
   fetch(stowed: Storage): Storage;
+  /** The number of the last buffer that was asked for, if it is not known yet whether there was memory for all; else 0. */
+  unconfirmed(): number;
+  listen(listener: BackendListener): void;
   /** Counts since the backend was made. */
   stats(): BackendStats;
   /** Resolves when all submitted work is done. */

@@ -19,26 +19,52 @@ export interface Place<Chunk> {
   readonly size: number;
 }
 
+/** How a backend makes chunks. */
+export interface Chunks<Chunk> {
+  make(): Chunk;
+  /** Where it is known late whether there was memory for a chunk. Each is then asked for before it is needed. */
+  stateOf?(chunk: Chunk): "asked" | "made" | "failed" | "destroyed";
+  /** Gives back a chunk that failed. */
+  drop?(chunk: Chunk): void;
+}
+
 export class Bank<Chunk> {
-  readonly #make: () => Chunk;
+  readonly #chunks: Chunks<Chunk>;
   /** Places that were given back, by size. */
   readonly #free = new Map<number, Place<Chunk>[]>();
   #chunk: Chunk | null = null;
+  /** The chunk to be filled next. */
+  #spare: Chunk | null = null;
   #filled = CHUNK;
 
-  constructor(make: () => Chunk) {
-    this.#make = make;
+  constructor(chunks: Chunks<Chunk>) {
+    this.#chunks = chunks;
   }
 
-  take(size: number): Place<Chunk> {
+  /** Asks for a chunk, if there is none to be filled. */
+  prepare(): void {
+    if (this.#spare !== null && this.#chunks.stateOf?.(this.#spare) === "failed") {
+      this.#chunks.drop?.(this.#spare);
+      this.#spare = null;
+    }
+    this.#spare ??= this.#chunks.make();
+  }
+
+  /** A place for so many elements; null if there is no chunk for it yet. */
+  take(size: number): Place<Chunk> | null {
     const free = this.#free.get(size)?.pop();
     if (free !== undefined) return free;
     if (this.#chunk === null || this.#filled + size > CHUNK) {
-      this.#chunk = this.#make();
+      this.prepare();
+      const state = this.#chunks.stateOf?.(this.#spare as Chunk) ?? "made";
+      if (state !== "made") return null;
+      this.#chunk = this.#spare as Chunk;
+      this.#spare = null;
       this.#filled = 0;
     }
     const place = { chunk: this.#chunk, offset: this.#filled, size };
     this.#filled += size;
+    if (this.#chunks.stateOf !== undefined && this.#filled >= CHUNK / 2) this.prepare();
     return place;
   }
 

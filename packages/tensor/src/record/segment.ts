@@ -39,7 +39,10 @@ export class Segment {
       if (value.pulled && !value.again) this.#ask(value);
       return value.index;
     }
-    if (value.storage === null && value.host === null) return this.#recordAgain(value);
+    if (value.storage === null && value.host === null) {
+      if (value.failure !== null) throw value.failure;
+      return this.#recordAgain(value);
+    }
     if (value.carry !== null) this.carried.push(value);
     return this.#leaf(value);
   }
@@ -122,7 +125,7 @@ export class Segment {
         stack.pop();
         continue;
       }
-      if (top.primitive === null) throw lapsedError(value);
+      if (top.primitive === null) throw top.failure ?? lapsedError(value);
       let ready = true;
       for (const input of top.inputs) {
         if (input.segment === this.id) continue;

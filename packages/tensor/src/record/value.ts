@@ -21,6 +21,7 @@
  */
 import type { Device } from "../device.ts";
 import type { DType, HostArray } from "../dtype.ts";
+import type { LoopgradError } from "../errors.ts";
 import type { Attrs, Primitive } from "../primitives.ts";
 import { numel, type Shape } from "../shape.ts";
 import type { Storage } from "./backend.ts";
@@ -67,6 +68,8 @@ export class Value {
   flush = 0;
   /** A slot held it. */
   slotted = false;
+  /** Why the value could not be computed. It has no storage and no record, and using it throws this. */
+  failure: LoopgradError | null = null;
   /** Not worth keeping for what could be computed from it again. */
   lapsed = false;
   /** The flush that last read or wrote the storage. */

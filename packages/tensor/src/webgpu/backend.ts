@@ -1,24 +1,40 @@
 /**
  * The WebGPU backend: one encoder, one compute pass and one submit for every flush.
+ *
+ * What is submitted goes through `Unconfirmed` as a *job*: if there was no memory for a buffer, it can be run again.
  */
 import { DTYPES, type DType, type HostArray } from "../dtype.ts";
 import { DeviceError, DTypeError } from "../errors.ts";
 import { elementBytes, fromHalf, toHalf } from "../half.ts";
-import type { Backend, BackendStats, Graph, Program, ReadRequest, Storage } from "../record/backend.ts";
+import type {
+  Backend,
+  BackendListener,
+  BackendStats,
+  Graph,
+  Program,
+  ReadRequest,
+  Storage,
+} from "../record/backend.ts";
 import { Bank, CHUNK, type Place } from "../record/bank.ts";
 import { indexError } from "../record/index-sites.ts";
 import { type AdapterOptions, type FoundDevice, findDevice, type Tuning } from "./adapter.ts";
-import { BufferPool, FLAG_BYTES, type GpuStorage } from "./pool.ts";
+import { BufferPool, FLAG_BYTES, type GpuStorage, type PoolBuffer } from "./pool.ts";
 import { GpuProgram, Pipelines } from "./program.ts";
+import { Unconfirmed } from "./unconfirmed.ts";
 
 /** A small value in the bank, whose chunks count in words of 4 bytes. */
 interface StowedStorage extends Storage {
   readonly stowed: true;
-  readonly place: Place<GPUBuffer>;
+  readonly place: Place<GpuStorage>;
 }
 
+/** Milliseconds for which a mapping that failed waits to hear that the device is lost. */
+const LOSS_MS = 1000;
+
 export async function createWebGPUBackend(options: AdapterOptions): Promise<WebGPUBackend> {
-  return new WebGPUBackend(await findDevice(options));
+  const backend = new WebGPUBackend(await findDevice(options));
+  await backend.prepared();
+  return backend;
 }
 
 export class WebGPUBackend implements Backend {
@@ -29,7 +45,12 @@ export class WebGPUBackend implements Backend {
   readonly #pool: BufferPool;
   readonly #pipelines: Pipelines;
   readonly #tuning: Tuning;
-  readonly #bank = new Bank(() => this.#pool.take(4 * CHUNK).buffer);
+  readonly #unconfirmed: Unconfirmed;
+  readonly #bank = new Bank<GpuStorage>({
+    make: () => this.#pool.take(4 * CHUNK),
+    stateOf: ({ state }) => state,
+    drop: (chunk) => this.#pool.give(chunk),
+  });
   readonly #counts = { dispatches: 0, copies: 0, bindGroupsCreated: 0 };
   #submits = 0;
   /** The first error that came after the call that caused it. */
@@ -39,6 +60,7 @@ export class WebGPUBackend implements Backend {
   #destroyed = false;
   /** A program that checks indices ran, and no read has looked at the flag since. */
   #unchecked = false;
+  #listener: BackendListener | null = null;
 
   constructor(found: FoundDevice) {
     this.#device = found.device;
@@ -49,22 +71,46 @@ export class WebGPUBackend implements Backend {
       if (this.#failure === null || this.#unclear) this.#failure = error;
       this.#unclear = false;
     };
-    this.#pool = new BufferPool(found.device, fail);
-    this.#pipelines = new Pipelines(found.device, fail);
-    found.device.addEventListener("uncapturederror", (event) => {
+    const unexpected = (message: string) => {
       // What follows from a kernel that failed to compile is reported before the failure itself.
       this.#unclear = this.#failure === null || this.#unclear;
-      this.#failure ??= new DeviceError(`WebGPU: ${(event as GPUUncapturedErrorEvent).error.message}`);
+      this.#failure ??= new DeviceError(`WebGPU: ${message}`);
+    };
+    this.#pool = new BufferPool(found.device, (buffer, answer) => this.#unconfirmed.asked(buffer, answer));
+    this.#unconfirmed = new Unconfirmed(found.device, this.#pool, unexpected);
+    this.#pipelines = new Pipelines(found.device, fail);
+    found.device.addEventListener("uncapturederror", (event) => {
+      unexpected((event as GPUUncapturedErrorEvent).error.message);
     });
     found.device.lost.then(({ reason, message }) => {
       if (this.#destroyed) return;
-      fail(
-        new DeviceError(
-          `the GPU device was lost (${reason}: ${message}). Its tensors are gone: make a new device with init(), ` +
-            "rebuild the model and load its last saved state",
-        ),
+      const error = new DeviceError(
+        `the GPU device was lost (${reason}: ${message}). Its tensors are gone: make a new device with init(), ` +
+          "rebuild the model and load its last saved state",
       );
+      // Whatever went wrong before is a consequence, or of no interest any more.
+      this.#failure = error;
+      this.#unclear = false;
+      this.#unconfirmed.abandon(error);
+      this.#listener?.lost(error);
+      // A device that is not destroyed keeps Node from ending.
+      found.device.destroy();
     });
+    this.#bank.prepare();
+  }
+
+  /** Resolves when the device has the memory that every program needs. */
+  async prepared(): Promise<void> {
+    await this.#unconfirmed.confirmed();
+  }
+
+  listen(listener: BackendListener): void {
+    this.#listener = listener;
+    this.#unconfirmed.listener = listener;
+  }
+
+  unconfirmed(): number {
+    return this.#unconfirmed.through;
   }
 
   checkDType(dtype: DType): void {
@@ -81,7 +127,13 @@ export class WebGPUBackend implements Backend {
     this.#check();
     const words = dtype === "bool" ? Uint32Array.from(data) : dtype === "float16" ? toHalf(data) : data;
     const storage = this.#pool.take(words.byteLength);
-    if (words.byteLength > 0) this.#device.queue.writeBuffer(storage.buffer, 0, words as BufferSource);
+    if (words.byteLength > 0) {
+      this.#unconfirmed.run({
+        reads: [],
+        writes: [storage],
+        run: () => this.#device.queue.writeBuffer(storage.buffer, 0, words as BufferSource),
+      });
+    }
     return storage;
   }
 
@@ -103,34 +155,68 @@ export class WebGPUBackend implements Backend {
   ): { outputs: readonly Storage[]; data: Promise<HostArray[]> | null } {
     this.#check();
     const inputs = leaves as readonly GpuStorage[];
+    const gpu = program as GpuProgram | null;
+    const outputs = gpu?.outputStorages(inputs) ?? [];
+    // Behind the outputs lie what they are parts of.
+    const values = outputs.slice(0, program?.outputs ?? 0);
+    const parts = reads.map((read): Part => {
+      const storage = "output" in read ? outputs[read.output] : (read.storage as GpuStorage);
+      return { storage, dtype: read.dtype, size: read.size };
+    });
+    const unchecked = this.#unchecked || (gpu?.checksIndices ?? false);
+    const isFlagRead = heed && unchecked && reads.length > 0;
+    let staging: PoolBuffer | null = null;
+    try {
+      const flag = isFlagRead ? this.#pool.flag() : null;
+      const bytes = bytesOf(parts) + (flag === null ? 0 : FLAG_BYTES);
+      const into = reads.length === 0 ? null : this.#pool.takeStaging(bytes);
+      staging = into;
+      this.#unconfirmed.run({
+        reads: [...inputs, ...reads.flatMap((read) => ("storage" in read ? [read.storage as GpuStorage] : []))],
+        writes: outputs,
+        run: () => this.#replay(gpu, inputs, outputs, scalars, parts, into, flag),
+      });
+      this.#unchecked = unchecked && !isFlagRead;
+    } catch (error) {
+      for (const storage of values) this.#pool.give(storage);
+      if (staging !== null) this.#pool.giveStaging(staging);
+      throw error;
+    }
+    return { outputs: values, data: staging === null ? null : this.#delivered(staging, parts, isFlagRead) };
+  }
+
+  /** Runs a program, and behind the pass copies what is read, and the flag of indices, into a staging buffer. */
+  #replay(
+    program: GpuProgram | null,
+    inputs: readonly GpuStorage[],
+    outputs: readonly GpuStorage[],
+    scalars: readonly number[],
+    parts: readonly Part[],
+    staging: PoolBuffer | null,
+    flag: GpuStorage | null,
+  ): void {
     const encoder = this.#device.createCommandEncoder();
-    let outputs: GpuStorage[] = [];
-    if (program instanceof GpuProgram) {
-      outputs = program.outputStorages(inputs);
-      try {
-        program.upload(scalars);
-        program.prepare(encoder, inputs, outputs, this.#counts);
-        const pass = encoder.beginComputePass();
-        program.replay(pass, inputs, outputs, this.#counts);
-        pass.end();
-        this.#unchecked ||= program.checksIndices;
-      } catch (error) {
-        // Nothing was submitted: nobody will hold the outputs.
-        for (const output of outputs.slice(0, program.outputs)) this.#pool.give(output);
-        throw error;
+    if (program !== null) {
+      program.upload(scalars);
+      program.prepare(encoder, inputs, outputs, this.#counts);
+      const pass = encoder.beginComputePass();
+      program.replay(pass, inputs, outputs, this.#counts);
+      pass.end();
+    }
+    if (staging !== null) {
+      let offset = 0;
+      for (const part of parts) {
+        const { buffer, offset: from } = part.storage;
+        const length = copyBytes(part);
+        if (length > 0) encoder.copyBufferToBuffer(buffer, from, staging.buffer, offset, length);
+        offset += length;
+      }
+      if (flag !== null) {
+        encoder.copyBufferToBuffer(flag.buffer, 0, staging.buffer, offset, FLAG_BYTES);
+        encoder.clearBuffer(flag.buffer);
       }
     }
-    let data: Promise<HostArray[]> | null = null;
-    if (reads.length === 0) this.#submit(encoder);
-    else {
-      const parts = reads.map((read) => {
-        const storage = "output" in read ? outputs[read.output] : (read.storage as GpuStorage);
-        return { storage, dtype: read.dtype, size: read.size };
-      });
-      data = this.#read(encoder, parts, heed);
-    }
-    // Behind the outputs lie what they are parts of.
-    return { outputs: program === null ? [] : outputs.slice(0, program.outputs), data };
+    this.#submit(encoder);
   }
 
   #submit(encoder: GPUCommandEncoder): void {
@@ -138,50 +224,57 @@ export class WebGPUBackend implements Backend {
     this.#submits++;
   }
 
-  /** Copies storages behind the pass into one staging buffer, submits, and maps it. */
-  #read(
-    encoder: GPUCommandEncoder,
-    parts: readonly { storage: GpuStorage; dtype: DType; size: number }[],
-    heed: boolean,
-  ): Promise<HostArray[]> {
-    const lengths = parts.map(({ dtype, size }) => Math.ceil((size * elementBytes(dtype)) / 4) * 4);
-    const total = lengths.reduce((sum, length) => sum + length, 0);
-    const flag = heed && this.#unchecked ? this.#pool.flag() : null;
-    const staging = this.#pool.takeStaging(flag === null ? total : total + FLAG_BYTES);
-    let offset = 0;
-    parts.forEach(({ storage }, i) => {
-      if (lengths[i] > 0) encoder.copyBufferToBuffer(storage.buffer, storage.offset, staging, offset, lengths[i]);
-      offset += lengths[i];
-    });
-    if (flag !== null) {
-      encoder.copyBufferToBuffer(flag.buffer, 0, staging, total, FLAG_BYTES);
-      encoder.clearBuffer(flag.buffer);
-      this.#unchecked = false;
-    }
-    this.#submit(encoder);
-    return staging.mapAsync(GPUMapMode.READ).then(
-      async () => {
-        if (this.#pipelines.checking.size > 0) await Promise.all(this.#pipelines.checking);
+  /** What was copied to a staging buffer, once it is known to have been. */
+  async #delivered(staging: PoolBuffer, parts: readonly Part[], isFlagRead: boolean): Promise<HostArray[]> {
+    const confirmed = this.#unconfirmed.confirmed();
+    if (confirmed !== null) {
+      try {
+        await confirmed;
         this.#check();
-        const mapped = staging.getMappedRange();
-        let at = 0;
-        const arrays = parts.map(({ dtype, size }, i) => {
-          const array = hostCopy(mapped, at, dtype, size);
-          at += lengths[i];
-          return array;
-        });
-        const [site, index] = flag === null ? [0, 0] : new Int32Array(mapped, total, 2).slice();
-        staging.unmap();
+      } catch (error) {
         this.#pool.giveStaging(staging);
-        if (site !== 0) throw indexError({ site, index });
-        return arrays;
-      },
-      async (cause) => {
-        await Promise.all(this.#pipelines.checking);
-        this.#check();
-        throw new DeviceError(`reading results failed: ${cause instanceof Error ? cause.message : String(cause)}`);
-      },
-    );
+        throw error;
+      }
+    }
+    const { buffer } = staging;
+    try {
+      await buffer.mapAsync(GPUMapMode.READ);
+    } catch (cause) {
+      await Promise.all(this.#pipelines.checking);
+      throw await this.#whyNotMapped(cause);
+    }
+    if (this.#pipelines.checking.size > 0) await Promise.all(this.#pipelines.checking);
+    this.#check();
+    const mapped = buffer.getMappedRange();
+    let at = 0;
+    const arrays = parts.map((part) => {
+      const array = hostCopy(mapped, at, part.dtype, part.size);
+      at += copyBytes(part);
+      return array;
+    });
+    const [site, index] = isFlagRead ? new Int32Array(mapped, at, 2).slice() : [0, 0];
+    buffer.unmap();
+    this.#pool.giveStaging(staging);
+    if (site !== 0) throw indexError({ site, index });
+    return arrays;
+  }
+
+  /** A mapping fails when the device is destroyed or lost, which may be told a moment later. */
+  async #whyNotMapped(cause: unknown): Promise<unknown> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, LOSS_MS);
+    });
+    await Promise.race([this.#device.lost, late]);
+    clearTimeout(timer);
+    try {
+      this.#check();
+    } catch (error) {
+      return error;
+    }
+    return new DeviceError(`reading results failed: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
   }
 
   release(storage: Storage): void {
@@ -189,28 +282,47 @@ export class WebGPUBackend implements Backend {
     else this.#pool.give(storage as GpuStorage);
   }
 
-  stow(small: readonly { storage: Storage; dtype: DType; size: number }[]): Storage[] {
+  stow(small: readonly { storage: Storage; dtype: DType; size: number }[]): (Storage | null)[] {
     this.#check();
-    const encoder = this.#device.createCommandEncoder();
-    const stowed = small.map(({ storage, dtype, size }): StowedStorage => {
-      const words = Math.ceil((size * elementBytes(dtype)) / 4);
-      const place = this.#bank.take(words);
-      const { buffer, offset } = storage as GpuStorage;
-      encoder.copyBufferToBuffer(buffer, offset, place.chunk, 4 * place.offset, 4 * words);
+    const moves: { from: GpuStorage; place: Place<GpuStorage> }[] = [];
+    const stowed = small.map(({ storage, dtype, size }): StowedStorage | null => {
+      const place = this.#bank.take(Math.ceil((size * elementBytes(dtype)) / 4));
+      if (place === null) return null;
+      moves.push({ from: storage as GpuStorage, place });
       return { bytes: storage.bytes, stowed: true, place };
     });
-    this.#submit(encoder);
-    for (const { storage } of small) this.release(storage);
+    // Where one of the values may turn out never to have been computed, the others' copies do not depend on its.
+    const together = this.unconfirmed() === 0 ? [moves] : moves.map((move) => [move]);
+    for (const group of together) {
+      if (group.length === 0) continue;
+      this.#unconfirmed.run({
+        reads: group.map(({ from }) => from),
+        writes: [],
+        run: () => {
+          const encoder = this.#device.createCommandEncoder();
+          for (const { from, place } of group) {
+            encoder.copyBufferToBuffer(from.buffer, from.offset, place.chunk.buffer, 4 * place.offset, 4 * place.size);
+          }
+          this.#submit(encoder);
+        },
+      });
+    }
+    for (const { from } of moves) this.release(from);
     return stowed;
   }
 
   fetch(stowed: Storage): Storage {
     const { place } = stowed as StowedStorage;
     const storage = this.#pool.take(4 * place.size);
-    const encoder = this.#device.createCommandEncoder();
-    encoder.copyBufferToBuffer(place.chunk, 4 * place.offset, storage.buffer, 0, 4 * place.size);
-    this.#submit(encoder);
-    this.release(stowed);
+    this.#unconfirmed.run({
+      reads: [],
+      writes: [storage],
+      run: () => {
+        const encoder = this.#device.createCommandEncoder();
+        encoder.copyBufferToBuffer(place.chunk.buffer, 4 * place.offset, storage.buffer, 0, 4 * place.size);
+        this.#submit(encoder);
+      },
+    });
     return storage;
   }
 
@@ -232,20 +344,45 @@ export class WebGPUBackend implements Backend {
   }
 
   async synchronize(): Promise<void> {
-    await this.#device.queue.onSubmittedWorkDone();
+    await this.#unconfirmed.confirmed();
+    this.#check();
+    try {
+      await this.#device.queue.onSubmittedWorkDone();
+    } catch (cause) {
+      throw await this.#whyNotMapped(cause);
+    }
     this.#check();
   }
 
   destroy(): void {
     this.#destroyed = true;
+    this.#unconfirmed.abandon(this.#destroyedError());
     this.#device.destroy();
   }
 
   #check(): void {
+    if (this.#destroyed) throw this.#destroyedError();
     if (this.#failure !== null) throw this.#failure;
-    if (this.#destroyed) throw new DeviceError("the device was destroyed");
+  }
+
+  #destroyedError(): DeviceError {
+    return new DeviceError(
+      `the device ${this.kind} (${this.description}) cannot be used: it was destroyed; make another with init()`,
+    );
   }
 }
+
+/** Elements that are read from a storage. */
+interface Part {
+  readonly storage: GpuStorage;
+  readonly dtype: DType;
+  readonly size: number;
+}
+
+/** Bytes that are copied of a part: copies are multiples of 4 bytes long. */
+const copyBytes = ({ dtype, size }: Part): number => Math.ceil((size * elementBytes(dtype)) / 4) * 4;
+
+const bytesOf = (parts: readonly Part[]): number => parts.reduce((sum, part) => sum + copyBytes(part), 0);
 
 /** Elements of a mapped range as an array of the host's own. */
 function hostCopy(mapped: ArrayBuffer, offset: number, dtype: DType, size: number): HostArray {

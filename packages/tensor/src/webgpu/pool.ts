@@ -1,20 +1,37 @@
 /**
  * Buffers: made in size classes, given back to a free list, and made again only when the list is empty.
+ *
+ * Whether there was memory for a buffer is known later than it is made (see unconfirmed.ts). One that *failed* is counted
+ * no more; it is made again in place if someone uses it still, and dropped when it is given back.
  */
 import { DeviceError } from "../errors.ts";
 import { sizeClass } from "../plan/allocate.ts";
 import type { Storage } from "../record/backend.ts";
 
+/** A buffer that the pool made, for whatever use. */
+export interface PoolBuffer {
+  /** Another one, after it was made again. */
+  buffer: GPUBuffer;
+  readonly bytes: number;
+  readonly usage: GPUBufferUsageFlags;
+  /** Asked for and not known to be there yet; there; or not. */
+  state: "asked" | "made" | "failed" | "destroyed";
+}
+
 /**
  * A buffer, or a *part* of one, with a number by which bind groups are remembered. `refs` counts the values that share
  * it; all parts in use together count once for the whole.
  */
-export interface GpuStorage extends Storage {
-  readonly buffer: GPUBuffer;
+export interface GpuStorage extends Storage, PoolBuffer {
+  readonly bytes: number;
   /** Byte at which it begins in the buffer. */
   readonly offset: number;
-  readonly id: number;
+  id: number;
   refs: number;
+  /** The pool's clock when it was last taken. */
+  taken: number;
+  /** Unconfirmed work reads it: if it is given back, it is not taken again so soon. */
+  held: boolean;
   /** What it is a part of. */
   readonly whole: GpuStorage | null;
   /** Parts that were asked for, by where they begin. */
@@ -27,14 +44,23 @@ const KEEP_FREE_BYTES = 512 * 2 ** 20;
 /** A site and an index. */
 export const FLAG_BYTES = 8;
 
+/** Bytes of buffers that are held back for unconfirmed work, at most. */
+const HOLD_BYTES = 64 * 2 ** 20;
+
 export class BufferPool {
   readonly #free = new Map<number, GpuStorage[]>();
   /** Scratch slots, shared by all plans: they hold nothing between flushes. */
   readonly #scratch = new Map<number, GpuStorage[]>();
-  readonly #staging = new Map<number, GPUBuffer[]>();
   #flag: GpuStorage | null = null;
+  readonly #staging = new Map<number, PoolBuffer[]>();
+  /** Storages that unconfirmed work reads, and those of them that were given back. */
+  #held: GpuStorage[] = [];
+  #waiting: GpuStorage[] = [];
+  #waitingBytes = 0;
   #ids = 0;
   #freeBytes = 0;
+  /** Peaks when all buffers were last known to be there. */
+  #surePeaks = { bytes: 0, usedBytes: 0 };
 
   buffers = 0;
   bytes = 0;
@@ -42,11 +68,15 @@ export class BufferPool {
   usedBytes = 0;
   peakUsedBytes = 0;
   created = 0;
+  /** Counts storages taken. */
+  clock = 0;
+  /** Another number whenever scratch or uniform buffers were replaced: bind groups of such are then out of date. */
+  generation = 0;
 
+  /** @param asked  told of every buffer that is made; the answer is an error if there was no memory for it */
   constructor(
     readonly device: GPUDevice,
-    /** Told of an error that comes later than the call. */
-    readonly fail: (error: DeviceError) => void,
+    readonly asked: (buffer: PoolBuffer, answer: Promise<GPUError | null>) => void,
   ) {}
 
   /** A storage buffer of at least so many bytes. Its contents are whatever was there. */
@@ -58,6 +88,7 @@ export class BufferPool {
       this.#freeBytes -= size;
       storage.refs = 1;
     }
+    storage.taken = ++this.clock;
     this.usedBytes += size;
     this.peakUsedBytes = Math.max(this.peakUsedBytes, this.usedBytes);
     return storage;
@@ -71,7 +102,17 @@ export class BufferPool {
       return;
     }
     this.usedBytes -= bytes;
-    if (this.#freeBytes + bytes > KEEP_FREE_BYTES) {
+    if (storage.state === "failed") return;
+    if (storage.held && this.#waitingBytes + bytes <= HOLD_BYTES) {
+      this.#waiting.push(storage);
+      this.#waitingBytes += bytes;
+    } else this.#spare(storage);
+  }
+
+  /** Puts a storage that no one uses on the free list. */
+  #spare(storage: GpuStorage, limit = KEEP_FREE_BYTES): void {
+    const { bytes } = storage;
+    if (this.#freeBytes + bytes > limit) {
       this.#destroy(storage);
       return;
     }
@@ -90,8 +131,12 @@ export class BufferPool {
         buffer: whole.buffer,
         offset: whole.offset + offset,
         bytes,
+        usage: whole.usage,
+        state: "made",
         id: this.#ids++,
         refs: 0,
+        taken: 0,
+        held: false,
         whole,
         parts: null,
       };
@@ -113,7 +158,7 @@ export class BufferPool {
       list = [];
       this.#scratch.set(bytes, list);
     }
-    while (list.length <= index) list.push(this.#make(bytes));
+    while (list.length <= index) list.push(this.#make(bytes, 0));
     return list[index];
   }
 
@@ -124,73 +169,211 @@ export class BufferPool {
   }
 
   /** A buffer to read results through. */
-  takeStaging(bytes: number): GPUBuffer {
+  takeStaging(bytes: number): PoolBuffer {
     const size = sizeClass(Math.max(bytes, 4));
-    const buffer = this.#staging.get(size)?.pop();
-    return buffer ?? this.#create(size, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
+    return this.#staging.get(size)?.pop() ?? this.#plain(size, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST);
   }
 
-  giveStaging(buffer: GPUBuffer): void {
-    const list = this.#staging.get(buffer.size);
-    if (list === undefined) this.#staging.set(buffer.size, [buffer]);
-    else if (list.length < 8) list.push(buffer);
-    else {
-      buffer.destroy();
-      this.buffers--;
-      this.bytes -= buffer.size;
-    }
+  giveStaging(staging: PoolBuffer): void {
+    if (staging.state === "failed") return;
+    const list = this.#staging.get(staging.bytes);
+    if (list === undefined) this.#staging.set(staging.bytes, [staging]);
+    else if (list.length < 8) list.push(staging);
+    else this.#destroy(staging);
   }
 
   /** A buffer of a program's own. */
-  uniform(bytes: number): GPUBuffer {
-    return this.#create(bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+  uniform(bytes: number): PoolBuffer {
+    return this.#plain(bytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
   }
 
-  destroyUniform(buffer: GPUBuffer): void {
-    buffer.destroy();
+  destroyUniform(uniform: PoolBuffer): void {
+    if (uniform.state !== "failed") this.#destroy(uniform);
+    uniform.state = "destroyed";
+  }
+
+  // ---- when memory runs out ------------------------------------------------------------------------------------------
+
+  /** Storages that unconfirmed work reads: what is given back is not taken again, up to a limit, until `letGo`. */
+  hold(storages: readonly GpuStorage[]): void {
+    for (const storage of storages) {
+      const whole = wholeOf(storage);
+      if (whole.held) continue;
+      whole.held = true;
+      this.#held.push(whole);
+    }
+  }
+
+  /** All buffers that were asked for are known to be there, or not to be. */
+  settled(): void {
+    this.letGo();
+    this.#surePeaks = { bytes: this.peakBytes, usedBytes: this.peakUsedBytes };
+  }
+
+  letGo(): void {
+    for (const storage of this.#held) storage.held = false;
+    const waiting = this.#waiting;
+    this.#held = [];
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    for (const storage of waiting) if (storage.state !== "failed") this.#spare(storage);
+  }
+
+  /** Told that there was no memory for a buffer. */
+  failed(buffer: PoolBuffer): void {
+    if (buffer.state === "failed" || buffer.state === "destroyed") return;
+    const { bytes } = buffer;
+    buffer.state = "failed";
     this.buffers--;
-    this.bytes -= buffer.size;
+    this.created--;
+    this.bytes -= bytes;
+    // What was never there makes no peak.
+    this.peakBytes = Math.max(this.#surePeaks.bytes, this.peakBytes - bytes);
+    if (isStorage(buffer)) this.peakUsedBytes = Math.max(this.#surePeaks.usedBytes, this.peakUsedBytes - bytes);
+    for (const list of this.#free.values()) if (remove(list, buffer)) this.#freeBytes -= bytes;
+    for (const list of this.#staging.values()) remove(list, buffer);
   }
 
-  #make(size: number): GpuStorage {
+  /** Destroys what nobody uses: free storages but some, scratch, and staging buffers. */
+  evict(but: ReadonlySet<GpuStorage>): void {
+    const free = [...this.#free.values()].flat();
+    const waiting = this.#waiting;
+    this.#free.clear();
+    this.#freeBytes = 0;
+    this.#waiting = [];
+    for (const storage of free) {
+      if (but.has(storage)) this.#spare(storage, Number.POSITIVE_INFINITY);
+      else this.#destroy(storage);
+    }
+    for (const storage of waiting) {
+      if (but.has(storage)) this.#waiting.push(storage);
+      else if (storage.state !== "failed") this.#destroy(storage);
+    }
+    for (const scratch of [...this.#scratch.values()].flat()) if (scratch.state !== "failed") this.#destroy(scratch);
+    this.#scratch.clear();
+    for (const staging of [...this.#staging.values()].flat()) this.#destroy(staging);
+    this.#staging.clear();
+    this.generation++;
+  }
+
+  /**
+   * Asks once more for the memory of a buffer that failed, unless nobody uses it any more.
+   *
+   * @param needed  storages that are used although they may have been given back
+   */
+  makeAgain(failed: PoolBuffer, needed: ReadonlySet<GpuStorage>): void {
+    if (failed.state !== "failed") return;
+    if (isStorage(failed) && failed.refs === 0) {
+      if (!needed.has(failed)) return;
+      if (!this.#waiting.includes(failed)) this.#waiting.push(failed);
+    }
+    this.#create(failed.bytes, failed.usage, (buffer) => {
+      failed.buffer = buffer;
+      failed.state = "asked";
+      return failed;
+    });
+    if (isStorage(failed)) {
+      this.#renew(failed);
+      this.peakUsedBytes = Math.max(this.peakUsedBytes, this.usedBytes);
+    }
+    this.generation++;
+  }
+
+  /** Another buffer is another binding, for the parts as well. */
+  #renew(storage: GpuStorage): void {
+    storage.id = this.#ids++;
+    for (const part of storage.parts?.values() ?? []) {
+      part.buffer = storage.buffer;
+      this.#renew(part);
+    }
+  }
+
+  /** The error for buffers that there was no memory for. */
+  outOfMemory(failed: readonly PoolBuffer[]): DeviceError {
+    const wanted = failed.reduce((sum, { bytes }) => sum + bytes, 0);
+    const unmade = failed.reduce((sum, buffer) => sum + (isStorage(buffer) && buffer.refs > 0 ? buffer.bytes : 0), 0);
+    const scratch = [...this.#scratch.values()].flat().reduce((sum, { bytes, state }) => {
+      return state === "failed" ? sum : sum + bytes;
+    }, 0);
+    const onlyReads = failed.every(({ usage }) => (usage & GPUBufferUsage.MAP_READ) !== 0);
+    const lost = onlyReads
+      ? "What was to be read may be there: read it again"
+      : "What was computed since is lost; tensors stored before can be read, and parameters have the values that they had before";
+    return new DeviceError(
+      `out of GPU memory: ${wanted} bytes were wanted beside the ${this.bytes} held (${this.usedBytes - unmade} by values, ` +
+        `${scratch} by scratch, ${this.#freeBytes} free in the pool). Use smaller batches or fewer unrolled steps, release ` +
+        `tensors sooner (scope(), dispose()), or store less for the gradient (checkpoint()). ${lost}`,
+    );
+  }
+
+  // ---- making and destroying -----------------------------------------------------------------------------------------
+
+  #make(bytes: number, refs = 1): GpuStorage {
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    const buffer = this.#create(size, usage);
-    return { buffer, offset: 0, bytes: size, id: this.#ids++, refs: 1, whole: null, parts: null };
+    return this.#create(bytes, usage, (buffer) => ({
+      buffer,
+      offset: 0,
+      bytes,
+      usage,
+      state: "asked",
+      id: this.#ids++,
+      refs,
+      taken: 0,
+      held: false,
+      whole: null,
+      parts: null,
+    }));
   }
 
-  #destroy(storage: GpuStorage): void {
-    storage.buffer.destroy();
-    this.buffers--;
-    this.bytes -= storage.bytes;
+  #plain(bytes: number, usage: GPUBufferUsageFlags): PoolBuffer {
+    return this.#create(bytes, usage, (buffer) => ({ buffer, bytes, usage, state: "asked" }));
   }
 
-  #create(size: number, usage: GPUBufferUsageFlags): GPUBuffer {
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
+  #create<T extends PoolBuffer>(size: number, usage: GPUBufferUsageFlags, holder: (buffer: GPUBuffer) => T): T {
+    const { device } = this;
+    const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
     const limit = usage & GPUBufferUsage.STORAGE ? Math.min(maxBufferSize, maxStorageBufferBindingSize) : maxBufferSize;
     if (size > limit) {
       throw new DeviceError(
         `a buffer of ${size} bytes was wanted, and this adapter binds at most ${limit}: use smaller tensors or batches`,
       );
     }
-    this.device.pushErrorScope("out-of-memory");
-    const buffer = this.device.createBuffer({ size, usage });
-    const inUse = this.bytes;
-    this.device.popErrorScope().then(
-      (error) => {
-        if (error === null) return;
-        this.fail(
-          new DeviceError(
-            `out of GPU memory: ${size} bytes more than the ${inUse} in use; ` +
-              "release tensors sooner (scope), or use smaller batches or fewer unrolled steps",
-          ),
-        );
-      },
-      () => {},
-    );
+    device.pushErrorScope("out-of-memory");
+    let buffer: GPUBuffer;
+    let answer: Promise<GPUError | null>;
+    try {
+      buffer = device.createBuffer({ size, usage });
+    } finally {
+      answer = device.popErrorScope();
+    }
     this.buffers++;
     this.created++;
     this.bytes += size;
     this.peakBytes = Math.max(this.peakBytes, this.bytes);
-    return buffer;
+    const made = holder(buffer);
+    this.asked(made, answer);
+    return made;
+  }
+
+  #destroy(buffer: PoolBuffer): void {
+    buffer.buffer.destroy();
+    buffer.state = "destroyed";
+    this.buffers--;
+    this.bytes -= buffer.bytes;
   }
 }
+
+/** The storage with a buffer of its own that another is a part of. */
+export function wholeOf(storage: GpuStorage): GpuStorage {
+  let at = storage;
+  while (at.whole !== null) at = at.whole;
+  return at;
+}
+
+function remove(list: PoolBuffer[], buffer: PoolBuffer): boolean {
+  const at = list.indexOf(buffer);
+  if (at >= 0) list.splice(at, 1);
+  return at >= 0;
+}
+
+const isStorage = (buffer: PoolBuffer): buffer is GpuStorage => "refs" in buffer;

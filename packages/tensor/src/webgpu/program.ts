@@ -19,7 +19,7 @@ import type { Graph, Program } from "../record/backend.ts";
 import { numel, show } from "../shape.ts";
 import type { Tuning } from "./adapter.ts";
 import { Outputs } from "./outputs.ts";
-import type { BufferPool, GpuStorage } from "./pool.ts";
+import type { BufferPool, GpuStorage, PoolBuffer } from "./pool.ts";
 
 /** Parameter blocks start at multiples of this. */
 const ALIGNMENT = 256;
@@ -153,7 +153,11 @@ export class GpuProgram implements Program {
   readonly #steps: Step[] = [];
   readonly #outputs: Outputs;
   readonly #packs: Pack[] = [];
-  readonly #uniform: GPUBuffer | null = null;
+  #uniform: PoolBuffer | null = null;
+  /** The buffer that has the words, but for scalars that changed since. */
+  #written: GPUBuffer | null = null;
+  /** The pool's, when the bind groups were made. */
+  #generation = 0;
   readonly #words: ArrayBuffer;
   readonly #scalars: ScalarWord[] = [];
 
@@ -217,10 +221,6 @@ export class GpuProgram implements Program {
         else this.#scalars.push({ word, slot: parameter.slot, type: parameter.type });
       });
     }
-    if (offset > 0) {
-      this.#uniform = pool.uniform(offset);
-      device.queue.writeBuffer(this.#uniform, 0, this.#words);
-    }
   }
 
   /** Storages for the outputs of a replay. */
@@ -228,9 +228,11 @@ export class GpuProgram implements Program {
     return this.#outputs.storages(leaves);
   }
 
-  /** Writes the scalars that changed since the last replay. */
+  /** Writes the parameter blocks, or of those that were written before the scalars that changed. */
   upload(values: readonly number[]): void {
-    if (this.#scalars.length === 0) return;
+    const buffer = this.#uniformBuffer();
+    const written = buffer === this.#written;
+    if (buffer === null || (written && this.#scalars.length === 0)) return;
     const ints = new Int32Array(this.#words);
     const floats = new Float32Array(this.#words);
     let low = -1;
@@ -243,8 +245,20 @@ export class GpuProgram implements Program {
       if (low < 0 || word < low) low = word;
       if (word > high) high = word;
     }
-    if (low < 0) return;
-    this.device.queue.writeBuffer(this.#uniform as GPUBuffer, low * 4, this.#words, low * 4, (high - low + 1) * 4);
+    if (!written) this.device.queue.writeBuffer(buffer, 0, this.#words);
+    else if (low >= 0) this.device.queue.writeBuffer(buffer, low * 4, this.#words, low * 4, (high - low + 1) * 4);
+    this.#written = buffer;
+  }
+
+  /** The buffer of the parameter blocks, made at the first replay, or when there was no memory for it before. */
+  #uniformBuffer(): GPUBuffer | null {
+    const bytes = this.#words.byteLength;
+    if (bytes === 0) return null;
+    if (this.#uniform === null || this.#uniform.state === "failed") {
+      if (this.#uniform !== null) this.pool.destroyUniform(this.#uniform);
+      this.#uniform = this.pool.uniform(bytes);
+    }
+    return this.#uniform.buffer;
   }
 
   /** What comes before the first kernel: zeros and copies into packs. */
@@ -271,6 +285,10 @@ export class GpuProgram implements Program {
     outputs: readonly GpuStorage[],
     counts: Counts,
   ): void {
+    if (this.#generation !== this.pool.generation) {
+      for (const step of this.#steps) step.groups.length = 0;
+      this.#generation = this.pool.generation;
+    }
     let pipeline: GPUComputePipeline | null = null;
     for (const step of this.#steps) {
       if (step.pipeline !== pipeline) {
@@ -286,6 +304,7 @@ export class GpuProgram implements Program {
   /** Gives the uniform buffer back. */
   dispose(): void {
     if (this.#uniform !== null) this.pool.destroyUniform(this.#uniform);
+    this.#uniform = null;
     for (const step of this.#steps) step.groups.length = 0;
   }
 
@@ -303,7 +322,7 @@ export class GpuProgram implements Program {
     const group = this.device.createBindGroup({
       layout: step.layout,
       entries: [
-        { binding: 0, resource: { buffer: this.#uniform as GPUBuffer, offset, size } },
+        { binding: 0, resource: { buffer: this.#uniformBuffer() as GPUBuffer, offset, size } },
         ...storages.map((storage, i) => ({ binding: i + 1, resource: bindingOf(storage) })),
       ],
     });
