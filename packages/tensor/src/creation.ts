@@ -14,9 +14,9 @@ import { expandTo, reshapeTo } from "./ops/movement.ts";
 import { named } from "./ops/named.ts";
 import { cast, literal, scalar } from "./ops/operand.ts";
 import { checkDevice, checkOptions } from "./options.ts";
-import { addP, eqP, iotaP, mulP } from "./primitives.ts";
+import { addP, eqP, iotaP, ltP, mulP, subP, whereP } from "./primitives.ts";
 import { checkShape, numel, type Shape, show } from "./shape.ts";
-import { type Tensor, wrap } from "./tensor.ts";
+import { Tensor, wrap } from "./tensor.ts";
 
 export interface CreationOptions {
   /** Default: the device's default float dtype; see the function for exceptions. */
@@ -231,12 +231,18 @@ export function arange(first: number, second?: number | CreationOptions, step = 
   return asLeaf(dtype === counting ? x : cast(x, dtype), options);
 }
 
-/** `steps` numbers evenly from `start` to `end`, both included. */
+/**
+ * `steps` numbers evenly from `start` to `end`, both included; of one step, `start`.
+ *
+ * @param start, end  numbers, or float tensors of no dims: then the result is computed on their device, and has a
+ *                    derivative by them
+ */
 export const linspace = named(
   "linspace",
-  (start: number, end: number, steps: number, options: CreationOptions = {}): Tensor => {
+  (start: number | Tensor, end: number | Tensor, steps: number, options: CreationOptions = {}): Tensor => {
     checkCreation("linspace", options);
     checkShape([steps], "linspace");
+    if (typeof start !== "number" || typeof end !== "number") return linspaceOf(start, end, steps, options);
     const device = options.device ?? getDevice();
     const dtype = options.dtype ?? device.defaultDType;
     const data = new Float64Array(steps);
@@ -246,6 +252,33 @@ export const linspace = named(
     return tensor(data, { ...options, device, dtype });
   },
 );
+
+/** `linspace` with an end that only the device knows. */
+function linspaceOf(start: number | Tensor, end: number | Tensor, steps: number, options: CreationOptions): Tensor {
+  for (const [name, x] of Object.entries({ start, end })) {
+    if (typeof x === "number") continue;
+    if (!(x instanceof Tensor)) throw new ArgumentError(`linspace: ${name} is ${kind(x)}: wanted a number or a tensor`);
+    if (x.rank > 0) throw new ShapeError(`linspace: ${name} has shape ${show(x.shape)}: wanted [], one number`);
+  }
+  const device = options.device ?? [start, end].find((x) => x instanceof Tensor)?.device ?? getDevice();
+  const dtype = options.dtype ?? device.defaultDType;
+  const float = isFloat(dtype) ? dtype : device.defaultDType;
+  const side = (x: number | Tensor): Tensor => (x instanceof Tensor ? cast(x, float) : scalar(device, float, x));
+  const weights = (end: boolean): Tensor => {
+    const share = (i: number): number => (steps > 1 ? i / (steps - 1) : 0);
+    // From the nearer end, so that both ends are exact.
+    const mine = (i: number): boolean => i < steps / 2 !== end;
+    return tensor(
+      Float64Array.from({ length: steps }, (_, i) => (mine(i) ? (end ? share(i) - 1 : share(i)) : 0)),
+      { device, dtype: float },
+    );
+  };
+  const first = bind(ltP, [iota(device, "int32", steps), literal(device, "int32", Math.ceil(steps / 2))]);
+  const [a, b] = [side(start), side(end)];
+  const distance = bind(subP, [b, a]);
+  const from = (x: Tensor, share: Tensor): Tensor => bind(addP, [x, bind(mulP, [distance, share])]);
+  return asLeaf(cast(bind(whereP, [first, from(a, weights(false)), from(b, weights(true))]), dtype), options);
+}
 
 /** The identity matrix, [n, n] or [n, m]. */
 export const eye = named("eye", (n: number, m: number = n, options: CreationOptions = {}): Tensor => {

@@ -39,7 +39,13 @@ export class Tensor {
     if (scope !== null) scope.handles.push(this);
   }
 
+  /** Sizes of the dimensions: a frozen array, which no one can change by accident. */
   get shape(): Shape {
+    return (this._standIn ?? this)._value.shownShape;
+  }
+
+  /** @internal The same as the value has it: not frozen, which engines are faster with. */
+  get _shape(): Shape {
     return (this._standIn ?? this)._value.shape;
   }
 
@@ -53,12 +59,12 @@ export class Tensor {
 
   /** Number of dimensions. */
   get rank(): number {
-    return this.shape.length;
+    return this._shape.length;
   }
 
   /** Number of elements. */
   get size(): number {
-    return numel(this.shape);
+    return numel(this._shape);
   }
 
   /** True once the tensor was disposed of, or its scope ended. */

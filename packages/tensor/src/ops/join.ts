@@ -203,6 +203,7 @@ export function roll(x: Tensor, shifts: number | readonly number[], dims?: numbe
   let y = x;
   for (let i = 0; i < by.length; i++) {
     const axis = normalizeAxis(along[i], x.rank, "roll");
+    if (x.rank === 0) continue;
     const n = x.shape[axis];
     const shift = n === 0 ? 0 : ((by[i] % n) + n) % n;
     if (shift === 0) continue;
