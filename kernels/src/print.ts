@@ -163,7 +163,7 @@ export class BodyPrinter {
   print(code: readonly Instruction[], axes: readonly Axis[]): string[] {
     const values: string[] = [];
     code.forEach((instruction, i) => {
-      const text = this.#instruction(instruction, i, axes, values);
+      const text = this.#instruction(instruction, i, code, axes, values);
       if (instruction.kind === "literal" || instruction.kind === "scalar" || instruction.kind === "result") {
         values.push(text);
         return;
@@ -175,7 +175,25 @@ export class BodyPrinter {
     return values;
   }
 
-  #instruction(instruction: Instruction, i: number, axes: readonly Axis[], values: readonly string[]): string {
+  /**
+   * The arguments of an operation. If all are literals, the first gets a name: WGSL works out at compile time what it can,
+   * and 0.0 / 0.0 is an error there.
+   */
+  #atRuntime(args: readonly number[], code: readonly Instruction[], values: readonly string[], i: number): string[] {
+    const texts = args.map((arg) => values[arg]);
+    if (args.some((arg) => code[arg].kind !== "literal")) return texts;
+    const name = `${this.prefix}${i}_literal`;
+    this.lines.push(`let ${name} = ${texts[0]};`);
+    return [name, ...texts.slice(1)];
+  }
+
+  #instruction(
+    instruction: Instruction,
+    i: number,
+    code: readonly Instruction[],
+    axes: readonly Axis[],
+    values: readonly string[],
+  ): string {
     switch (instruction.kind) {
       case "load": {
         if (this.index !== null) return loaded(this.operands, instruction.operand, this.index(i));
@@ -200,7 +218,7 @@ export class BodyPrinter {
           instruction.op,
           instruction.type,
           instruction.from,
-          instruction.args.map((arg) => values[arg]),
+          this.#atRuntime(instruction.args, code, values, i),
         );
       case "mask": {
         const { valid } = this.#locate(instruction.chain, axes);

@@ -70,6 +70,22 @@ describe("printed kernels", () => {
     expect(source).not.toContain("&&");
   });
 
+  test("literals that meet are no constant expression, which a compiler would refuse if it is NaN", () => {
+    const kernel: MapKernel = {
+      role: "map",
+      operands: [{ type: "f32", access: "write" }],
+      output: {
+        space: [3],
+        code: [
+          { kind: "literal", type: "f32", value: 0 },
+          { kind: "op", type: "f32", op: "div", from: "f32", args: [0, 0] },
+        ],
+        stores: [{ operand: 0, value: 1 }],
+      },
+    };
+    expect(body(printKernel(kernel, gpu).source)).toContain("let v1_literal = 0.0;\n  let v1 = v1_literal / 0.0;");
+  });
+
   test("library functions are printed with what they call, and nothing else", () => {
     const { source } = printKernel(biasRelu(2, 2), cpuAdapter);
     expect([...source.matchAll(/^fn (\w+)/gm)].map((match) => match[1])).toEqual(["is_nan", "max_nan", "main"]);

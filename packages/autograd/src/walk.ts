@@ -371,14 +371,14 @@ const freedError = (name: string): GradError =>
 
 /** Sums over the axes along which a tensor of `shape` was repeated to give this one: the adjoint of broadcasting. */
 function sumTo(g: Tensor, shape: Shape): Tensor {
-  const from = g.shape;
+  const from = g._shape;
   const extra = from.length - shape.length;
   if (extra === 0 && sameShape(from, shape)) return g;
   const axes: number[] = [];
   for (let i = 0; i < from.length; i++) if (i < extra || (shape[i - extra] === 1 && from[i] !== 1)) axes.push(i);
   const sum = axes.length > 0 ? bind(sumP, [g], axes) : g;
   const result = extra > 0 ? bind(reshapeP, [sum], shape) : sum;
-  if (!sameShape(result.shape, shape)) {
+  if (!sameShape(result._shape, shape)) {
     throw new GradError(`internal: a rule gave a cotangent of shape ${show(from)} for an input of ${show(shape)}`);
   }
   return result;

@@ -10,6 +10,7 @@ import type { Device } from "./device.ts";
 import { type DType, dtypeCode, isFloat } from "./dtype.ts";
 import { ArgumentError, DeviceError, GradError, ShapeError } from "./errors.ts";
 import {
+  described,
   elementOf,
   hostElements,
   integerRange,
@@ -24,7 +25,7 @@ import { expandTo, reshapeTo } from "./ops/movement.ts";
 import { named } from "./ops/named.ts";
 import { cast, literal, numberOf, scalar } from "./ops/operand.ts";
 import { checkDevice, checkOptions } from "./options.ts";
-import { addP, aliasP, eqP, iotaP, mulP } from "./primitives.ts";
+import { addP, aliasP, eqP, iotaP, ltP, mulP, subP, whereP } from "./primitives.ts";
 import { checkShape, numel, type Shape, show } from "./shape.ts";
 import { Tensor, wrap } from "./tensor.ts";
 
@@ -236,12 +237,19 @@ const counted = named(
   },
 );
 
-/** `steps` numbers evenly from `start` to `end`, both included; an integer dtype cuts them towards 0, as in torch. */
+/**
+ * `steps` numbers evenly from `start` to `end`, both included; of one step, `start`. An integer dtype cuts them towards 0,
+ * as in torch.
+ *
+ * @param start, end  numbers, or float tensors of no dims: then the result is computed on their device, and has a
+ *                    derivative by them
+ */
 export const linspace = named(
   "linspace",
-  (start: number, end: number, steps: number, options: CreationOptions = {}): Tensor => {
+  (start: number | Tensor, end: number | Tensor, steps: number, options: CreationOptions = {}): Tensor => {
     checkCreation("linspace", options);
     checkShape([steps], "linspace");
+    if (typeof start !== "number" || typeof end !== "number") return linspaceOf(start, end, steps, options);
     const device = options.device ?? getDevice();
     const dtype = options.dtype ?? device.defaultDType;
     const data = new Float64Array(steps);
@@ -252,6 +260,34 @@ export const linspace = named(
     return tensor(data, { ...options, device, dtype });
   },
 );
+
+/** `linspace` with an end that only the device knows. */
+function linspaceOf(start: number | Tensor, end: number | Tensor, steps: number, options: CreationOptions): Tensor {
+  for (const [name, x] of Object.entries({ start, end })) {
+    if (typeof x === "number") continue;
+    if (!(x instanceof Tensor))
+      throw new ArgumentError(`linspace: ${name} is ${described(x)}: wanted a number or a tensor`);
+    if (x.rank > 0) throw new ShapeError(`linspace: ${name} has shape ${show(x.shape)}: wanted [], one number`);
+  }
+  const device = options.device ?? [start, end].find((x) => x instanceof Tensor)?.device ?? getDevice();
+  const dtype = options.dtype ?? device.defaultDType;
+  const float = isFloat(dtype) ? dtype : device.defaultDType;
+  const side = (x: number | Tensor): Tensor => (x instanceof Tensor ? cast(x, float) : scalar(device, float, x));
+  const weights = (end: boolean): Tensor => {
+    const share = (i: number): number => (steps > 1 ? i / (steps - 1) : 0);
+    // From the nearer end, so that both ends are exact.
+    const mine = (i: number): boolean => i < steps / 2 !== end;
+    return tensor(
+      Float64Array.from({ length: steps }, (_, i) => (mine(i) ? (end ? share(i) - 1 : share(i)) : 0)),
+      { device, dtype: float },
+    );
+  };
+  const first = bind(ltP, [iota(device, "int32", steps), literal(device, "int32", Math.ceil(steps / 2))]);
+  const [a, b] = [side(start), side(end)];
+  const distance = bind(subP, [b, a]);
+  const from = (x: Tensor, share: Tensor): Tensor => bind(addP, [x, bind(mulP, [distance, share])]);
+  return asLeaf(cast(bind(whereP, [first, from(a, weights(false)), from(b, weights(true))]), dtype), options);
+}
 
 /** The identity matrix, [n, n] or [n, m]. */
 export const eye = named("eye", (n: number, m: number = n, options: CreationOptions = {}): Tensor => {

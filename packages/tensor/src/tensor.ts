@@ -77,7 +77,13 @@ export class Tensor {
     this._grad = own;
   }
 
+  /** Sizes of the dimensions: a frozen array, which no one can change by accident. */
   get shape(): Shape {
+    return (this._standIn ?? this)._value.shownShape;
+  }
+
+  /** @internal The same as the value has it: not frozen, which engines are faster with. */
+  get _shape(): Shape {
     return (this._standIn ?? this)._value.shape;
   }
 
@@ -91,12 +97,12 @@ export class Tensor {
 
   /** Number of dimensions. */
   get rank(): number {
-    return this.shape.length;
+    return this._shape.length;
   }
 
   /** Number of elements. */
   get size(): number {
-    return numel(this.shape);
+    return numel(this._shape);
   }
 
   /** True once the tensor was disposed of, or its scope ended. */

@@ -22,7 +22,7 @@ import { d, rule } from "./rule.ts";
 
 /** With its last two axes exchanged. */
 function transposed(x: Tensor): Tensor {
-  const order = x.shape.map((_, axis) => axis);
+  const order = x._shape.map((_, axis) => axis);
   const last = order.length - 1;
   [order[last - 1], order[last]] = [last, last - 1];
   return bind(permuteP, [x], order);
@@ -50,7 +50,7 @@ const convWeight = (x: Tensor, g: Tensor, attrs: Attrs, w: Shape): Tensor =>
  * reaches, by `outputPadding`; where that is a stride or more, a window fits in there that no input has made.
  */
 function cropped(y: Tensor, shape: Shape): Tensor {
-  if (sameShape(y.shape, shape)) return y;
+  if (sameShape(y._shape, shape)) return y;
   return bind(sliceP, [y], [...shape.map(() => 0), ...shape, ...shape.map(() => 1)]);
 }
 

@@ -97,15 +97,16 @@ export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonOp
 
 /** log y! as y log y − y + log(2πy)/2 for y > 1, else 0. */
 function stirling(y: Tensor): Tensor {
-  const counts = y.gt(1);
-  const logY = where(counts, y, 1).log();
+  // Not y > 1, which NaN is not.
+  const few = y.le(1);
+  const logY = where(few, 1, y).log();
   return where(
-    counts,
+    few,
+    0,
     y
       .add(0.5)
       .mul(logY)
       .sub(y)
       .add(0.5 * Math.log(2 * Math.PI)),
-    0,
   );
 }

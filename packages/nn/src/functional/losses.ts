@@ -62,7 +62,12 @@ export function smoothL1Loss(
   if (beta < 0) throw new ArgumentError(`smoothL1Loss: beta is ${beta}, wanted >= 0`);
   if (beta === 0) return l1Loss(input, target, { reduction: options.reduction });
   const d = input.sub(target).abs();
-  return reduce("smoothL1Loss", where(d.lt(beta), d.square().mul(0.5 / beta), d.sub(0.5 * beta)), options.reduction);
+  const near = d.lt(beta);
+  return reduce(
+    "smoothL1Loss",
+    where(near, squareWhere(near, d).mul(0.5 / beta), d.sub(0.5 * beta)),
+    options.reduction,
+  );
 }
 
 /** d²/2 for d = |x − y| <= δ, δ(d − δ/2) beyond. `delta` defaults to 1. @see torch.nn.functional.huber_loss */
@@ -72,8 +77,16 @@ export function huberLoss(input: Tensor, target: Tensor, options: ReductionOptio
   const { delta = 1 } = options;
   if (!(delta > 0)) throw new ArgumentError(`huberLoss: delta is ${delta}, wanted > 0`);
   const d = input.sub(target).abs();
-  return reduce("huberLoss", where(d.le(delta), d.square().mul(0.5), d.sub(0.5 * delta).mul(delta)), options.reduction);
+  const near = d.le(delta);
+  return reduce(
+    "huberLoss",
+    where(near, squareWhere(near, d).mul(0.5), d.sub(0.5 * delta).mul(delta)),
+    options.reduction,
+  );
 }
+
+/** d² where a condition holds, and 0 elsewhere: no ∞², whose derivative would be 0 · ∞ although it is not chosen. */
+const squareWhere = (condition: Tensor, d: Tensor): Tensor => where(condition, d, 0).square();
 
 /**
  * −(y log σ(x) + (1 − y) log(1 − σ(x))), computed from logits without overflow.
@@ -102,10 +115,22 @@ export function binaryCrossEntropyWithLogits(
   return reduce("binaryCrossEntropyWithLogits", loss, options.reduction);
 }
 
-/** As torch clamps logarithms of probabilities. */
+/** As torch clamps logarithms of probabilities, and what it takes for their derivative at 0. */
 const LOG_FLOOR = -100;
+const STEEPEST = 1e12;
 
-/** −(y log x + (1 − y) log(1 − x)) of probabilities x; logarithms are at least −100. @see torch.nn.functional.binary_cross_entropy */
+/** log x, but −100 where that is less, with derivative 10¹² there; `log` is given a 1 in place of such x. */
+function flooredLog(x: Tensor, tooLow: Tensor, log: (x: Tensor) => Tensor): Tensor {
+  const line = x.sub(x.detach()).mul(STEEPEST).add(LOG_FLOOR);
+  return where(tooLow, line, log(where(tooLow, 1, x)));
+}
+
+/**
+ * −(y log x + (1 − y) log(1 − x)) of probabilities x. Logarithms are at least −100; where they are cut off, at 0 and 1,
+ * their derivative is 10¹² as in torch, and 0 from the second order on.
+ *
+ * @see torch.nn.functional.binary_cross_entropy
+ */
 export function binaryCrossEntropy(
   input: Tensor,
   target: Tensor,
@@ -114,15 +139,17 @@ export function binaryCrossEntropy(
   checkOptions("binaryCrossEntropy", options, ["reduction", "weight"]);
   checkSame("binaryCrossEntropy", input, target);
   checkWeightFits("binaryCrossEntropy", "weight", options.weight, input);
-  const logP = input.log().maximum(LOG_FLOOR);
-  const logQ = input.neg().log1p().maximum(LOG_FLOOR);
+  // e⁻¹⁰⁰; a float32 below 2⁻¹²⁶ may be taken for 0.
+  const least = input.dtype === "float64" ? Math.exp(LOG_FLOOR) : 2 ** -126;
+  const logP = flooredLog(input, input.ge(0).logicalAnd(input.lt(least)), (x) => x.log());
+  const logQ = flooredLog(input.neg().add(1), input.eq(1), (_) => where(input.eq(1), 0, input).neg().log1p());
   let loss = logP.sub(logQ).mul(target).add(logQ).neg();
   if (options.weight !== undefined) loss = loss.mul(options.weight);
   return reduce("binaryCrossEntropy", loss, options.reduction);
 }
 
 /**
- * Kullback-Leibler divergence y (log y − x), with x log-probabilities and 0 log 0 = 0.
+ * Kullback-Leibler divergence y (log y − x), with x log-probabilities and 0 log 0 = 0; also where y is 0 and x −∞.
  *
  * @param options  `logTarget`: y is given as log y; reduction may also be "batchmean", the divergence itself
  * @see            torch.nn.functional.kl_div
@@ -135,11 +162,15 @@ export function klDiv(
   checkOptions("klDiv", options, ["reduction", "logTarget"]);
   checkSame("klDiv", input, target);
   const { reduction = "mean", logTarget = false } = options;
-  const loss = logTarget
-    ? target.exp().mul(target.sub(input))
-    : where(target.gt(0), target.mul(where(target.gt(0), target, 1).log().sub(input)), 0);
+  const loss = logTarget ? target.exp().mul(target.sub(input)) : divergence(input, target);
   if (reduction === "batchmean") return loss.sum().div(input.shape[0]);
   return reduce("klDiv", loss, reduction);
+}
+
+/** y (log y − x), and 0 at y = 0 (unless x is NaN). */
+function divergence(x: Tensor, y: Tensor): Tensor {
+  const none = y.eq(0);
+  return where(none.logicalAnd(x.isnan().logicalNot()), 0, y.mul(where(none, 1, y).log().sub(x)));
 }
 
 /** Options of the losses of class indices. */

@@ -40,6 +40,18 @@ function affine(x: Tensor, weight: Tensor | null | undefined, bias: Tensor | nul
   return bias ? scaled.add(alongChannels(bias, x)) : scaled;
 }
 
+/** Throws unless x has channels, and what is given for each of them has as many elements. */
+function checkChannels(op: string, x: Tensor, perChannel: Record<string, Tensor | null | undefined>): void {
+  if (x.rank < 2) throw new ShapeError(`${op}: ${show(x.shape)}: wanted [N, C] or [N, C, d1, …]`);
+  for (const [name, tensor] of Object.entries(perChannel)) {
+    if (tensor && !sameShape(tensor.shape, [x.shape[1]])) {
+      throw new ShapeError(
+        `${op}: ${name} ${show(tensor.shape)} for ${show(x.shape)}: wanted [${x.shape[1]}], one number per channel`,
+      );
+    }
+  }
+}
+
 /** All axes but the batch's channels. */
 export const batchAxes = (x: Tensor): number[] => [0, ...Array.from({ length: x.rank - 2 }, (_, i) => i + 2)];
 
@@ -48,6 +60,7 @@ export const batchAxes = (x: Tensor): number[] => [0, ...Array.from({ length: x.
  *
  * @param x  float, [N, C] or [N, C, d1, …]
  * @throws   ArgumentError if there is one value per channel: its variance is 0
+ * @returns  of no values per channel, statistics that are NaN: they are not to be averaged
  */
 export function batchNormTraining(
   x: Tensor,
@@ -55,9 +68,11 @@ export function batchNormTraining(
   bias: Tensor | null,
   options: { eps?: number } = {},
 ): Statistics & { output: Tensor } {
-  if (x.size === x.shape[1])
+  checkChannels("batchNorm", x, { weight, bias });
+  const axes = batchAxes(x);
+  if (axes.every((axis) => x.shape[axis] === 1))
     throw new ArgumentError(`batchNorm: ${show(x.shape)} has one value per channel, wanted more`);
-  const { output, mean, variance } = normalizeOver(x, batchAxes(x), options.eps ?? 1e-5);
+  const { output, mean, variance } = normalizeOver(x, axes, options.eps ?? 1e-5);
   return { output: affine(output, weight, bias), mean, variance };
 }
 
@@ -78,6 +93,7 @@ export function batchNorm(
   options: { eps?: number } = {},
 ): Tensor {
   if (runningMean === null || runningVar === null) return batchNormTraining(x, weight, bias, options).output;
+  checkChannels("batchNorm", x, { runningMean, runningVar, weight, bias });
   const deviation = alongChannels(runningVar.add(options.eps ?? 1e-5).rsqrt(), x);
   return affine(x.sub(alongChannels(runningMean, x)).mul(deviation), weight, bias);
 }
@@ -139,12 +155,18 @@ export function groupNorm(
   const [batch, channels] = x.shape;
   if (x.rank < 2 || channels % groups !== 0)
     throw new ShapeError(`groupNorm: ${show(x.shape)} in ${groups} groups of channels`);
-  const grouped = x.reshape([batch, groups, numel(x.shape) / (batch * groups)]);
+  checkChannels("groupNorm", x, { weight, bias });
+  const grouped = x.reshape([batch, groups, (channels / groups) * numel(x.shape.slice(2))]);
   const { output } = normalizeOver(grouped, [2], options.eps ?? 1e-5);
   return affine(output.reshape([...x.shape]), weight, bias);
 }
 
-/** Instance norm: over the spatial dimensions of each sample and channel. @see torch.nn.functional.instance_norm */
+/**
+ * Instance norm: over the spatial dimensions of each sample and channel.
+ *
+ * @throws  ArgumentError if there is one value per channel and sample: its variance is 0
+ * @see     torch.nn.functional.instance_norm
+ */
 export function instanceNorm(
   x: Tensor,
   weight: Tensor | null = null,
@@ -152,7 +174,10 @@ export function instanceNorm(
   options: { eps?: number } = {},
 ): Statistics & { output: Tensor } {
   const axes = Array.from({ length: x.rank - 2 }, (_, i) => i + 2);
+  checkChannels("instanceNorm", x, { weight, bias });
   if (axes.length === 0) throw new ShapeError(`instanceNorm: ${show(x.shape)} has no spatial dimensions`);
+  if (axes.every((axis) => x.shape[axis] === 1))
+    throw new ArgumentError(`instanceNorm: ${show(x.shape)} has one value per channel and sample, wanted more`);
   const { output, mean, variance } = normalizeOver(x, axes, options.eps ?? 1e-5);
   return { output: affine(output, weight, bias), mean, variance };
 }

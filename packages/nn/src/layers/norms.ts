@@ -6,7 +6,7 @@
  * They are updated off the tape.
  */
 import { noGrad } from "@loopgrad/autograd";
-import { ArgumentError, ShapeError, scope, show, type Tensor } from "@loopgrad/tensor";
+import { ArgumentError, numel, ShapeError, scope, show, type Tensor } from "@loopgrad/tensor";
 import { batchAxes, batchNorm, batchNormTraining, instanceNorm, type Statistics } from "../functional/norms.ts";
 import { constant, ones, zeros } from "../init.ts";
 import { Module } from "../module.ts";
@@ -82,12 +82,16 @@ abstract class RunningNorm extends Module {
     return true;
   }
 
-  /** Moves the running statistics towards a batch's; `count` is how many values each variance was taken over. */
+  /**
+   * Moves the running statistics towards a batch's; `count` is how many values each variance was taken over. A batch of
+   * none is counted, and leaves them where they are.
+   */
   protected track({ mean, variance }: Statistics, count: number): void {
     const { runningMean, runningVar, numBatchesTracked, momentum } = this;
     if (runningMean === null || runningVar === null || numBatchesTracked === null) return;
     using _ = noGrad();
     if (this.countsBatches) numBatchesTracked._adopt(scope(() => numBatchesTracked.add(1)));
+    if (count === 0) return;
     const step = (running: Buffer, batch: Tensor): Tensor => {
       const share = momentum ?? numBatchesTracked.to(running.dtype).reciprocal();
       return moved(running, batch.reshape([this.numFeatures]), share);
@@ -192,7 +196,7 @@ abstract class InstanceNorm extends RunningNorm {
     const { output, mean, variance } = instanceNorm(x, weight, bias, { eps });
     if (this.training && runningMean !== null) {
       // The average over the batch of each sample's statistics.
-      this.track({ mean: mean.mean(0), variance: variance.mean(0) }, x.size / (x.shape[0] * x.shape[1]));
+      this.track({ mean: mean.mean(0), variance: variance.mean(0) }, x.shape[0] === 0 ? 0 : numel(x.shape.slice(2)));
     }
     return output;
   }

@@ -25,9 +25,19 @@ import {
 import { normalizeAxis, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { le } from "./compare.ts";
-import { sliceAxis } from "./movement.ts";
+import { expandTo, sliceAxis } from "./movement.ts";
 import { named } from "./named.ts";
-import { asFloat, binary, literalLike, type Operand, scalar, toScalar, wantFloat, wantNumbers } from "./operand.ts";
+import {
+  asFloat,
+  binary,
+  constantOf,
+  literalLike,
+  type Operand,
+  scalar,
+  toScalar,
+  wantFloat,
+  wantNumbers,
+} from "./operand.ts";
 
 /** max(x, 0): 0 where x ≤ 0, x elsewhere; NaN stays. */
 export function relu(x: Tensor): Tensor {
@@ -35,7 +45,7 @@ export function relu(x: Tensor): Tensor {
   return bind(whereP, [bind(leP, [x, zero]), zero, x]);
 }
 
-/** min(max(x, low), high), flat at the bounds. */
+/** min(max(x, low), high), flat at the bounds. These are no NaN. */
 function limited(x: Tensor, low: Tensor, high: Tensor): Tensor {
   return bind(whereP, [bind(leP, [x, low]), low, bind(whereP, [bind(leP, [high, x]), high, x])]);
 }
@@ -50,6 +60,12 @@ export function relu6(x: Tensor): Tensor {
 export function hardtanh(x: Tensor, options: { minVal?: number; maxVal?: number } = {}): Tensor {
   const { minVal = -1, maxVal = 1 } = checkOptions("hardtanh", options, ["minVal", "maxVal"]);
   wantNumbers("hardtanh", x);
+  if (Number.isNaN(minVal) || Number.isNaN(maxVal)) {
+    return constantOf(expandTo(scalar(x.device, x.dtype, Number.NaN), x.shape), x);
+  }
+  if (minVal > maxVal) {
+    throw new ArgumentError(`hardtanh: minVal is ${minVal} and maxVal ${maxVal}: wanted minVal <= maxVal`);
+  }
   return limited(x, scalar(x.device, x.dtype, minVal), scalar(x.device, x.dtype, maxVal));
 }
 

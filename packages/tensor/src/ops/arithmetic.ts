@@ -2,7 +2,7 @@
  * Arithmetic of two operands. Shapes broadcast by NumPy's rule, dtypes promote, either side may be a number.
  */
 
-import { bind, bindUntracked } from "../bind.ts";
+import { bind, bindUntracked, untracked } from "../bind.ts";
 import { isFloat } from "../dtype.ts";
 import { ArgumentError, DTypeError } from "../errors.ts";
 import { checkOptions } from "../options.ts";
@@ -25,6 +25,7 @@ import {
   notP,
   orP,
   powP,
+  scalarP,
   softplusP,
   subP,
   whereP,
@@ -33,8 +34,8 @@ import {
 import { Tensor } from "../tensor.ts";
 import { expandTo } from "./movement.ts";
 import { named } from "./named.ts";
-import { asFloat, binary, literalLike, meet, type Operand, scalar, unchanged } from "./operand.ts";
-import { floor, reciprocal, safeSqrt, sqrt, trunc } from "./unary.ts";
+import { asFloat, binary, constantOf, literalLike, meet, type Operand, scalar, unchanged } from "./operand.ts";
+import { reciprocal, round, safeSqrt, sqrt, trunc } from "./unary.ts";
 
 /** a + alpha · b. */
 export const add = (a: Operand, b: Operand, options?: { alpha?: Operand }): Tensor =>
@@ -66,22 +67,61 @@ export const div = named("div", (a: Operand, b: Operand, options?: RoundingOptio
   if (mode !== "floor" && mode !== "trunc") {
     throw new ArgumentError(`div: roundingMode is ${JSON.stringify(mode)}: wanted "floor", "trunc" or null`);
   }
-  if (isFloat(p.dtype)) return (mode === "floor" ? floor : trunc)(bind(divP, [p, q]));
+  if (isFloat(p.dtype)) {
+    // A step function: the quotient is off the tape, so that a division by 0 makes no NaN of the derivative 0.
+    return constantOf(
+      untracked(() => (mode === "floor" ? floorQuotient(p, q) : trunc(bind(divP, [p, q])))),
+      p,
+      q,
+    );
+  }
+  wantDivisor("div", q);
   return bind(divP, [mode === "floor" ? bind(subP, [p, remainder(p, q)]) : p, q]);
 });
 
-/** ⌊a / b⌋. */
+/**
+ * ⌊a / b⌋ of the exact quotient: the remainder is taken off first, because a / b may be rounded up to a whole number.
+ * ±∞ or NaN for a division by 0.
+ */
+function floorQuotient(a: Tensor, b: Tensor): Tensor {
+  const rest = bind(fmodP, [a, b]);
+  const zero = literalLike(b, 0);
+  const truncated = round(bind(divP, [bind(subP, [a, rest]), b]));
+  const below = bind(andP, [bind(neP, [rest, zero]), bind(xorP, [bind(ltP, [rest, zero]), bind(ltP, [b, zero])])]);
+  const quotient = bind(whereP, [below, bind(subP, [truncated, literalLike(b, 1)]), truncated]);
+  return bind(whereP, [bind(eqP, [b, zero]), bind(divP, [a, b]), quotient]);
+}
+
+/** Rejects integer divisors with a 0 among them, where the elements are still on the host. */
+function wantDivisor(op: string, divisor: Tensor): void {
+  const value = divisor._live();
+  if (isFloat(divisor.dtype)) return;
+  const isZero = value.primitive === scalarP ? value.scalar === 0 : (value.host?.includes(0) ?? false);
+  if (isZero) throw new ArgumentError(`${op}: a division of integers by 0; cast to a float dtype for ∞`);
+}
+
+/**
+ * ⌊a / b⌋, also where a / b itself is rounded up: 1 // 0.1 is 9, as in Python.
+ *
+ * @throws  ArgumentError for integers if b has a 0 among its elements and they are still on the host; where only the
+ *          device knows them, the result there is 0
+ */
 export const floorDivide = named(
   "floorDivide",
   (a: Operand, b: Operand): Tensor => div(a, b, { roundingMode: "floor" }),
 );
 
-/** Remainder with the sign of the dividend, as C's fmod. */
-export const fmod = (a: Operand, b: Operand): Tensor => binary(fmodP, a, b);
+/** Remainder with the sign of the dividend, as C's fmod. Of integers by 0: see {@link floorDivide}. */
+export const fmod = (a: Operand, b: Operand): Tensor => {
+  const [p, q] = meet("fmod", a, b);
+  wantDivisor("fmod", q);
+  return bind(fmodP, [p, q]);
+};
 
-/** Remainder with the sign of the divisor: a − b ⌊a / b⌋. */
+/** Remainder with the sign of the divisor: a − b ⌊a / b⌋. Of integers by 0: see {@link floorDivide}. */
 export const remainder = named("remainder", (a: Operand, b: Operand): Tensor => {
   const [p, q] = meet("remainder", a, b);
+  wantDivisor("remainder", q);
   const r = bind(fmodP, [p, q]);
   const zero = literalLike(r, 0);
   const signsDiffer = bind(xorP, [bind(ltP, [r, zero]), bind(ltP, [q, zero])]);
@@ -97,7 +137,7 @@ export const pow = named("pow", (base: Operand, exponent: Operand): Tensor => {
   if (base instanceof Tensor && typeof exponent === "number") {
     switch (exponent) {
       case 0:
-        return expandTo(literalLike(base, 1), base.shape);
+        return constantOf(expandTo(literalLike(base, 1), base.shape), base);
       case 0.5:
         return sqrt(base);
       case 1:

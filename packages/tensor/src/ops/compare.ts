@@ -143,7 +143,7 @@ export const maskedFill = named("maskedFill", (x: Tensor, mask: Tensor, value: O
 });
 
 /**
- * x limited to [min, max]. NaN stays. The gradient passes inside and at the bounds.
+ * x limited to [min, max]. NaN stays, and a bound that is NaN gives NaN. The gradient passes inside and at the bounds.
  *
  * @param min  lower bound, number or tensor; null for none
  * @param max  upper bound, number or tensor; null for none; wins where min > max
@@ -152,11 +152,11 @@ export const clamp = named("clamp", (x: Tensor, min?: Operand | null, max?: Oper
   if ((min ?? null) === null && (max ?? null) === null) throw new ArgumentError("clamp: give min, max or both");
   if (min !== undefined && min !== null && !isBeyond(x, min, "below")) {
     const [p, low] = meet("clamp", x, min);
-    x = bind(whereP, [bind(ltP, [p, low]), low, p]);
+    x = bind(whereP, [orUnordered(bind(ltP, [p, low]), low, min), low, p]);
   }
   if (max !== undefined && max !== null && !isBeyond(x, max, "above")) {
     const [p, high] = meet("clamp", x, max);
-    x = bind(whereP, [bind(ltP, [high, p]), high, p]);
+    x = bind(whereP, [orUnordered(bind(ltP, [high, p]), high, max), high, p]);
   }
   return unchanged(x);
 });
@@ -166,6 +166,12 @@ function isBeyond({ dtype }: Tensor, bound: Operand, where: "below" | "above"): 
   const range = integerRange(dtype);
   if (range === null || typeof bound !== "number" || !Number.isInteger(bound)) return false;
   return where === "below" ? bound < range[0] : bound > range[1];
+}
+
+/** The condition, or that the bound is NaN: then it is the result. A number shows that without a look at the device. */
+function orUnordered(condition: Tensor, bound: Tensor, given: Operand): Tensor {
+  if (!isFloat(bound.dtype) || (typeof given !== "object" && !Number.isNaN(Number(given)))) return condition;
+  return bind(orP, [condition, bind(isnanP, [bound])]);
 }
 
 /**

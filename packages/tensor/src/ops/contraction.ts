@@ -24,7 +24,7 @@ export const matmul = named("matmul", (a: Tensor, b: Tensor): Tensor => {
     a = cast(a, dtype);
     b = cast(b, dtype);
   }
-  const [p, q] = [a.shape, b.shape];
+  const [p, q] = [a._shape, b._shape];
   const [m, n] = [p.length, q.length];
   if (m === 0 || n === 0) throw new ShapeError(`matmul: ${show(p)} × ${show(q)}: both need at least one dim`);
   if (p[m - 1] !== q[Math.max(0, n - 2)]) {
@@ -102,11 +102,11 @@ export const outer = named("outer", (a: Tensor, b: Tensor): Tensor => {
  * @throws        ShapeError if the last dimension of x is not `in`
  */
 export const linear = named("linear", (x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor => {
-  if (weight.rank !== 2 || x.rank === 0 || x.shape[x.rank - 1] !== weight.shape[1]) {
+  if (weight.rank !== 2 || x.rank === 0 || x._shape[x.rank - 1] !== weight._shape[1]) {
     throw new ShapeError(`linear: input ${show(x.shape)}, weight ${show(weight.shape)}: wanted […, in] and [out, in]`);
   }
-  if (bias && show(bias.shape) !== show([weight.shape[0]])) {
-    throw new ShapeError(`linear: bias ${show(bias.shape)}: wanted [${weight.shape[0]}], one per output`);
+  if (bias && show(bias._shape) !== show([weight._shape[0]])) {
+    throw new ShapeError(`linear: bias ${show(bias._shape)}: wanted [${weight._shape[0]}], one per output`);
   }
   const y = matmul(x, bind(permuteP, [weight], [1, 0]));
   return bias === undefined || bias === null ? y : binary(addP, y, bias);

@@ -140,6 +140,11 @@ export const indexAdd = named(
   (x: Tensor, dim: number, index: Tensor, source: Tensor, options: { alpha?: Operand } = {}): Tensor => {
     const { alpha = 1 } = checkOptions("indexAdd", options, ["alpha"]);
     const axis = normalizeAxis(dim, x.rank, "indexAdd");
+    if (x.rank === 0) {
+      if (source.rank > 0) throw new ShapeError(`indexAdd: source ${show(source.shape)}: wanted [], as x`);
+      const [row, more] = [x, source].map((t) => bind(reshapeP, [t], [1]));
+      return bind(reshapeP, [indexAdd(row, 0, index, more, { alpha })], []);
+    }
     const at = slices("indexAdd", x, axis, index);
     if (!sameShape(source.shape, at.shape)) {
       throw new ShapeError(`indexAdd: source ${show(source.shape)}: wanted ${show(at.shape)}`);

@@ -203,6 +203,7 @@ export function roll(x: Tensor, shifts: number | readonly number[], dims?: numbe
   const axes = along.map((dim) => normalizeAxis(dim, x.rank, "roll"));
   let y = x;
   for (const [i, axis] of axes.entries()) {
+    if (x.rank === 0) continue;
     const n = x.shape[axis];
     const shift = n === 0 ? 0 : ((by[i] % n) + n) % n;
     if (shift === 0) continue;

@@ -14,7 +14,7 @@ import { unchanged, wantInteger } from "./operand.ts";
 
 /** The shape is known to fit. */
 export const reshapeTo = (x: Tensor, shape: Shape): Tensor =>
-  sameShape(x.shape, shape) ? unchanged(x) : bind(reshapeP, [x], shape);
+  sameShape(x._shape, shape) ? unchanged(x) : bind(reshapeP, [x], shape);
 
 /**
  * The same elements in another shape.
@@ -27,7 +27,7 @@ export const reshape = (x: Tensor, shape: Shape): Tensor => reshapeTo(x, resolve
 
 /** Merges the dims from `startDim` to `endDim`, both included, into one. */
 export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
-  const { shape } = x;
+  const shape = x._shape;
   const start = normalizeAxis(startDim, shape.length, "flatten");
   const end = normalizeAxis(endDim, shape.length, "flatten");
   if (shape.length === 0) return reshapeTo(x, [1]);
@@ -37,15 +37,16 @@ export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
 
 /** Splits one dim into several; one of the sizes may be −1. */
 export function unflatten(x: Tensor, dim: number, sizes: Shape): Tensor {
-  const { shape } = x;
+  const shape = x._shape;
   const axis = normalizeAxis(dim, shape.length, "unflatten");
   const parts = resolveShape(sizes, shape[axis], "unflatten");
   return reshapeTo(x, [...shape.slice(0, axis), ...parts, ...shape.slice(axis + 1)]);
 }
 
-/** Drops dims of size 1: all of them, or the given ones (those of another size stay, as in torch). */
+/** Drops dims of size 1: all of them, or the given ones (those of another size stay, as in torch); of a list [] none. */
 export function squeeze(x: Tensor, dim?: number | readonly number[] | null): Tensor {
-  const { shape } = x;
+  if (Array.isArray(dim) && dim.length === 0) return unchanged(x);
+  const shape = x._shape;
   const axes = normalizeAxes(dim, shape.length, "squeeze");
   return reshapeTo(
     x,
@@ -55,7 +56,7 @@ export function squeeze(x: Tensor, dim?: number | readonly number[] | null): Ten
 
 /** Inserts a dim of size 1 before `dim`. */
 export function unsqueeze(x: Tensor, dim: number): Tensor {
-  const { shape } = x;
+  const shape = x._shape;
   const axis = normalizeAxis(dim, shape.length + 1, "unsqueeze");
   return bind(reshapeP, [x], [...shape.slice(0, axis), 1, ...shape.slice(axis)]);
 }
@@ -75,7 +76,7 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
   const { rank } = x;
   wantArray(dims, "permute: the order of dims");
   if (dims.length !== rank)
-    throw new ShapeError(`permute: ${show(x.shape)} has ${rank} dims, got the order ${show(dims)}`);
+    throw new ShapeError(`permute: ${show(x._shape)} has ${rank} dims, got the order ${show(dims)}`);
   const order = dims.map((dim) => normalizeAxis(dim, rank, "permute"));
   if (new Set(order).size !== rank) throw new ShapeError(`permute: a dim appears twice in ${show(dims)}`);
   return permuteTo(x, order);
@@ -87,7 +88,7 @@ export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
   const a = normalizeAxis(dim0, rank, "transpose");
   const b = normalizeAxis(dim1, rank, "transpose");
   if (a === b) return unchanged(x);
-  const order = x.shape.map((_, i) => i);
+  const order = x._shape.map((_, i) => i);
   order[a] = b;
   order[b] = a;
   return bind(permuteP, [x], order);
@@ -98,7 +99,7 @@ export const swapaxes = transpose;
 
 /** The transpose of a matrix; a vector or 0-d tensor stays. */
 export function t(x: Tensor): Tensor {
-  if (x.rank > 2) throw new ShapeError(`t: wanted at most 2 dims, got ${show(x.shape)}; use transpose or permute`);
+  if (x.rank > 2) throw new ShapeError(`t: wanted at most 2 dims, got ${show(x._shape)}; use transpose or permute`);
   return x.rank < 2 ? unchanged(x) : bind(permuteP, [x], [1, 0]);
 }
 
@@ -116,8 +117,8 @@ export function movedim(
       `movedim: source ${show(list(source))} and destination ${show(list(destination))} do not pair up`,
     );
   }
-  const rest = x.shape.map((_, i) => i).filter((i) => !from.includes(i));
-  const order = x.shape.map((_, i) => (to.includes(i) ? from[to.indexOf(i)] : (rest.shift() as number)));
+  const rest = x._shape.map((_, i) => i).filter((i) => !from.includes(i));
+  const order = x._shape.map((_, i) => (to.includes(i) ? from[to.indexOf(i)] : (rest.shift() as number)));
   return permuteTo(x, order);
 }
 
@@ -129,7 +130,7 @@ const list = (dims: number | readonly number[]): readonly number[] => (typeof di
  * @param shape  new dims may come in front; −1 keeps a size
  */
 export function expand(x: Tensor, shape: Shape): Tensor {
-  const from = x.shape;
+  const from = x._shape;
   wantArray(shape, "expand: the shape");
   const added = shape.length - from.length;
   if (added < 0) throw new ShapeError(`expand: ${show(from)} has more dims than ${show(shape)}`);
@@ -142,7 +143,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 
 /** The shape holds no −1. */
 export function expandTo(x: Tensor, shape: Shape): Tensor {
-  const from = x.shape;
+  const from = x._shape;
   if (sameShape(from, shape)) return unchanged(x);
   const added = shape.length - from.length;
   const aligned = added > 0 ? bind(reshapeP, [x], [...new Array<number>(added).fill(1), ...from]) : x;
@@ -157,7 +158,7 @@ export const broadcastTo = expand;
 
 /** Attributes of `slice` that leave all dims but one whole. */
 export function sliceAxis(x: Tensor, axis: number, start: number, size: number, step = 1): Tensor {
-  const { shape } = x;
+  const shape = x._shape;
   if (start === 0 && size === shape[axis] && step === 1) return unchanged(x);
   const rank = shape.length;
   const attrs = new Array<number>(3 * rank);
@@ -181,7 +182,7 @@ export function sliceAxis(x: Tensor, axis: number, start: number, size: number, 
 export function slice(x: Tensor, dim: number, start?: number | null, stop?: number | null, step = 1): Tensor {
   const axis = normalizeAxis(dim, x.rank, "slice");
   if (x.rank === 0) throw new ShapeError("slice: a 0-d tensor has no dim to slice");
-  const { start: from, size } = sliceBounds(x.shape[axis], start, stop, step);
+  const { start: from, size } = sliceBounds(x._shape[axis], start, stop, step);
   return sliceAxis(x, axis, from, size, step);
 }
 
@@ -207,17 +208,17 @@ const clip = (bound: number, n: number): number => Math.min(Math.max(bound < 0 ?
 /** `length` elements along a dim, beginning at `start`. */
 export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
   const axis = normalizeAxis(dim, x.rank, "narrow");
-  const n = x.shape[axis];
+  const n = x._shape[axis];
   const from = start < 0 ? start + n : start;
   if (!(Number.isInteger(from) && Number.isInteger(length) && from >= 0 && length >= 0 && from + length <= n)) {
-    throw new ShapeError(`narrow: start ${start}, length ${length} leaves dim ${dim} of ${show(x.shape)}`);
+    throw new ShapeError(`narrow: start ${start}, length ${length} leaves dim ${dim} of ${show(x._shape)}`);
   }
   return sliceAxis(x, axis, from, length);
 }
 
 /** One index along a dim, which disappears. */
 export function select(x: Tensor, dim: number, index: number): Tensor {
-  const { shape } = x;
+  const shape = x._shape;
   const axis = normalizeAxis(dim, shape.length, "select");
   const n = shape[axis];
   if (!Number.isInteger(index) || index < -n || index >= n || shape.length === 0) {

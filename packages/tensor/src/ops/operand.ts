@@ -11,7 +11,7 @@ import type { Device } from "../device.ts";
 import { DTYPES, type DType, dtypeCode, isFloat, numberDType, promote } from "../dtype.ts";
 import { ArgumentError, DTypeError } from "../errors.ts";
 import { described, elementOf, isNumberArray } from "../host-data.ts";
-import { aliasP, castP, literalP, type Primitive, scalarP } from "../primitives.ts";
+import { aliasP, castP, literalP, type Primitive, scalarP, whereP } from "../primitives.ts";
 import { Tensor } from "../tensor.ts";
 import { named, whole } from "./named.ts";
 
@@ -63,6 +63,15 @@ export const cast = named("cast", (x: Tensor, dtype: DType): Tensor => {
  */
 export const unchanged = (x: Tensor): Tensor =>
   x._standIn === null && x.constructor === Tensor ? x : bind(aliasP, [x]);
+
+/**
+ * A value that does not change with some tensors, in its own shape, with a place on the tape behind them: by them it has
+ * the derivative 0, as a step function has, in place of none. For dtypes and shapes that a `where` takes.
+ */
+export function constantOf(value: Tensor, ...tensors: readonly Tensor[]): Tensor {
+  const always = literal(value.device, "bool", 1);
+  return tensors.reduce((y, x) => bind(whereP, [always, y, x]), value);
+}
 
 /** A float tensor: integers and bool become the device's default float dtype, as in torch. */
 export const asFloat = (x: Tensor): Tensor => (isFloat(x.dtype) ? x : cast(x, x.device.defaultDType));

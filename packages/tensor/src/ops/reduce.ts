@@ -29,7 +29,7 @@ import {
 import { normalizeAxes, type Shape, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { named } from "./named.ts";
-import { asFloat, binary, cast, constantLike, literalLike, scalar, wantFloat } from "./operand.ts";
+import { asFloat, binary, cast, constantLike, constantOf, literalLike, scalar, wantFloat } from "./operand.ts";
 import { safeSqrt } from "./unary.ts";
 
 /** One dim, several, or all (absent, null or empty). */
@@ -48,13 +48,13 @@ const without = (shape: Shape, axes: readonly number[]): number[] => shape.filte
 
 /** Drops the reduced dims unless they are to be kept. */
 export const dropped = (x: Tensor, axes: readonly number[], keepdim: boolean | undefined): Tensor =>
-  keepdim || axes.length === 0 ? x : bind(reshapeP, [x], without(x.shape, axes));
+  keepdim || axes.length === 0 ? x : bind(reshapeP, [x], without(x._shape, axes));
 
 /** Rejects a reduction of nothing, where it has no value. */
 function wantElements(op: string, x: Tensor, dim: Dims | undefined): void {
   for (const axis of normalizeAxes(dim, x.rank, op)) {
-    if (x.shape[axis] === 0)
-      throw new ShapeError(`${op}: dim ${axis} of ${show(x.shape)} is empty: nothing to choose from`);
+    if (x._shape[axis] === 0)
+      throw new ShapeError(`${op}: dim ${axis} of ${show(x._shape)} is empty: nothing to choose from`);
   }
 }
 
@@ -89,7 +89,7 @@ export function mean(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
   checkOptions("mean", options, REDUCE);
   const axes = normalizeAxes(dim, x.rank, "mean");
   const total = dropped(bind(sumP, [x], axes), axes, options?.keepdim);
-  return bind(divP, [total, constantLike(x, count(x.shape, axes))]);
+  return bind(divP, [total, constantLike(x, count(x._shape, axes))]);
 }
 
 /** Product; of nothing 1. The derivative is right where factors are 0. */
@@ -143,7 +143,7 @@ const VARIANCE = ["correction", ...REDUCE];
 
 /** Variance in two passes, so that a large mean costs no digits, and the mean. Reduced dims stay as 1. */
 function moments(x: Tensor, axes: readonly number[], correction: number): { variance: Tensor; average: Tensor } {
-  const n = count(x.shape, axes);
+  const n = count(x._shape, axes);
   const average = bind(divP, [bind(sumP, [x], axes), constantLike(x, n)]);
   const deviation = bind(subP, [x, average]);
   const squares = bind(sumP, [bind(mulP, [deviation, deviation])], axes);
@@ -213,7 +213,7 @@ export function norm(x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
   if (p === 2) return safeSqrt(dropped(bind(sumP, [bind(mulP, [x, x])], axes), axes, keepdim));
   if (p === 0) {
     const nonzero = cast(bind(neP, [x, literalLike(x, 0)]), x.dtype);
-    return dropped(bind(sumP, [nonzero], axes), axes, keepdim);
+    return dropped(bind(sumP, [constantOf(nonzero, x)], axes), axes, keepdim);
   }
   const size = bind(absP, [x]);
   if (p === 1) return dropped(bind(sumP, [size], axes), axes, keepdim);

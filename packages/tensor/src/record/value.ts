@@ -88,6 +88,14 @@ export class Value {
   get size(): number {
     return numel(this.shape);
   }
+
+  #shown: Shape | null = null;
+
+  /** A frozen copy of the shape, for users. The shape itself is in the hands of the library alone. */
+  get shownShape(): Shape {
+    this.#shown ??= Object.freeze([...this.shape]);
+    return this.#shown;
+  }
 }
 
 export const NO_INPUTS: readonly Value[] = [];
