@@ -229,7 +229,7 @@ export class BodyPrinter {
         const { index, valid } = this.#locate(instruction.chain, axes);
         const position = values[instruction.arg];
         const conditions = [`${position} >= 0`, `${position} < ${this.params.number(instruction.size)}`];
-        if (valid !== null) conditions.push(valid);
+        if (valid !== null) conditions.push(`(${valid})`);
         const at = `${index} + ${position} * ${this.params.number(instruction.stride)}`;
         const element = loaded(this.operands, instruction.operand, at);
         return `select(${zero(instruction.type)}, ${element}, ${allOf(conditions)})`;
@@ -264,7 +264,7 @@ export class BodyPrinter {
       const { valid } = flag.chain === null ? { valid: null } : this.#locate(flag.chain, axes);
       const conditions = [`!${name}_in`];
       if (ignored !== null) conditions.push(`${index} != ${params.number(ignored)}`);
-      if (valid !== null) conditions.push(valid);
+      if (valid !== null) conditions.push(`(${valid})`);
       lines.push(`if (${conditions.join(" && ")}) { note_outside(${params.number(flag.site)}, ${index}); }`);
     }
     return `select(-1, ${at}, ${name}_in)`;

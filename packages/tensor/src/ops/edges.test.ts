@@ -18,6 +18,8 @@ const MACHINERY =
 const HELPERS = new Set([
   ...["asLeaf", "broadcastShapes", "bytesPerElement", "contiguousStrides", "currentScope", "dtypeAttr", "dtypeCode"],
   ...["fromHalf", "hostArray", "isFloat", "isFloatingPoint", "normalizeAxes", "normalizeAxis", "numel", "packLayout"],
+  ...["around", "enclosed", "enter", "find", "isExact", "linesOf", "placeOf", "replaceStandIn", "syncScope", "tracked"],
+  ...["withDevice", "withStandIns", "withinScope"],
   ...["promote", "resolveShape", "resultDType", "sameShape", "show", "toHalf", "literal", "scalar", "iota"],
 ]);
 

@@ -731,6 +731,8 @@ const TAKE_EVERYTHING = [
 const NO_OPERATIONS = [
   ...["ArgumentError", "DTypeError", "Device", "DeviceError", "GradError", "IndexError", "LoopgradError"],
   ...["ReleasedError", "Scope", "positions", "surelyWithout"],
+  ...["Kind", "around", "enclosed", "enter", "find", "isExact", "linesOf", "placeOf", "replaceStandIn", "syncScope"],
+  ...["tracked", "withDevice", "withStandIns", "withinScope"],
   ...["ShapeError", "Tensor", "allclose", "asLeaf", "bind", "bindConstant", "bindUntracked", "broadcastShapes"],
   ...["bytesPerElement", "checkShape", "contiguousStrides", "convAttrs", "convGeometry", "convOutput", "currentScope"],
   ...["dtypeAttr", "dtypeCode", "getDevice", "getRngState", "hostArray", "init", "iota", "isFloat", "isFloatingPoint"],
