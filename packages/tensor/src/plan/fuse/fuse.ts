@@ -61,6 +61,9 @@ const OTHER_COST = 12;
 /** Cost of a further view in the chain of a load: a division and a remainder by each of its dimensions. */
 const LEVEL_COST = 30;
 const RANDOM_COST = 80;
+const GATHER_COST = 4;
+/** A check of an index: a branch with atomics behind it, which compilers of software adapters make much of. */
+const CHECK_COST = 30;
 
 export function fuse(lowered: Lowered, maxBuffers: number): Fused {
   const work = [...lowered.work];
@@ -71,6 +74,20 @@ export function fuse(lowered: Lowered, maxBuffers: number): Fused {
 
 const isElementwise = ({ kind }: Work): boolean =>
   kind === "map" || kind === "gather" || kind === "position" || kind === "random";
+
+/** Of one element, without what it reads. */
+function ownCost(work: Work): number {
+  switch (work.kind) {
+    case "map":
+      return COSTS[work.op] ?? OTHER_COST;
+    case "random":
+      return RANDOM_COST;
+    case "position":
+      return work.flag === null ? GATHER_COST : CHECK_COST;
+    default:
+      return GATHER_COST;
+  }
+}
 
 class Fusion {
   readonly #drafts: Draft[] = [];
@@ -179,13 +196,13 @@ class Fusion {
     if (work.kind === "gather") this.#ensureOwned(work.x.node);
     if (work.kind === "random") this.#ensureOwned(work.key.node);
     const size = numel(work.shape);
-    if (work.kind === "map") {
+    if (work.kind === "map" || work.kind === "gather") {
       // What is dear and read many times through an expansion is computed once.
-      for (const { node } of work.args) {
+      for (const { node } of work.kind === "map" ? work.args : [work.index]) {
         if (this.#cost[node] * (size - numel(this.work[node].shape)) > DEAR) this.#ensureOwned(node);
       }
     }
-    let cost = work.kind === "map" ? (COSTS[work.op] ?? OTHER_COST) : work.kind === "random" ? RANDOM_COST : 4;
+    let cost = ownCost(work);
     let loads: ReadonlySet<number> = NOTHING;
     for (const ref of refsOf(work)) {
       const { node } = ref;
