@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from "@jest/globals";
-import { ShapeError } from "../errors.ts";
+import { DTypeError, ShapeError } from "../errors.ts";
 import * as lg from "../index.ts";
 import { init, max, min, type Tensor, tensor, topk, zeros } from "../index.ts";
 
@@ -80,4 +80,9 @@ test("topk and median", async () => {
   ]);
   expect(await both(lg.median(x))).toEqual([[4], [0]]);
   expect(() => topk(x, 5)).toThrow("topk: k is 5: dim -1 of [4] has 4");
+});
+
+test("bool has no order: an error at once, not from the device", () => {
+  const flags = tensor([true, false]);
+  for (const fn of [lg.argmax, lg.argmin, lg.max, lg.min]) expect(() => fn(flags, 0)).toThrow(DTypeError);
 });

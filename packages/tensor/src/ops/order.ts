@@ -41,6 +41,7 @@ const smallest = named("min", (x: Tensor): Tensor => amin(x));
 /** @param order  x, or its elements in the opposite order */
 function extreme(op: string, x: Tensor, order: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor] {
   checkOptions(op, options, REDUCE);
+  wantNumbers(op, x);
   const axis = normalizeAxis(dim, x.rank, op);
   if (x.rank === 0) return [unchanged(x), literal(x.device, "int32", 0)];
   if (x.shape[axis] === 0) throw new ShapeError(`${op}: dim ${dim} of ${show(x.shape)} is empty`);
@@ -72,6 +73,7 @@ export function min(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | 
 
 function argExtreme(op: string, x: Tensor, dim: number | null | undefined, options?: ReduceOptions): Tensor {
   checkOptions(op, options, REDUCE);
+  wantNumbers(op, x);
   if (x.size === 0) throw new ShapeError(`${op}: ${show(x.shape)} is empty: nothing to choose from`);
   if (dim === undefined || dim === null) {
     const flat = place(bind(reshapeP, [x], [x.size]), 0);
@@ -89,7 +91,8 @@ export const argmax = (x: Tensor, dim?: number | null, options?: ReduceOptions):
 /** Index of the first smallest (the first NaN, if there is one) along a dim, or among all: int32. */
 export const argmin = named(
   "argmin",
-  (x: Tensor, dim?: number | null, options?: ReduceOptions): Tensor => argExtreme("argmin", reversed(x), dim, options),
+  (x: Tensor, dim?: number | null, options?: ReduceOptions): Tensor =>
+    argExtreme("argmin", x.dtype === "bool" ? x : reversed(x), dim, options),
 );
 
 export interface SortOptions {
