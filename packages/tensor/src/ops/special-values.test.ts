@@ -60,7 +60,7 @@ const BINARY: Record<string, Formula> = {
   // the branch not taken, a mask, and bounds
   where: (x, y) => (x > y ? 9 : y),
   maskedFill: (x, y) => (x < y ? 7 : x),
-  clamp: Math.max,
+  clamp: (x, y) => Math.max(x, y),
 };
 const COMPOSED: Record<string, Operation> = {
   where: (x, y) => lg.where(lg.gt(x, y), 9, y),
