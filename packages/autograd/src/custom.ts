@@ -20,7 +20,17 @@
  * What cannot be: a backward that detaches what it saved, but not the cotangent. That is also how one says, on
  * purpose, that a factor is a constant.
  */
-import { ArgumentError, GradError, isFloat, sameShape, scope, show, Tensor, type Value, zeros } from "@loopgrad/tensor";
+import {
+  ArgumentError,
+  GradError,
+  isFloat,
+  literals,
+  sameShape,
+  scope,
+  show,
+  Tensor,
+  type Value,
+} from "@loopgrad/tensor";
 import { Call, handlesOf, origins, placeOf, type Results, resultsOf } from "./call.ts";
 import { isNoted, within } from "./mode.ts";
 import { attach, type Node, nodeOf, passNode, timeMark } from "./tape.ts";
@@ -206,7 +216,7 @@ class CustomCall extends Call {
     const { once = false } = this.#definition;
     const cotangents = gs.map((g, i) => {
       const { shape, dtype, device } = this.#outputs[i];
-      return g ?? zeros(shape, { dtype, device });
+      return g ?? literals(0, shape, { dtype, device });
     });
     if (!createGraph) return this.#run(cotangents, false);
     if (once) return this.#final(cotangents);

@@ -13,13 +13,13 @@ import {
   checkOptions,
   eye,
   GradError,
+  literals,
   reshape,
   scope,
   select,
   show,
   stack,
   type Tensor,
-  zerosLike,
 } from "@loopgrad/tensor";
 import { grad } from "./grad.ts";
 import { image } from "./methods.ts";
@@ -79,7 +79,7 @@ export function jvp<X extends Tensors>(
   return inTape(() => {
     const xs = places(inputs, createGraph);
     const y = fn(...xs);
-    const u = zerosLike(y, { requiresGrad: true });
+    const u = literals(0, y.shape, y).requiresGrad_();
     const rows = gradIfAny([y], xs, [u], true);
     const used = rows.flatMap((row, i) => (row === null ? [] : [[row, listOf(v)[i]] as const]));
     const [product] = gradIfAny(
@@ -88,7 +88,7 @@ export function jvp<X extends Tensors>(
       used.map(([, direction]) => direction),
       createGraph,
     );
-    return [settled(y, createGraph), product ?? zerosLike(y)];
+    return [settled(y, createGraph), product ?? literals(0, y.shape, y)];
   });
 }
 
@@ -203,7 +203,7 @@ function gradIfAny(
 }
 
 const orZeros = (gs: readonly (Tensor | null)[], xs: readonly Tensor[]): Tensor[] =>
-  gs.map((g, i) => g ?? zerosLike(xs[i]));
+  gs.map((g, i) => g ?? literals(0, xs[i].shape, xs[i]));
 
 function wantScalar(name: string, y: Tensor): void {
   if (y.size !== 1)

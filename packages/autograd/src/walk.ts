@@ -18,7 +18,7 @@ import {
   add,
   bind,
   GradError,
-  ones,
+  literals,
   type Primitive,
   reshapeP,
   type Shape,
@@ -188,8 +188,7 @@ function unwind(route: Route, seeds: readonly Seed[], { createGraph, retainGraph
   try {
     scope(() =>
       seeds.forEach(({ node, cotangent }, i) => {
-        if (starts[i] >= 0)
-          cotangents.add(starts[i], cotangent ?? ones(node.shape, { dtype: node.dtype, device: node.device }));
+        if (starts[i] >= 0) cotangents.add(starts[i], cotangent ?? literals(1, node.shape, node));
       }),
     );
     for (let i = nodes.length - 1; i >= 0; i--) {

@@ -53,7 +53,7 @@ const BUILDING_BLOCKS = new Set([
     "untracked",
     "visitTensors",
   ],
-  ...["wantArray", "wrap"],
+  ...["wantArray", "wrap", "literals"],
   ...["around", "enclosed", "enter", "find", "isExact", "Kind", "linesOf", "placeOf", "tracked"],
   ...["replaceStandIn", "syncScope", "withinScope", "withStandIns"],
 ]);

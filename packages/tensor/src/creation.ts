@@ -138,26 +138,18 @@ function ofTensors(
   return options.requiresGrad === undefined ? make() : asLeaf(untracked(make), options);
 }
 
-/** All elements the same literal. */
-function literals(value: number, shape: Shape, options: CreationOptions, op: string): Tensor {
-  checkShape(shape, op);
-  checkCreation(op, options);
-  const device = options.device ?? getDevice();
-  const dtype = options.dtype ?? device.defaultDType;
-  return asLeaf(expandTo(literal(device, dtype, value), [...shape]), options);
-}
+/**
+ * @internal Zeros or ones of a formula, such as the cotangent that a walk begins with: plans simplify them away. Those
+ * of a program are other numbers to a plan, since 0 · ∞ is not 0.
+ */
+export const literals = (value: number, shape: Shape, { device, dtype }: { device: Device; dtype: DType }): Tensor =>
+  expandTo(literal(device, dtype, value), [...shape]);
 
 /** All 0. */
-export const zeros = named(
-  "zeros",
-  (shape: Shape, options: CreationOptions = {}): Tensor => literals(0, shape, options, "zeros"),
-);
+export const zeros = named("zeros", (shape: Shape, options: CreationOptions = {}): Tensor => full(shape, 0, options));
 
 /** All 1, or true. */
-export const ones = named(
-  "ones",
-  (shape: Shape, options: CreationOptions = {}): Tensor => literals(1, shape, options, "ones"),
-);
+export const ones = named("ones", (shape: Shape, options: CreationOptions = {}): Tensor => full(shape, 1, options));
 
 /**
  * All the same number, which may change from replay to replay without a new plan.

@@ -2,14 +2,14 @@
  * Rules of gather and scatterAdd: adjoints of each other. Elements of a gather whose index lies outside are 0, and
  * a scatterAdd ignores such elements, so the adjoint holds there too.
  */
-import { bind, gatherP, scatterAddP, zeros } from "@loopgrad/tensor";
+import { bind, gatherP, literals, scatterAddP } from "@loopgrad/tensor";
 import { d, pass, rule } from "./rule.ts";
 
 /** What was taken from a place is given back to it, summed over all who took from it. */
 rule(
   gatherP,
   d("b", (g, { b: index, attrs, shape, dtype }) =>
-    bind(scatterAddP, [zeros(shape, { device: g.device, dtype }), index, g], attrs),
+    bind(scatterAddP, [literals(0, shape, { device: g.device, dtype }), index, g], attrs),
   ),
   null,
 );

@@ -15,7 +15,7 @@
  * A whole number in a formula is a `literalLike`: the planner knows it, and simplifies 0 + x and 1 · x away. A plain
  * number would be a runtime scalar, of which it knows nothing.
  */
-import { type Attrs, type DType, type Primitive, type Shape, type Tensor, zeros } from "@loopgrad/tensor";
+import { type Attrs, type DType, literals, type Primitive, type Shape, type Tensor } from "@loopgrad/tensor";
 
 /** What a derivative may read: the inputs a (also x, where it is the only one), b, c, and the output y. */
 export interface Operands {
@@ -75,4 +75,4 @@ export function d<S extends string>(
 export const pass: Derivative = d("", (g) => g);
 
 /** The derivative 0 of a step function. */
-export const flat: Derivative = d("", (g, { shape, dtype }) => zeros(shape, { device: g.device, dtype }));
+export const flat: Derivative = d("", (g, { shape, dtype }) => literals(0, shape, { device: g.device, dtype }));

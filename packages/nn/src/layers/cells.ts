@@ -3,7 +3,7 @@
  *
  * An input is [N, inputSize], or [inputSize] without a batch; a state is [N, hiddenSize], and starts as 0.
  */
-import { linear, ShapeError, show, type Tensor, zeros } from "@loopgrad/tensor";
+import { linear, literals, ShapeError, show, type Tensor } from "@loopgrad/tensor";
 import { uniform } from "../init.ts";
 import { Module } from "../module.ts";
 import { checkOptions, checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
@@ -64,7 +64,7 @@ abstract class Cell extends Module {
     const batch = x.rank === 2;
     const input = batch ? x : x.unsqueeze(0);
     const rows = (s: Tensor): Tensor => (batch ? s : s.unsqueeze(0));
-    const start = (): Tensor => zeros([input.shape[0], hiddenSize], { device: x.device, dtype: x.dtype });
+    const start = (): Tensor => literals(0, [input.shape[0], hiddenSize], x);
     const before = state?.map(rows) ?? Array.from({ length: this.#kind.states }, start);
     const next = this.#kind.next(
       linear(input, this.weightIh, this.biasIh),

@@ -6,7 +6,17 @@
  * batch), states [layers · directions, N, hidden]. So are the parameters' names, which are fields: `weight_ih_l0`,
  * `bias_hh_l1_reverse`.
  */
-import { ArgumentError, cat, linear, ShapeError, sameShape, show, stack, type Tensor, zeros } from "@loopgrad/tensor";
+import {
+  ArgumentError,
+  cat,
+  linear,
+  literals,
+  ShapeError,
+  sameShape,
+  show,
+  stack,
+  type Tensor,
+} from "@loopgrad/tensor";
 import { dropout } from "../functional/dropout.ts";
 import { uniform } from "../init.ts";
 import { Module } from "../module.ts";
@@ -172,7 +182,7 @@ abstract class Recurrent extends Module {
   }
 
   #zeroState({ shape, device, dtype }: Tensor): Tensor[] {
-    return this.#stateSizes.map((size) => zeros([shape[1], size], { device, dtype }));
+    return this.#stateSizes.map((size) => literals(0, [shape[1], size], { device, dtype }));
   }
 
   /** One cell along a sequence [T, N, features], forwards or backwards. */

@@ -14,7 +14,7 @@ import { createWebGPUBackend } from "../webgpu/backend.ts";
 
 /** Exports that are no operations: what begins with these makes or checks something else. */
 const MACHINERY =
-  /^([A-Z]|bind|check|conv(Attrs|Geometry|Output)|set|get|init$|onBind|scope|keep|manualSeed|untracked|visit|want|wrap)/;
+  /^([A-Z]|bind|check|conv(Attrs|Geometry|Output)|set|get|init$|onBind|scope|keep|manualSeed|untracked|literals|visit|want|wrap)/;
 const HELPERS = new Set([
   ...["asLeaf", "broadcastShapes", "bytesPerElement", "contiguousStrides", "currentScope", "dtypeAttr", "dtypeCode"],
   ...["fromHalf", "hostArray", "isFloat", "isFloatingPoint", "normalizeAxes", "normalizeAxis", "numel", "packLayout"],

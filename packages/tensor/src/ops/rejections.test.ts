@@ -747,6 +747,7 @@ const NO_OPERATIONS = [
     "checkDevice",
     "checkOptions",
     "wantArray",
+    "literals",
     "normalizeAxis",
     "numel",
     "onBind",
