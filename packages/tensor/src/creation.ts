@@ -146,10 +146,16 @@ export const literals = (value: number, shape: Shape, { device, dtype }: { devic
   expandTo(literal(device, dtype, value), [...shape]);
 
 /** All 0. */
-export const zeros = named("zeros", (shape: Shape, options: CreationOptions = {}): Tensor => full(shape, 0, options));
+export const zeros = named(
+  "zeros",
+  (shape: Shape, options: CreationOptions = {}): Tensor => full(checkShape(shape, "zeros"), 0, options),
+);
 
 /** All 1, or true. */
-export const ones = named("ones", (shape: Shape, options: CreationOptions = {}): Tensor => full(shape, 1, options));
+export const ones = named(
+  "ones",
+  (shape: Shape, options: CreationOptions = {}): Tensor => full(checkShape(shape, "ones"), 1, options),
+);
 
 /**
  * All the same number, which may change from replay to replay without a new plan.

@@ -112,11 +112,11 @@ export const floorDivide = named(
 );
 
 /** Remainder with the sign of the dividend, as C's fmod. Of integers by 0: see {@link floorDivide}. */
-export const fmod = (a: Operand, b: Operand): Tensor => {
+export const fmod = named("fmod", (a: Operand, b: Operand): Tensor => {
   const [p, q] = meet("fmod", a, b);
   wantDivisor("fmod", q);
   return bind(fmodP, [p, q]);
-};
+});
 
 /** Remainder with the sign of the divisor: a − b ⌊a / b⌋. Of integers by 0: see {@link floorDivide}. */
 export const remainder = named("remainder", (a: Operand, b: Operand): Tensor => {

@@ -78,9 +78,18 @@ export const asFloat = (x: Tensor): Tensor => (isFloat(x.dtype) ? x : cast(x, x.
 
 const category = (dtype: DType): number => (dtype === "bool" ? 0 : isFloat(dtype) ? 2 : 1);
 
-/** The dtype in which two tensors meet. */
+/**
+ * The dtype in which two tensors meet.
+ *
+ * @throws  DTypeError for int32 and uint32: there is no integer dtype that holds both
+ */
 export function resultDType(a: Tensor, b: Tensor): DType {
   const [p, q] = [a.dtype, b.dtype];
+  if (p !== q && [p, q].every((dtype) => dtype === "int32" || dtype === "uint32")) {
+    throw new DTypeError(
+      `${p} beside ${q}: no integer dtype holds both: convert one with to("${p}"), or both to a float dtype`,
+    );
+  }
   if (p !== q && category(p) === category(q)) {
     if (a.rank === 0 && b.rank > 0) return q;
     if (b.rank === 0 && a.rank > 0) return p;

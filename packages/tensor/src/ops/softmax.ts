@@ -34,8 +34,8 @@ export function softmax(x: Tensor, dim: number): Tensor {
  * @example safeSoftmax(scores.maskedFill(hidden, -Infinity), -1)
  */
 export function safeSoftmax(x: Tensor, dim: number): Tensor {
-  x = asFloat(x);
   const axes = [normalizeAxis(dim, x.rank, "safeSoftmax")];
+  x = asFloat(x);
   if (x.rank === 0) axes.length = 0;
   const largest = bindUntracked(maxP, [x], axes);
   const none = bind(eqP, [largest, scalar(x.device, x.dtype, -Infinity)]);
