@@ -89,7 +89,8 @@ describe.each([
       const [g] = grad(y, [x], { createGraph: true });
       expect(await y.item()).toEqual(near(derivative(a, [])));
       expect(await rows(g)).toEqual(table([]));
-      if (n < 2) return; // the derivative is constant
+      // Of one element the derivative is constant; on the software adapter plans of large matrices take seconds.
+      if (n < 2 || (device === "webgpu" && n > 3)) return;
       const cofactors: [number, number][] = [
         [n - 2, n - 1],
         [0, 0],
@@ -99,7 +100,7 @@ describe.each([
       for (const [i, j] of device === "cpu" ? cofactors : cofactors.slice(0, 1)) {
         const [h] = grad(g.select(0, i).select(0, j), [x], { createGraph: true });
         expect(await rows(h)).toEqual(table([[i, j]]));
-        if (!h.requiresGrad || (device === "webgpu" && n > 4)) continue; // constant, or slow
+        if (!h.requiresGrad) continue; // constant
         const [k, l] = [i === 0 ? 1 : 0, j === 0 ? 1 : 0];
         const [t] = grad(h.select(0, k).select(0, l), [x], { retainGraph: true });
         const pairs: [number, number][] = [
@@ -124,6 +125,7 @@ describe.each([
     expect(await g.toArray()).toEqual(batch.map(([[p, q], [r, s]]) => [[near(s), near(-r)], [near(-q), near(p)]]));
     // biome-ignore format: matrices
     expect(await h.toArray()).toEqual(batch.map(() => [[near(0), near(0)], [near(-1), near(0)]]));
+    if (device === "webgpu") return;
     const regular = REGULAR[2][1];
     const large = leaf([zero(5), ones(5), regular]);
     const [all] = grad(ops.det(large).sum(), [large]);
@@ -138,8 +140,9 @@ describe.each([
     for (const [name, a] of SINGULAR) {
       const x = leaf([a, a]);
       const [sign, log] = ops.slogdet(x);
-      const [g] = grad(log.sum(), [x]);
       expect([name, await sign.toArray(), await log.toArray()]).toEqual([name, [0, 0], [-Infinity, -Infinity]]);
+      if (device === "webgpu" && a.length > 2) continue;
+      const [g] = grad(log.sum(), [x]);
       expect([...(await g.data())].some((v) => Number.isFinite(v) && v !== 0)).toBe(false);
     }
   });
@@ -158,7 +161,7 @@ describe.each([
   test("inverses and solutions of singular systems have no finite element", async () => {
     using _scope = ops.scope();
     for (const [name, a] of SINGULAR.filter(([name]) => !/^rank [^1]/.test(name))) {
-      if (device === "webgpu" && a.length > 3) continue;
+      if (device === "webgpu" && a.length > 2) continue;
       const x = leaf(a);
       const b = tensor(a.map((_, i) => [1, i + 1]));
       const y = ops.solve(x, b);

@@ -15,6 +15,7 @@ const FUNCTIONS: Record<string, (x: Tensor) => Tensor> = {
       .split(" ")
       .map((name) => [name, (ops as unknown as Record<string, (x: Tensor) => Tensor>)[name]]),
   ),
+  softplus: (x) => ops.softplus(x, { threshold: Number.POSITIVE_INFINITY }),
   celu: (x) => ops.celu(x, { alpha: 2 }),
   logaddexp: (x) => ops.logaddexp(x, 0),
 };

@@ -109,11 +109,18 @@ export function binaryCrossEntropyWithLogits(
   // softplus(x) − xy; a positive weight w scales the y term: (1 − y)x + (1 + (w − 1)y) softplus(−x).
   let loss =
     posWeight === undefined
-      ? input.softplus().sub(input.mul(target))
-      : target.neg().add(1).mul(input).add(posWeight.sub(1).mul(target).add(1).mul(input.neg().softplus()));
+      ? softplus(input).sub(input.mul(target))
+      : target
+          .neg()
+          .add(1)
+          .mul(input)
+          .add(posWeight.sub(1).mul(target).add(1).mul(softplus(input.neg())));
   if (weight !== undefined) loss = loss.mul(weight);
   return reduce("binaryCrossEntropyWithLogits", loss, options.reduction);
 }
+
+/** The whole curve: beyond torch's threshold of 20 the loss would have no second derivative. */
+const softplus = (x: Tensor): Tensor => x.softplus({ threshold: Number.POSITIVE_INFINITY });
 
 /** As torch clamps logarithms of probabilities, and what it takes for their derivative at 0. */
 const LOG_FLOOR = -100;

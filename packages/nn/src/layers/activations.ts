@@ -124,11 +124,8 @@ export class CELU extends configured(ops.celu, { alpha: 1 }) {}
 /** x Φ(x), with the normal distribution function, or its `approximate: "tanh"`. @see torch.nn.GELU */
 export class GELU extends configured(ops.gelu, { approximate: "none" as "none" | "tanh" }) {}
 
-/**
- * log(1 + e^(βx)) / β (`beta`, 1); x itself where βx is above the `threshold` (none; torch has 20, against an overflow
- * that does not happen here). @see torch.nn.Softplus
- */
-export class Softplus extends configured(ops.softplus, { beta: 1, threshold: Number.POSITIVE_INFINITY }) {}
+/** log(1 + e^(βx)) / β (`beta`, 1); x itself where βx is above the `threshold` (20). @see torch.nn.Softplus */
+export class Softplus extends configured(ops.softplus, { beta: 1, threshold: 20 }) {}
 
 /** x limited to [`minVal`, `maxVal`] (−1 and 1). @see torch.nn.Hardtanh */
 export class Hardtanh extends configured(ops.hardtanh, { minVal: -1, maxVal: 1 }) {}

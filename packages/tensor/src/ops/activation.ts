@@ -137,13 +137,13 @@ export function mish(x: Tensor): Tensor {
 }
 
 /**
- * log(1 + e^(beta · x)) / beta.
+ * log(1 + e^(beta · x)) / beta, and x itself where beta · x > threshold.
  *
- * @param options.threshold  gives x itself where beta · x is above it. None by default: torch's 20 keeps e^x from
- *                           overflowing, which it does not here, and beyond it every second derivative is 0
+ * @param options.threshold  20, as in torch, where it prevents an overflow. There is none here: `Infinity` gives the
+ *                           curve everywhere, and with it second derivatives that are not 0 beyond 20
  */
 export function softplus(x: Tensor, options: { beta?: number; threshold?: number } = {}): Tensor {
-  const { beta = 1, threshold = Infinity } = checkOptions("softplus", options, ["beta", "threshold"]);
+  const { beta = 1, threshold = 20 } = checkOptions("softplus", options, ["beta", "threshold"]);
   x = asFloat(x);
   const scaled = beta === 1 ? x : binary(mulP, x, beta);
   const soft = bind(softplusP, [scaled]);
