@@ -63,7 +63,7 @@ const LEVEL_COST = 30;
 const RANDOM_COST = 80;
 const GATHER_COST = 4;
 /** A check of an index: a branch with atomics behind it, which compilers of software adapters make much of. */
-const CHECK_COST = 30;
+const CHECK_COST = 20;
 
 export function fuse(lowered: Lowered, maxBuffers: number): Fused {
   const work = [...lowered.work];
