@@ -370,6 +370,8 @@ function operation(op: string, type: ScalarType, from: ScalarType, args: readonl
       return `${op}_of(${x})`;
     case "sigmoid":
     case "softplus":
+    case "logistic":
+    case "sech2":
       return `${op}(${x})`;
     case "isnan":
       return float ? `is_nan(${x})` : "false";

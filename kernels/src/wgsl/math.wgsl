@@ -113,6 +113,13 @@ fn sigmoid(x: f32) -> f32 {
   return select(e, 1.0, x >= 0.0) / (1.0 + e);
 }
 
+fn logistic(x: f32) -> f32 {
+  let e = exp_of(-abs(x));
+  return e / ((1.0 + e) * (1.0 + e));
+}
+
+fn sech2(x: f32) -> f32 { return 4.0 * logistic(2.0 * x); }
+
 fn softplus(x: f32) -> f32 { return max_nan(x, 0.0) + log1p_of(exp_of(-abs(x))); }
 
 fn tanh_of(x: f32) -> f32 {

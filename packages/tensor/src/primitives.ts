@@ -127,6 +127,10 @@ export const erfcP = unary("erfc");
 export const sigmoidP = unary("sigmoid");
 /** log(1 + e^x), without overflow. */
 export const softplusP = unary("softplus");
+/** σ(x) σ(−x), the density of the logistic distribution and the slope of the sigmoid; accurate in the tails. */
+export const logisticP = unary("logistic");
+/** 1 / cosh² x, the slope of tanh; accurate in the tails. */
+export const sech2P = unary("sech2");
 export const isnanP = define("isnan", "unary", toBool);
 export const isinfP = define("isinf", "unary", toBool);
 export const notP = define("not", "unary", ([x]) => {

@@ -19,6 +19,7 @@ import {
   atan2P,
   atanhP,
   atanP,
+  bind,
   cast,
   castP,
   ceilP,
@@ -42,6 +43,7 @@ import {
   log,
   log1pP,
   logicalAnd,
+  logisticP,
   logP,
   lt,
   maximum,
@@ -54,6 +56,7 @@ import {
   pow,
   powP,
   roundP,
+  sech2P,
   sigmoid,
   sigmoidP,
   sign,
@@ -69,6 +72,7 @@ import {
   sub,
   subP,
   type Tensor,
+  tanh,
   tanhP,
   tanP,
   trunc,
@@ -215,13 +219,18 @@ rule(
   d("x", (g, { x }) => mul(g, sinh(x))),
 );
 
-/** d tanh x = (1 − tanh² x) dx = 4 σ(2x) σ(−2x) dx: a product keeps its digits where tanh is close to ±1. */
+/** d tanh x = dx / cosh² x: of 1 − tanh² no digit is left where tanh is close to ±1. */
 rule(
   tanhP,
-  d("x", (g, { x }) => {
-    const twice = add(x, x);
-    const [p, q] = [sigmoid(twice), sigmoid(neg(twice))];
-    return mul(g, mul(add(p, p), add(q, q)));
+  d("x", (g, { x }) => mul(g, bind(sech2P, [x]))),
+);
+
+/** d (1 / cosh² x) = −2 tanh x / cosh² x dx. */
+rule(
+  sech2P,
+  d("xy", (g, { x, y }) => {
+    const share = mul(g, mul(y, tanh(x)));
+    return neg(add(share, share));
   }),
 );
 
@@ -260,10 +269,16 @@ rule(
   d("x", (g, { x }) => neg(mul(g, bell(x)))),
 );
 
-/** d σ(x) = σ(x) (1 − σ(x)) dx = σ(x) σ(−x) dx: a product keeps its digits where σ is close to 1. */
+/** d σ(x) = σ(x) σ(−x) dx: of 1 − σ no digit is left where σ is close to 1. */
 rule(
   sigmoidP,
-  d("x", (g, { x }) => mul(g, mul(sigmoid(x), sigmoid(neg(x))))),
+  d("x", (g, { x }) => mul(g, bind(logisticP, [x]))),
+);
+
+/** d (σ(x) σ(−x)) = −tanh(x / 2) σ(x) σ(−x) dx. */
+rule(
+  logisticP,
+  d("xy", (g, { x, y }) => neg(mul(g, mul(y, tanh(div(x, two(x))))))),
 );
 
 /** d log(1 + eˣ) = σ(x) dx. */

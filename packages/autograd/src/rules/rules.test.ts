@@ -91,6 +91,8 @@ const CASES: Record<string, readonly Case[]> = {
   erfc: unary(-2, 2),
   sigmoid: unary(-4, 4),
   softplus: unary(-4, 4),
+  logistic: unary(-4, 4),
+  sech2: unary(-2, 2),
   add: binary(-2, 2),
   sub: binary(-2, 2),
   mul: binary(-2, 2),

@@ -7,7 +7,7 @@
  */
 import { type DType, isFloat } from "../dtype.ts";
 import type { Primitive } from "../primitives.ts";
-import { erf, erfc, pow, roundHalfEven, sigmoid, softplus } from "./special.ts";
+import { erf, erfc, logistic, pow, roundHalfEven, sech2, sigmoid, softplus } from "./special.ts";
 
 export type Formula1 = (x: number) => number;
 export type Formula2 = (x: number, y: number) => number;
@@ -42,6 +42,8 @@ const UNARY: Readonly<Record<string, Formula1>> = {
   erfc,
   sigmoid,
   softplus,
+  logistic,
+  sech2,
   isnan: (x) => (Number.isNaN(x) ? 1 : 0),
   isinf: (x) => (x === Infinity || x === -Infinity ? 1 : 0),
   not: (x) => 1 - x,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { erf, erfc, pow, roundHalfEven, sigmoid, softplus } from "./special.ts";
+import { erf, erfc, logistic, pow, roundHalfEven, sech2, sigmoid, softplus } from "./special.ts";
 
 /** x, erf(x), erfc(x), from the C library. */
 const GOLDEN = [
@@ -48,6 +48,12 @@ describe("erf and erfc", () => {
   test("are continuous where the approximations meet", () => {
     for (const x of [0.46875, 4]) expect(relative(erfc(x * (1 + 1e-15)), erfc(x * (1 - 1e-15)))).toBeLessThan(2e-13);
   });
+});
+
+test("the slopes of sigmoid and tanh keep their digits in the tails", () => {
+  expect([logistic(0), sech2(0), logistic(-1000), sech2(1000)]).toEqual([0.25, 1, 0, 0]);
+  for (const x of [-700, -40, -3, 0.5, 40]) expect(relative(logistic(x), sigmoid(x) * sigmoid(-x))).toBeLessThan(1e-15);
+  for (const x of [-350, -3, 0.5, 19]) expect(relative(sech2(x), 1 / Math.cosh(x) ** 2)).toBeLessThan(1e-14);
 });
 
 test("sigmoid and softplus do not overflow", () => {

@@ -72,6 +72,15 @@ export function sigmoid(x: number): number {
   return e / (1 + e);
 }
 
+/** σ(x) σ(−x), accurate in the tails. */
+export function logistic(x: number): number {
+  const e = Math.exp(-Math.abs(x));
+  return e / ((1 + e) * (1 + e));
+}
+
+/** 1 / cosh² x, accurate in the tails. */
+export const sech2 = (x: number): number => 4 * logistic(2 * x);
+
 /** log(1 + e^x), without overflow. */
 export function softplus(x: number): number {
   return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));

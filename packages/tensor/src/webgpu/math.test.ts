@@ -7,7 +7,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { bind } from "../bind.ts";
-import { erf, erfc, pow, sigmoid, softplus } from "../cpu/special.ts";
+import { erf, erfc, logistic, pow, sech2, sigmoid, softplus } from "../cpu/special.ts";
 import { Device } from "../device.ts";
 import { PRIMITIVES } from "../primitives.ts";
 import { scope } from "../scope.ts";
@@ -58,6 +58,8 @@ const TABLE: [string, Formula, number, Operands[]][] = [
   ["erf", erf, 3, [[even(-4, 4)], [magnitudes(1e-30, 1)]]],
   ["erfc", erfc, 4, [[even(-4, 1)], [even(0.5, 2)], [even(2, 5)], [even(5, 10.1)]]],
   ["sigmoid", sigmoid, 2.5, [[even(-20, 20)], [even(-87, -20)]]],
+  ["logistic", logistic, 4, [[even(-20, 20)], [even(-87, -20)]]],
+  ["sech2", sech2, 4, [[even(-10, 10)], [even(-43, -10)]]],
   ["softplus", softplus, 3, [[even(-20, 20)], [even(-87, -20)], [even(20, 100)]]],
   ["sqrt", Math.sqrt, 1, [[positive(1e-37, LARGEST)]]],
   ["div", (x, y) => x / y, 1, [[magnitudes(1e-15, 1e15), magnitudes(1e-15, 1e15)]]],
