@@ -62,9 +62,10 @@ export function bind(primitive: Primitive, inputs: readonly Tensor[], attrs: Att
   for (let i = 0; i < count; i++) {
     const input = inputs[i];
     values[i] = input._live();
-    if (input._standIn !== null) {
+    const standIn = input._standIn;
+    if (standIn !== null) {
       if (resolved === inputs) resolved = [...inputs];
-      (resolved as Tensor[])[i] = input._standIn;
+      (resolved as Tensor[])[i] = standIn;
     }
   }
   const { device } = values[0];

@@ -23,7 +23,7 @@ const SCOPE = new Kind<Held>("scope");
 
 /** A scope: `using _ = scope()`. */
 export class Scope {
-  /** @internal */ readonly handles: Tensor[] = [];
+  /** @internal */ handles: Tensor[] = [];
   /** @internal What the tensors of the scope point at: they do not hold it. */
   readonly context: Context<Held>;
 
@@ -47,8 +47,9 @@ export class Scope {
 
   /** @internal */
   _release(): void {
-    for (const tensor of this.handles) if (tensor._scope === this.context) tensor._release();
-    this.handles.length = 0;
+    const { handles } = this;
+    this.handles = [];
+    for (let i = 0; i < handles.length; i++) if (handles[i]._scope === this.context) handles[i]._release();
   }
 
   /** @internal Makes a tensor the scope's own. */
