@@ -219,12 +219,7 @@ export class BodyPrinter {
         if (this.result === null) throw new Error("a result outside an output body");
         return this.result;
       case "op":
-        return this.#operation(
-          instruction.op,
-          instruction.type,
-          instruction.from,
-          instruction.args.map(use),
-        );
+        return this.#operation(instruction.op, instruction.type, instruction.from, instruction.args.map(use));
       case "mask": {
         const { valid } = this.#locate(instruction.chain, axes);
         const value = use(instruction.arg);

@@ -25,6 +25,18 @@ export type Hook = (grad: Tensor) => Tensor | null | undefined;
 const NO_PARENTS: readonly (Node | null)[] = [];
 
 let sequence = 0;
+let section: Section = { loop: null };
+
+/** A loop of steps. */
+export interface StepLoop {
+  /** It has submitted steps before its end. */
+  isLong: boolean;
+}
+
+/** What is recorded between two seams: a step of a loop, or what is beside it. */
+interface Section {
+  loop: StepLoop | null;
+}
 let sourceCount = 0;
 
 /** A place on the tape. */
@@ -38,6 +50,8 @@ export class Node implements TapeLink {
   owner: Tensor | null = null;
   /** Its number among the sources, the places at which gradients are asked for (see sources.ts); 0 for none. */
   source = 0;
+  /** The section in which it was made; see `seam`. */
+  readonly section = section;
   /** The part of a printed graph that it belongs to. */
   readonly group: Group | null = currentGroup();
 
@@ -166,6 +180,16 @@ export function passNode({ shape, dtype, device }: Value, parent: Node | null): 
 
 /** A number between those of the nodes made before and those made after. */
 export const timeMark = (): number => ++sequence;
+
+/**
+ * Ends a step of a loop. What is computed for it and what is computed after it share no kernels: so a longer loop has the
+ * same kernels, and more of them.
+ */
+export function seam(device: Device, loop: StepLoop): void {
+  section.loop = loop;
+  section = { loop: null };
+  device.seam();
+}
 
 /** The listener: notes one operation. */
 function note(primitive: Primitive, inputs: readonly Tensor[], attrs: Attrs, output: Tensor): void {

@@ -195,6 +195,7 @@ function unwind(route: Route, seeds: readonly Seed[], { createGraph, retainGraph
     for (let i = nodes.length - 1; i >= 0; i--) {
       const node = nodes[i];
       const parents = edges[i];
+      if (node.section !== nodes[i + 1]?.section) submit(node, i === nodes.length - 1 || !isOfLoop(nodes[i + 1]));
       if (node instanceof Call) {
         const parts = cotangents.takeParts(i);
         if (parts === null) continue;
@@ -218,6 +219,19 @@ function unwind(route: Route, seeds: readonly Seed[], { createGraph, retainGraph
     cotangents.release();
   }
   return captured;
+}
+
+const isOfLoop = ({ section }: Node): boolean => section.loop?.isLong === true;
+
+/** Operations at which what a walk through a long loop has recorded is submitted, between two steps. */
+const MANY = 8192;
+
+/**
+ * A long loop has submitted its steps one after another. The walk through it does so as well, and begins with nothing
+ * pending: so that its kernels do not depend on how many steps there were.
+ */
+function submit(node: Node, isFirst: boolean): void {
+  if (isOfLoop(node) && (isFirst || node.device.pending > MANY)) node.device.flush();
 }
 
 let visiting: Node | null = null;

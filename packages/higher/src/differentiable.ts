@@ -10,7 +10,7 @@
  *   hyperparameters, through the rule.
  * - `"none"`: nothing. Each step's weights are leaves of their own.
  */
-import { grad, graphGroup, noGrad } from "@loopgrad/autograd";
+import { grad, graphGroup, noGrad, type StepLoop, seam } from "@loopgrad/autograd";
 import { checkFits } from "@loopgrad/nn";
 import { Optimizer, type ParamGroup, type State, type Updated } from "@loopgrad/optim";
 import {
@@ -148,6 +148,7 @@ export class DifferentiableOptimizer {
   /** Without a functional module: steps taken. */
   #steps = 0;
   readonly #wantsFunctions: boolean;
+  /** @internal */ readonly _loop: StepLoop = { isLong: false };
 
   constructor(opt: AnyOptimizer, params: readonly Tensor[], options: DifferentiableOptions = {}) {
     const { mode = "second-order", override, gradCallback, fmodel, _wantsFunctions = false, ...rest } = options;
@@ -210,6 +211,7 @@ export class DifferentiableOptimizer {
     const from = { params, states: this.#states, groups: this.paramGroups };
     const step = (): void => this.#adopt(params, this._updates(loss, from, options));
     scope(() => (this.mode === "none" ? noGrad(step) : step()));
+    seam(params[0].device, this._loop);
     return this.#fmodel?.parameters() ?? (this.#latest as readonly Tensor[]).map(inScope);
   }
 

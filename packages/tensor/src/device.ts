@@ -27,7 +27,7 @@ import { NO_INPUTS, Value } from "./record/value.ts";
 import { tracked } from "./tracked.ts";
 
 /** Pending operations at which a segment is flushed unasked. */
-const MAX_PENDING = 16384;
+const MAX_PENDING = 32768;
 
 /** Plans that a device keeps. A training program has a handful, a test suite some hundreds. */
 const MAX_PLANS = 1024;
@@ -162,6 +162,15 @@ export class Device {
     segment.append(value);
     this.#recorded++;
     return value;
+  }
+
+  /**
+   * @internal What is recorded from now on shares no kernels with what was recorded before: a step of a loop has ended. Work
+   * that the next step would make too much is flushed here, so that no step is cut in two.
+   */
+  seam(): void {
+    const step = this.#segment.seam();
+    if (this.#segment.values.length + step > MAX_PENDING) this.flush();
   }
 
   /** @internal After an operation that failed: takes from the end of the record what nobody needs. */
@@ -589,6 +598,11 @@ export class Device {
       });
     }
     return new Promise((resolve, reject) => this.#reads.push({ value, resolve, reject, idle: false }));
+  }
+
+  /** @internal Operations that are recorded and not computed. */
+  get pending(): number {
+    return this.#segment.values.length;
   }
 
   /** @internal Operations recorded so far: of `stats()` the number that is looked at in every step of a loop. */

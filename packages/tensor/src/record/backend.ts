@@ -23,6 +23,8 @@ export interface GraphNode {
   readonly dtype: DType;
   /** For a leaf its position among the leaves, for a `scalar` its position among the scalars; else −1. */
   readonly slot: number;
+  /** The section that it was recorded in; absent: the first. Later nodes are in the same one, or in later ones. */
+  readonly section?: number;
 }
 
 /** A recorded segment: nodes in an order in which inputs come first, and the nodes whose values are wanted. */
