@@ -33,8 +33,12 @@ export interface StepLoop {
   isLong: boolean;
 }
 
-/** What is recorded between two seams: a step of a loop, or what is beside it. */
+/**
+ * What is noted between two updates of a loop: an update, the forward pass after it, and its gradient. In a backward pass
+ * this is where least has to be handed on: an update's shares are computed together with what they are computed from.
+ */
 interface Section {
+  /** null if no update of a loop has ended it. */
   loop: StepLoop | null;
 }
 let sourceCount = 0;
@@ -50,7 +54,7 @@ export class Node implements TapeLink {
   owner: Tensor | null = null;
   /** Its number among the sources, the places at which gradients are asked for (see sources.ts); 0 for none. */
   source = 0;
-  /** The section in which it was made; see `seam`. */
+  /** The section in which it was made; see `beginUpdate`. */
   readonly section = section;
   /** The part of a printed graph that it belongs to. */
   readonly group: Group | null = currentGroup();
@@ -182,13 +186,12 @@ export function passNode({ shape, dtype, device }: Value, parent: Node | null): 
 export const timeMark = (): number => ++sequence;
 
 /**
- * Ends a step of a loop. What is computed for it and what is computed after it share no kernels: so a longer loop has the
- * same kernels, and more of them.
+ * Says that the gradient of a loop's step is there, and its update follows. A walk through the loop gives the device a seam
+ * here: so a longer loop has the same kernels, and more of them.
  */
-export function seam(device: Device, loop: StepLoop): void {
+export function beginUpdate(loop: StepLoop): void {
   section.loop = loop;
   section = { loop: null };
-  device.seam();
 }
 
 /** The listener: notes one operation. */
