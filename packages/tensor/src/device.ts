@@ -60,6 +60,9 @@ export class Device {
   #effects: FlushEffects = { values: [], uploaded: [], fetched: [] };
   /** Why the device cannot be used any more, and what to do. */
   #gone: string | null = null;
+  /** The segment that is being flushed, and its program. */
+  #running = -1;
+  #program: Program | null = null;
   #recorded = 0;
   #flushes = 0;
   #plansMade = 0;
@@ -100,6 +103,7 @@ export class Device {
       },
       failed: (from, error) => takeBack(this.#holder, this.#unconfirmed, from, error),
       lost: ({ message }) => this.#leave(message),
+      pressed: () => this.#makeRoom(),
     });
   }
 
@@ -261,6 +265,8 @@ export class Device {
 
   #replay(segment: Segment, reads: readonly PendingRead[]): void {
     const { values } = segment;
+    this.#running = segment.id;
+    this.#program = null;
     const structure = segment.structure();
     for (const value of segment.carried) {
       // What was made long ago says nothing of what will be asked for in the next steps.
@@ -272,6 +278,7 @@ export class Device {
     const uploads: Storage[] = segment.leaves.map((value) => this.#storageOf(value));
     for (const read of reads) if (!position.has(read.value)) this.#storageOf(read.value);
     const program = outputs.length === 0 ? null : this.#programFor(segment, outputs, structure);
+    this.#program = program;
     const requests = reads.map(({ value }): ReadRequest => {
       const output = position.get(value);
       const { dtype, size } = value;
@@ -421,6 +428,12 @@ export class Device {
     if (this.#gone === null) this.backend.release(value.storage as Storage);
     value.storage = null;
     value.cached = false;
+  }
+
+  /** The budget is used up: what can be had again goes, unless it is in use now. */
+  #makeRoom(): void {
+    for (const value of this.#idle.takeUnused(this.#flushes, [this.#running, this.#segment.id])) this.#unstore(value);
+    this.#plans.clear(this.#program);
   }
 
   /** Takes storages from idle values (see record/idle.ts). */

@@ -53,6 +53,8 @@ export interface BackendListener {
   failed(from: number, error: LoopgradError): void;
   /** The device is gone. */
   lost(error: LoopgradError): void;
+  /** The budget is used up: what is stored and can be had again, and plans that do not run now, are to be given up. */
+  pressed(): void;
 }
 
 export interface Backend {
@@ -99,7 +101,7 @@ export interface BackendStats {
   /** Bytes in live buffers, the pool's free ones included. */
   bytes: number;
   peakBytes: number;
-  /** Bytes that values hold now, and their peak. */
+  /** Bytes that values and plans' scratch hold now, and their peak. */
   usedBytes: number;
   peakUsedBytes: number;
   buffersCreated: number;
