@@ -97,9 +97,9 @@ function printContractRegister(kernel: ContractKernel, rows: number, columns: nu
     const rowwise = name === "row";
     const own = rowwise ? kernel.m : kernel.n;
     const strides = rowwise ? kernel.strides.m : kernel.strides.n;
-    const loads = body.code.flatMap((instruction, i) =>
-      instruction.kind === "load" ? [{ i, view: instruction.chain[0] }] : [],
-    );
+    const loads = body.code
+      .flatMap((instruction) => (instruction.kind === "load" ? [instruction.chain[0]] : []))
+      .map((view, i) => ({ i, view }));
     for (const { i, view } of loads) {
       bases.push(`let ${name}_from${i} = ${address(view, batch.axes, params)};`);
       inner.push(`let ${name}_along${i} = ${address(view, shifted(walk.axes, b + own.length), params, false)};`);
@@ -119,7 +119,7 @@ function printContractRegister(kernel: ContractKernel, rows: number, columns: nu
         null,
         (i) => `${line}_at${i} + ${name}_along${i}`,
       );
-      const result = printer.print(body.code, [])[value];
+      const result = printer.print(body.code, [])(value);
       inner.push(...printer.lines);
       for (const f of printer.functions) functions.add(f);
       return result;
@@ -186,7 +186,7 @@ function printContractTile(kernel: ContractKernel): PrintedKernel {
     const axes = [...batch.axes, ...shifted(line.axes, b), ...shifted(depth.axes, b + own.length)];
     const values = printer.print(body.code, axes);
     for (const f of printer.functions) functions.add(f);
-    return [...batch.lines, ...line.lines, ...depth.lines, ...printer.lines, `return ${values[value]};`];
+    return [...batch.lines, ...line.lines, ...depth.lines, ...printer.lines, `return ${values(value)};`];
   };
   const batch = takeApart("batch", kernel.batch, groups.batch, "batch", params);
   const m = takeApart("m", kernel.m, groups.m, "m", params);

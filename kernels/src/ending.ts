@@ -23,7 +23,7 @@ export function printOutput(
   const body = new BodyPrinter("v", params, operands, result);
   const values = body.print(output.code, apart.axes);
   for (const name of body.functions) functions.add(name);
-  const stores = output.stores.map(({ operand, value }) => stored(operands, operand, "o", values[value]));
+  const stores = output.stores.map(({ operand, value }) => stored(operands, operand, "o", values(value)));
   return [...apart.lines, ...body.lines, ...stores];
 }
 

@@ -3,7 +3,9 @@
  *
  * Sizes and strides are not written into the text but read from the kernel's *parameter block* (binding 0, a
  * uniform array `p`), so that kernels of one structure share one pipeline. Only structure is written: which
- * strides are 0 or 1, which dimensions are padded, how many there are.
+ * strides are 0 or 1, which dimensions are padded, how many there are. Literals are read from there as well, all but −1,
+ * 0 and 1: the divisor of a mean is a size. Each use of one has a word of its own, and constants have no part in
+ * the names of values, so that the text is the same whether or not two sizes happen to be equal.
  */
 import type { Body, Instruction, Operand, Parameter, ScalarType } from "./description.ts";
 import { type Chain, coalesce, contiguous, type View } from "./view.ts";
@@ -21,7 +23,11 @@ export class Parameters {
 
   /** Text of a parameter (i32) that holds a number. */
   number(value: number): string {
-    if (this.#cursor >= 0) return this.#word(this.#cursor++);
+    if (this.#cursor >= 0) {
+      // Scalars are printed by their slots.
+      while ("slot" in this.list[this.#cursor]) this.#cursor++;
+      return this.#word(this.#cursor++);
+    }
     this.list.push({ value });
     return this.#word(this.list.length - 1);
   }
@@ -32,6 +38,13 @@ export class Parameters {
     const result = print();
     this.#cursor = -1;
     return result;
+  }
+
+  /** Text of a literal: the number itself where it is structure, a parameter where it may be a size. */
+  literal(value: number, type: ScalarType): string {
+    if (type === "bool" || Math.abs(value) <= 1) return literal(value, type);
+    const text = this.number(type === "f32" ? bitsOf(value) : value | 0);
+    return type === "i32" ? text : `bitcast<${type}>(${text})`;
   }
 
   /** Text of a scalar given at replay. */
@@ -147,6 +160,8 @@ function validity(view: View, axes: readonly Axis[], params: Parameters): string
 export class BodyPrinter {
   readonly lines: string[] = [];
   readonly functions = new Set<string>();
+  #names = 0;
+  #loads = 0;
   #temporaries = 0;
 
   constructor(
@@ -155,56 +170,63 @@ export class BodyPrinter {
     readonly operands: readonly Operand[],
     /** Text of the value of `result` instructions. */
     readonly result: string | null = null,
-    /** Text of the element number of the i-th instruction's load, where the role works it out itself. */
+    /** Text of the element number of the i-th load, where the role works it out itself. */
     readonly index: ((i: number) => string) | null = null,
   ) {}
 
-  /** Prints all instructions; returns the text of every value. */
-  print(code: readonly Instruction[], axes: readonly Axis[]): string[] {
-    const values: string[] = [];
+  /** Prints all instructions; returns what gives the text of a value, at every use anew. */
+  print(code: readonly Instruction[], axes: readonly Axis[]): (value: number) => string {
+    const names: string[] = [];
+    const use = (i: number): string => {
+      const instruction = code[i];
+      return instruction.kind === "literal" ? this.params.literal(instruction.value, instruction.type) : names[i];
+    };
     code.forEach((instruction, i) => {
-      const text = this.#instruction(instruction, i, code, axes, values);
-      if (instruction.kind === "literal" || instruction.kind === "scalar" || instruction.kind === "result") {
-        values.push(text);
+      if (instruction.kind === "literal") return;
+      if (instruction.kind === "scalar" || instruction.kind === "result") {
+        names[i] = this.#instruction(instruction, "", code, axes, use);
         return;
       }
-      const name = `${this.prefix}${i}`;
+      const name = `${this.prefix}${this.#names++}`;
+      const text = this.#instruction(instruction, name, code, axes, use);
       this.lines.push(`let ${name} = ${text};`);
-      values.push(name);
+      names[i] = name;
     });
-    return values;
+    return use;
   }
 
   /**
    * The arguments of an operation. If all are literals, the first gets a name: WGSL works out at compile time what it can,
    * and 0.0 / 0.0 is an error there.
    */
-  #atRuntime(args: readonly number[], code: readonly Instruction[], values: readonly string[], i: number): string[] {
-    const texts = args.map((arg) => values[arg]);
+  #atRuntime(
+    args: readonly number[],
+    name: string,
+    code: readonly Instruction[],
+    use: (value: number) => string,
+  ): string[] {
+    const texts = args.map(use);
     if (args.some((arg) => code[arg].kind !== "literal")) return texts;
-    const name = `${this.prefix}${i}_literal`;
-    this.lines.push(`let ${name} = ${texts[0]};`);
-    return [name, ...texts.slice(1)];
+    this.lines.push(`let ${name}_literal = ${texts[0]};`);
+    return [`${name}_literal`, ...texts.slice(1)];
   }
 
   #instruction(
-    instruction: Instruction,
-    i: number,
+    instruction: Exclude<Instruction, { kind: "literal" }>,
+    name: string,
     code: readonly Instruction[],
     axes: readonly Axis[],
-    values: readonly string[],
+    use: (value: number) => string,
   ): string {
     switch (instruction.kind) {
       case "load": {
-        if (this.index !== null) return loaded(this.operands, instruction.operand, this.index(i));
+        if (this.index !== null) return loaded(this.operands, instruction.operand, this.index(this.#loads++));
         const { index, valid } = this.#locate(instruction.chain, axes);
         const element = loaded(this.operands, instruction.operand, index);
         return valid === null ? element : `select(${zero(instruction.type)}, ${element}, ${valid})`;
       }
       case "scalar":
         return this.params.scalar(instruction.slot, instruction.type);
-      case "literal":
-        return literal(instruction.value, instruction.type);
       case "iota": {
         const { index, valid } = this.#locate(instruction.chain, axes);
         const number = `${instruction.type}(${index})`;
@@ -218,16 +240,16 @@ export class BodyPrinter {
           instruction.op,
           instruction.type,
           instruction.from,
-          this.#atRuntime(instruction.args, code, values, i),
+          this.#atRuntime(instruction.args, name, code, use),
         );
       case "mask": {
         const { valid } = this.#locate(instruction.chain, axes);
-        const value = values[instruction.arg];
+        const value = use(instruction.arg);
         return valid === null ? value : `select(${zero(instruction.type)}, ${value}, ${valid})`;
       }
       case "gather": {
         const { index, valid } = this.#locate(instruction.chain, axes);
-        const position = values[instruction.arg];
+        const position = use(instruction.arg);
         const conditions = [`${position} >= 0`, `${position} < ${this.params.number(instruction.size)}`];
         if (valid !== null) conditions.push(`(${valid})`);
         const at = `${index} + ${position} * ${this.params.number(instruction.stride)}`;
@@ -235,7 +257,7 @@ export class BodyPrinter {
         return `select(${zero(instruction.type)}, ${element}, ${allOf(conditions)})`;
       }
       case "position":
-        return this.#position(instruction, `${this.prefix}${i}`, values[instruction.arg], axes);
+        return this.#position(instruction, name, use(instruction.arg), axes);
       case "random": {
         this.functions.add("threefry");
         const { index, valid } = this.#locate(instruction.chain, axes);
@@ -264,8 +286,8 @@ export class BodyPrinter {
       const { valid } = flag.chain === null ? { valid: null } : this.#locate(flag.chain, axes);
       const conditions = [`!${name}_in`];
       if (ignored !== null) conditions.push(`${index} != ${params.number(ignored)}`);
-      if (valid !== null) conditions.push(`(${valid})`);
-      lines.push(`if (${conditions.join(" && ")}) { note_outside(${params.number(flag.site)}, ${index}); }`);
+      if (valid !== null) conditions.push(valid);
+      lines.push(`if (${allOf(conditions)}) { note_outside(${params.number(flag.site)}, ${index}); }`);
     }
     return `select(-1, ${at}, ${name}_in)`;
   }
@@ -315,6 +337,9 @@ export function literal(value: number, type: ScalarType): string {
       throw new Error(`unknown type ${String(type)}`);
   }
 }
+
+/** The bits of a number as f32. */
+const bitsOf = (value: number): number => new Int32Array(Float32Array.of(value).buffer)[0];
 
 /** An element of an operand, as the type it is computed with. */
 export function loaded(operands: readonly Operand[], operand: number, index: string): string {

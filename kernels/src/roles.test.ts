@@ -46,8 +46,8 @@ describe("printed kernels", () => {
   let v0 = data0[o0 * p[0].z + o1];
   let v1 = data1[o1];
   let v2 = v0 + v1;
-  let v4 = max_nan(v2, 0.0);
-  data2[o] = v4;
+  let v3 = max_nan(v2, 0.0);
+  data2[o] = v3;
 }"
 `);
     expect(parameters).toEqual([{ value: 400 }, { value: 40 }, { value: 40 }]);
@@ -83,7 +83,7 @@ describe("printed kernels", () => {
         stores: [{ operand: 0, value: 1 }],
       },
     };
-    expect(body(printKernel(kernel, gpu).source)).toContain("let v1_literal = 0.0;\n  let v1 = v1_literal / 0.0;");
+    expect(body(printKernel(kernel, gpu).source)).toContain("let v0_literal = 0.0;\n  let v0 = v0_literal / 0.0;");
   });
 
   test("library functions are printed with what they call, and nothing else", () => {
@@ -135,7 +135,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let v0 = select(0, data0[o + p[0].y], (o >= p[0].z) & (o < p[0].w));
   let v1_at = select(v0, v0 + p[1].x, v0 < 0);
   let v1_in = v1_at >= 0 && v1_at < p[1].x;
-  if (!v1_in && ((o >= p[1].z) & (o < p[1].w))) { note_outside(p[2].x, v0); }
+  if ((!v1_in) & ((o >= p[1].z) & (o < p[1].w))) { note_outside(p[2].x, v0); }
   let v1 = select(-1, v1_at, v1_in);
   data2[o] = v1;
 }

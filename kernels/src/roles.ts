@@ -79,7 +79,7 @@ function printReduce(kernel: ReduceKernel): PrintedKernel {
   const reduced = groups.filter((g) => g[0] >= outer);
   const walk = loops(input.space, reduced, "r", params);
   const body = new BodyPrinter("u", params, kernel.operands);
-  const value = body.print(input.code, [...apart.axes, ...walk.axes])[kernel.value];
+  const value = body.print(input.code, [...apart.axes, ...walk.axes])(kernel.value);
   for (const name of body.functions) functions.add(name);
 
   const begin: string[] = [];

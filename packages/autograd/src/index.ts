@@ -26,6 +26,6 @@ export { image } from "./methods.ts";
 export { enableGrad, GradMode, isGradEnabled, noGrad } from "./mode.ts";
 export type { GradFn } from "./print.ts";
 export { disposeRecalled, recall, runsAround } from "./surroundings.ts";
-export { type Hook, timeMark } from "./tape.ts";
+export { beginUpdate, type Hook, type StepLoop, timeMark } from "./tape.ts";
 /** @internal For tests of a walk's extent. */
 export { walkCounts } from "./walk.ts";

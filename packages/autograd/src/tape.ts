@@ -25,6 +25,22 @@ export type Hook = (grad: Tensor) => Tensor | null | undefined;
 const NO_PARENTS: readonly (Node | null)[] = [];
 
 let sequence = 0;
+let section: Section = { loop: null };
+
+/** A loop of steps. */
+export interface StepLoop {
+  /** It has submitted steps before its end. */
+  isLong: boolean;
+}
+
+/**
+ * What is noted between two updates of a loop: an update, the forward pass after it, and its gradient. In a backward pass
+ * this is where least has to be handed on: an update's shares are computed together with what they are computed from.
+ */
+interface Section {
+  /** null if no update of a loop has ended it. */
+  loop: StepLoop | null;
+}
 let sourceCount = 0;
 
 /** A place on the tape. */
@@ -38,6 +54,8 @@ export class Node implements TapeLink {
   owner: Tensor | null = null;
   /** Its number among the sources, the places at which gradients are asked for (see sources.ts); 0 for none. */
   source = 0;
+  /** The section in which it was made; see `beginUpdate`. */
+  readonly section = section;
   /** The part of a printed graph that it belongs to. */
   readonly group: Group | null = currentGroup();
 
@@ -166,6 +184,15 @@ export function passNode({ shape, dtype, device }: Value, parent: Node | null): 
 
 /** A number between those of the nodes made before and those made after. */
 export const timeMark = (): number => ++sequence;
+
+/**
+ * Says that the gradient of a loop's step is there, and its update follows. A walk through the loop gives the device a seam
+ * here: so a longer loop has the same kernels, and more of them.
+ */
+export function beginUpdate(loop: StepLoop): void {
+  section.loop = loop;
+  section = { loop: null };
+}
 
 /** The listener: notes one operation. */
 function note(primitive: Primitive, inputs: readonly Tensor[], attrs: Attrs, output: Tensor): void {

@@ -194,6 +194,7 @@ function unwind(route: Route, seeds: readonly Seed[], { createGraph, retainGraph
     for (let i = nodes.length - 1; i >= 0; i--) {
       const node = nodes[i];
       const parents = edges[i];
+      if (node.section !== nodes[i + 1]?.section) crossSeam(node, nodes[i + 1] ?? null);
       if (node instanceof Call) {
         const parts = cotangents.takeParts(i);
         if (parts === null) continue;
@@ -217,6 +218,21 @@ function unwind(route: Route, seeds: readonly Seed[], { createGraph, retainGraph
     cotangents.release();
   }
   return captured;
+}
+
+/** Operations at which what a walk through a long loop has recorded is submitted, between two steps. */
+const MANY = 8192;
+
+/**
+ * The walk goes on with a node of another section than the last one. Kernels of two steps of a loop share no work. And as a
+ * long loop has submitted its steps one after another, the walk does so as well, and begins with nothing pending: what kernels
+ * there are depends on how many steps came before in no way.
+ */
+function crossSeam({ section, device }: Node, last: Node | null): void {
+  if (section.loop === null) return;
+  const begins = last === null || last.section.loop !== section.loop;
+  if (section.loop.isLong && (begins || device.pending > MANY)) device.flush();
+  else device.seam();
 }
 
 let visiting: Node | null = null;

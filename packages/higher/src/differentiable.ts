@@ -10,7 +10,7 @@
  *   hyperparameters, through the rule.
  * - `"none"`: nothing. Each step's weights are leaves of their own.
  */
-import { grad, graphGroup, noGrad } from "@loopgrad/autograd";
+import { beginUpdate, grad, graphGroup, noGrad, type StepLoop } from "@loopgrad/autograd";
 import { checkFits } from "@loopgrad/nn";
 import { Optimizer, type ParamGroup, type State, type Updated } from "@loopgrad/optim";
 import {
@@ -148,6 +148,7 @@ export class DifferentiableOptimizer {
   /** Without a functional module: steps taken. */
   #steps = 0;
   readonly #wantsFunctions: boolean;
+  /** @internal */ readonly _loop: StepLoop = { isLong: false };
 
   constructor(opt: AnyOptimizer, params: readonly Tensor[], options: DifferentiableOptions = {}) {
     const { mode = "second-order", override, gradCallback, fmodel, _wantsFunctions = false, ...rest } = options;
@@ -210,6 +211,7 @@ export class DifferentiableOptimizer {
     const from = { params, states: this.#states, groups: this.paramGroups };
     const step = (): void => this.#adopt(params, this._updates(loss, from, options));
     scope(() => (this.mode === "none" ? noGrad(step) : step()));
+    params[0].device.seam();
     return this.#fmodel?.parameters() ?? (this.#latest as readonly Tensor[]).map(inScope);
   }
 
@@ -223,6 +225,7 @@ export class DifferentiableOptimizer {
       const retainGraph = options.retainGraph ?? this.mode === "second-order";
       let grads = this.#grads(loss, params, retainGraph, allowUnused, options.allowUnused === undefined);
       if (gradCallback !== null) grads = this.#called(gradCallback, params, grads);
+      beginUpdate(this._loop);
       return this.#applied(from, grads, override === undefined ? null : this.#resolve(override));
     });
   }

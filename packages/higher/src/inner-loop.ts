@@ -68,7 +68,7 @@ export interface LoopStats {
 export type LoopStepOptions = Pick<StepOptions, "override" | "gradCallback" | "allowUnused">;
 
 /** Recorded operations at which `step` and `run` submit the work: between steps, so that steps replay one plan. */
-const MANY = 4096;
+const MANY = 8192;
 
 /** What {@link innerLoop} returns. */
 export class InnerLoop<M extends Module = Module> {
@@ -105,7 +105,9 @@ export class InnerLoop<M extends Module = Module> {
       throw error;
     }
     this.#device = model.parameters()[0].device;
-    this.#bytesBefore = this.#device.stats().usedBytes;
+    const { usedBytes, recorded } = this.#device.stats();
+    this.#bytesBefore = usedBytes;
+    this.#recorded = recorded;
   }
 
   #submit(): void {
@@ -156,7 +158,10 @@ export class InnerLoop<M extends Module = Module> {
       this.diffopt.step(loss, options);
       return this.diffopt.mode === "second-order" ? loss : loss.detach();
     });
-    if (this.#device.recorded - this.#recorded > MANY) this.#submit();
+    if (this.#device.recorded - this.#recorded > MANY) {
+      this.#submit();
+      this.diffopt._loop.isLong = true;
+    }
     return loss;
   }
 

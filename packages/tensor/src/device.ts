@@ -27,7 +27,7 @@ import { NO_INPUTS, Value } from "./record/value.ts";
 import { tracked } from "./tracked.ts";
 
 /** Pending operations at which a segment is flushed unasked. */
-const MAX_PENDING = 16384;
+const MAX_PENDING = 32768;
 
 /** Plans that a device keeps. A training program has a handful, a test suite some hundreds. */
 const MAX_PLANS = 1024;
@@ -60,6 +60,9 @@ export class Device {
   #effects: FlushEffects = { values: [], uploaded: [], fetched: [] };
   /** Why the device cannot be used any more, and what to do. */
   #gone: string | null = null;
+  /** The segment that is being flushed, and its program. */
+  #running = -1;
+  #program: Program | null = null;
   #recorded = 0;
   #flushes = 0;
   #plansMade = 0;
@@ -100,6 +103,7 @@ export class Device {
       },
       failed: (from, error) => takeBack(this.#holder, this.#unconfirmed, from, error),
       lost: ({ message }) => this.#leave(message),
+      pressed: () => this.#makeRoom(),
     });
   }
 
@@ -162,6 +166,15 @@ export class Device {
     segment.append(value);
     this.#recorded++;
     return value;
+  }
+
+  /**
+   * @internal What is recorded from now on shares no kernels with what was recorded before: a step of a loop has ended. Work
+   * that the next step would make too much is flushed here, so that no step is cut in two.
+   */
+  seam(): void {
+    const step = this.#segment.seam();
+    if (this.#segment.values.length + step > MAX_PENDING) this.flush();
   }
 
   /** @internal After an operation that failed: takes from the end of the record what nobody needs. */
@@ -252,6 +265,8 @@ export class Device {
 
   #replay(segment: Segment, reads: readonly PendingRead[]): void {
     const { values } = segment;
+    this.#running = segment.id;
+    this.#program = null;
     const structure = segment.structure();
     for (const value of segment.carried) {
       // What was made long ago says nothing of what will be asked for in the next steps.
@@ -263,6 +278,7 @@ export class Device {
     const uploads: Storage[] = segment.leaves.map((value) => this.#storageOf(value));
     for (const read of reads) if (!position.has(read.value)) this.#storageOf(read.value);
     const program = outputs.length === 0 ? null : this.#programFor(segment, outputs, structure);
+    this.#program = program;
     const requests = reads.map(({ value }): ReadRequest => {
       const output = position.get(value);
       const { dtype, size } = value;
@@ -412,6 +428,12 @@ export class Device {
     if (this.#gone === null) this.backend.release(value.storage as Storage);
     value.storage = null;
     value.cached = false;
+  }
+
+  /** The budget is used up: what can be had again goes, unless it is in use now. */
+  #makeRoom(): void {
+    for (const value of this.#idle.takeUnused(this.#flushes, [this.#running, this.#segment.id])) this.#unstore(value);
+    this.#plans.clear(this.#program);
   }
 
   /** Takes storages from idle values (see record/idle.ts). */
@@ -589,6 +611,11 @@ export class Device {
       });
     }
     return new Promise((resolve, reject) => this.#reads.push({ value, resolve, reject, idle: false }));
+  }
+
+  /** @internal Operations that are recorded and not computed. */
+  get pending(): number {
+    return this.#segment.values.length;
   }
 
   /** @internal Operations recorded so far: of `stats()` the number that is looked at in every step of a loop. */

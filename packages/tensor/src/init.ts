@@ -14,7 +14,7 @@ import type { Backend } from "./record/backend.ts";
 const DEVICES = ["auto", "webgpu", "cpu"] as const;
 const POWER = ["low-power", "high-performance"] as const;
 const ADAPTERS = ["hardware", "software", "null"] as const;
-const OPTIONS = ["device", "powerPreference", "adapter", "dtype"];
+const OPTIONS = ["device", "powerPreference", "adapter", "dtype", "memory"];
 
 export interface InitOptions {
   /**
@@ -28,6 +28,12 @@ export interface InitOptions {
   adapter?: (typeof ADAPTERS)[number];
   /** The dtype of tensors made from plain numbers. Default "float32". */
   dtype?: "float32" | "float64";
+  /**
+   * A budget in bytes: the device holds no more, whatever for. Buffers that wait to be used again go first, then the storage of
+   * tensors that can be had again, then plans. Where what is needed does not fit, there is an out-of-memory error. Default:
+   * no budget; what waits is then in proportion to what was used lately.
+   */
+  memory?: number;
 }
 
 let defaultDevice: Device | null = null;
@@ -41,11 +47,16 @@ let defaultDevice: Device | null = null;
  * @example  const device = await init({ device: "cpu", dtype: "float64" });
  */
 export async function init(options: InitOptions = {}): Promise<Device> {
-  const { device = "auto", powerPreference, adapter, dtype = "float32" } = options;
+  const { device = "auto", powerPreference, adapter, dtype = "float32", memory } = options;
   for (const option of Object.keys(options)) oneOf("option", option, OPTIONS);
   oneOf("device", device, DEVICES);
   if (powerPreference !== undefined) oneOf("powerPreference", powerPreference, POWER);
   if (adapter !== undefined) oneOf("adapter", adapter, ADAPTERS);
+  if (memory !== undefined && !(typeof memory === "number" && memory > 0)) {
+    throw new ArgumentError(
+      `init: memory ${String(memory)}: wanted a budget in bytes, a number above 0, such as 2 ** 30`,
+    );
+  }
   if (!isFloat(dtype as DType)) throw new DTypeError(`init: dtype "${dtype}": wanted "float32" or "float64"`);
   if (device === "cpu" && (powerPreference ?? adapter) !== undefined) {
     throw new ArgumentError('init: powerPreference and adapter are for WebGPU; leave them out with device "cpu"');
@@ -54,10 +65,10 @@ export async function init(options: InitOptions = {}): Promise<Device> {
   const kind = device === "auto" && dtype === "float64" && adapter === undefined ? "cpu" : device;
   const backend =
     kind === "cpu"
-      ? new CpuBackend()
+      ? new CpuBackend(undefined, memory)
       : kind === "webgpu"
-        ? await webgpu({ powerPreference, adapter })
-        : await automatic({ powerPreference, adapter });
+        ? await webgpu({ powerPreference, adapter, memory })
+        : await automatic({ powerPreference, adapter, memory });
   backend.checkDType(dtype);
   return setDevice(new Device(backend, dtype));
 }
@@ -104,7 +115,7 @@ export function withDevice<T>(device: Device, fn?: () => T): T | Disposable {
   return { [Symbol.dispose]: () => context.close() };
 }
 
-type WebGPUOptions = Pick<InitOptions, "powerPreference" | "adapter">;
+type WebGPUOptions = Pick<InitOptions, "powerPreference" | "adapter" | "memory">;
 
 async function webgpu(options: WebGPUOptions): Promise<Backend & { isHardware: boolean }> {
   const { createWebGPUBackend } = await import("./webgpu/backend.ts");
@@ -122,7 +133,7 @@ async function automatic(options: WebGPUOptions): Promise<Backend> {
     if (options.adapter !== undefined) throw error;
     warnOnce(error);
   }
-  return new CpuBackend();
+  return new CpuBackend(undefined, options.memory);
 }
 
 let warned = false;

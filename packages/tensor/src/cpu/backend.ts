@@ -6,7 +6,15 @@
 import type { DType, HostArray } from "../dtype.ts";
 import { DeviceError, DTypeError } from "../errors.ts";
 import { simplify } from "../plan/simplify.ts";
-import type { Backend, BackendStats, Graph, Program, ReadRequest, Storage } from "../record/backend.ts";
+import type {
+  Backend,
+  BackendListener,
+  BackendStats,
+  Graph,
+  Program,
+  ReadRequest,
+  Storage,
+} from "../record/backend.ts";
 import { Bank, CHUNK, type Place } from "../record/bank.ts";
 import { indexError, type OutsideIndex } from "../record/index-sites.ts";
 import { compile } from "./compile.ts";
@@ -41,9 +49,14 @@ export class CpuBackend implements Backend {
   /** An index outside its axis that no read has reported yet. */
   #outside: OutsideIndex | null = null;
 
-  /** @param allocate  makes arrays, or throws where there is no memory */
-  constructor(allocate?: Allocate) {
-    this.#pool = new Pool(allocate);
+  #listener: BackendListener | null = null;
+
+  /**
+   * @param allocate  makes arrays, or throws where there is no memory
+   * @param memory    bytes that are held at most
+   */
+  constructor(allocate?: Allocate, memory?: number) {
+    this.#pool = new Pool(allocate, memory, () => this.#listener?.pressed());
   }
 
   checkDType(dtype: DType): void {
@@ -121,6 +134,7 @@ export class CpuBackend implements Backend {
     }
     this.#dispatches += steps.length;
     this.#submits++;
+    this.#pool.flushed();
     const storages = new Array<CpuStorage>(outputSlots.length);
     for (let i = 0; i < outputSlots.length; i++) {
       const block = blocks[outputSlots[i]];
@@ -185,7 +199,9 @@ export class CpuBackend implements Backend {
     return 0;
   }
 
-  listen(): void {}
+  listen(listener: BackendListener): void {
+    this.#listener = listener;
+  }
 
   stats(): BackendStats {
     const { buffers, bytes, peakBytes, usedBytes, peakUsedBytes, buffersCreated } = this.#pool;

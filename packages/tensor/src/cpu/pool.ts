@@ -3,10 +3,12 @@
  *
  * A *block* is a typed array and a count of the storages that share it. Sizes are rounded up to a *class*:
  * four to each power of two, so that at most a fifth is unused. A block that is given back waits in its
- * class's list; a program that runs again finds its blocks there, and allocates nothing.
+ * class's list; a program that runs again finds its blocks there, and allocates nothing. How many wait depends on recent
+ * use (see record/recent.ts).
  */
 import { bytesPerElement, DTYPES, type DType, type HostArray, hostArray } from "../dtype.ts";
 import { DeviceError } from "../errors.ts";
+import { overBudget, RecentUse } from "../record/recent.ts";
 
 export interface Block {
   readonly data: HostArray;
@@ -24,6 +26,8 @@ export interface SizeClass {
   /** Elements of each block. */
   readonly length: number;
   readonly free: Block[];
+  /** The epoch in which a block was last taken. */
+  lastTaken: number;
 }
 
 /** The number of elements that a block for `size` elements has. */
@@ -44,8 +48,16 @@ export class Pool {
   usedBytes = 0;
   peakUsedBytes = 0;
   buffersCreated = 0;
+  #freeBytes = 0;
+  readonly #recent = new RecentUse();
 
-  constructor(readonly allocate: Allocate = hostArray) {}
+  constructor(
+    readonly allocate: Allocate = hostArray,
+    /** Bytes that are held at most. */
+    readonly budget = Number.POSITIVE_INFINITY,
+    /** Gives up what can be had again. Called at the budget's limit. */
+    readonly pressed: () => void = () => {},
+  ) {}
 
   /** The class of blocks that hold `size` elements: looked up once, when a program is compiled. */
   classFor(dtype: DType, size: number): SizeClass {
@@ -53,20 +65,24 @@ export class Pool {
     const classes = this.#classes.get(dtype) as Map<number, SizeClass>;
     let found = classes.get(length);
     if (found === undefined) {
-      found = { dtype, length, free: [] };
+      found = { dtype, length, free: [], lastTaken: 0 };
       classes.set(length, found);
     }
     return found;
   }
 
   take(home: SizeClass): Block {
-    const block = home.free.pop() ?? this.#create(home);
+    const free = home.free.pop();
+    const block = free ?? this.#create(home);
+    if (free !== undefined) this.#freeBytes -= free.data.byteLength;
+    home.lastTaken = this.#recent.epoch;
     this.#used(block.data.byteLength);
     return block;
   }
 
   /** Takes an array from outside into account. */
   adopt(data: HostArray): Block {
+    this.#fit(data.byteLength);
     this.#created(data.byteLength);
     this.#used(data.byteLength);
     return { data, home: null, refs: 0 };
@@ -86,8 +102,9 @@ export class Pool {
       return;
     }
     this.usedBytes -= data.byteLength;
-    if (home !== null) {
+    if (home !== null && this.#freeBytes + data.byteLength <= this.#recent.limit) {
       home.free.push(block);
+      this.#freeBytes += data.byteLength;
     } else {
       this.buffers--;
       this.bytes -= data.byteLength;
@@ -96,17 +113,46 @@ export class Pool {
 
   /** Drops the free blocks. */
   clear(): void {
-    for (const classes of this.#classes.values()) {
-      for (const { free } of classes.values()) {
-        this.buffers -= free.length;
-        for (const block of free) this.bytes -= block.data.byteLength;
-        free.length = 0;
+    this.#trim(0);
+  }
+
+  /** Drops free blocks down to a limit, of the sizes that were last taken up to an epoch. */
+  #trim(limit: number, epoch = Number.POSITIVE_INFINITY): void {
+    if (this.#freeBytes <= limit) return;
+    const classes = [...this.#classes.values()].flatMap((byLength) => [...byLength.values()]);
+    classes.sort((a, b) => a.lastTaken - b.lastTaken);
+    for (const { free, lastTaken } of classes) {
+      if (lastTaken > epoch) return;
+      while (free.length > 0 && this.#freeBytes > limit) {
+        const { byteLength } = (free.pop() as Block).data;
+        this.#freeBytes -= byteLength;
+        this.bytes -= byteLength;
+        this.buffers--;
       }
     }
   }
 
+  /** Counts a flush. From time to time, gives up what was not used lately. */
+  flushed(): void {
+    if (this.#recent.flushed(this.usedBytes)) this.#trim(this.#recent.idleLimit, this.#recent.epoch - 2);
+  }
+
+  /** Sees to it that the budget has room for so many bytes. */
+  #fit(bytes: number): void {
+    const { budget } = this;
+    if (this.bytes + bytes <= budget) return;
+    const trim = (): void => this.#trim(Math.max(0, this.#freeBytes - (this.bytes + bytes - budget)));
+    trim();
+    if (this.bytes + bytes > budget) {
+      this.pressed();
+      trim();
+    }
+    if (this.bytes + bytes > budget) throw overBudget(bytes, this.bytes, this.usedBytes, budget);
+  }
+
   #create(home: SizeClass): Block {
     const bytes = home.length * bytesPerElement(home.dtype);
+    this.#fit(bytes);
     const data = this.#allocated(home, bytes);
     this.#created(bytes);
     return { data, home, refs: 0 };
@@ -140,6 +186,7 @@ export class Pool {
 
   #used(bytes: number): void {
     this.usedBytes += bytes;
-    this.peakUsedBytes = Math.max(this.peakUsedBytes, this.usedBytes);
+    this.#recent.used(this.usedBytes);
+    if (this.usedBytes > this.peakUsedBytes) this.peakUsedBytes = this.usedBytes;
   }
 }

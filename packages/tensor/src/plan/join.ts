@@ -33,9 +33,9 @@ export function joinPieces(graph: Graph): Graph {
       place[i] = add({ ...node, inputs: node.inputs.map((input) => place[input]) });
       return;
     }
-    const { shape, dtype } = node;
+    const { shape, dtype, section } = node;
     const plus = (x: number, y: number, of: Shape): number =>
-      add({ primitive: addP, inputs: [x, y], attrs: [], shape: of, dtype, slot: -1 });
+      add({ primitive: addP, inputs: [x, y], attrs: [], shape: of, dtype, slot: -1, section });
     const joined = join(
       sum.pieces.map((piece) => ({ ...piece, node: place[piece.node] })),
       { from: 0, to: shape[sum.axis] },
@@ -45,7 +45,7 @@ export function joinPieces(graph: Graph): Graph {
         const attrs = new Array<number>(2 * shape.length).fill(0);
         attrs[sum.axis] = before;
         attrs[shape.length + sum.axis] = after;
-        return add({ primitive: padP, inputs: [piece.node], attrs, shape: along(to - from), dtype, slot: -1 });
+        return add({ primitive: padP, inputs: [piece.node], attrs, shape: along(to - from), dtype, slot: -1, section });
       },
       (x, y, from, to) => plus(x, y, along(to - from)),
     );

@@ -53,6 +53,8 @@ function rewrite(primitive: Primitive, rule: Rewrite): void {
 /** The graph being rebuilt. */
 class Builder {
   readonly nodes: GraphNode[] = [];
+  /** Of the node that is being rebuilt. */
+  section = 0;
   readonly #known = new Map<string, number>();
 
   /** The node for a primitive applied to nodes: an equal one if there is one, else a new one. */
@@ -77,7 +79,7 @@ class Builder {
   }
 
   add(node: GraphNode): number {
-    this.nodes.push(node);
+    this.nodes.push({ ...node, section: this.section });
     return this.nodes.length - 1;
   }
 
@@ -355,6 +357,7 @@ export function simplify(recorded: Graph): Graph {
   const place = new Int32Array(graph.nodes.length);
   graph.nodes.forEach((node, i) => {
     if (!live[i]) return;
+    builder.section = node.section ?? builder.section;
     if (node.primitive === null) place[i] = builder.add(node);
     else if (node.primitive === scalarP) place[i] = builder.make(scalarP, [], node.attrs, node.slot);
     else

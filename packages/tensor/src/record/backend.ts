@@ -23,6 +23,8 @@ export interface GraphNode {
   readonly dtype: DType;
   /** For a leaf its position among the leaves, for a `scalar` its position among the scalars; else −1. */
   readonly slot: number;
+  /** The section that it was recorded in; absent: the first. Later nodes are in the same one, or in later ones. */
+  readonly section?: number;
 }
 
 /** A recorded segment: nodes in an order in which inputs come first, and the nodes whose values are wanted. */
@@ -51,6 +53,8 @@ export interface BackendListener {
   failed(from: number, error: LoopgradError): void;
   /** The device is gone. */
   lost(error: LoopgradError): void;
+  /** The budget is used up: what is stored and can be had again, and plans that do not run now, are to be given up. */
+  pressed(): void;
 }
 
 export interface Backend {
@@ -97,7 +101,7 @@ export interface BackendStats {
   /** Bytes in live buffers, the pool's free ones included. */
   bytes: number;
   peakBytes: number;
-  /** Bytes that values hold now, and their peak. */
+  /** Bytes that values and plans' scratch hold now, and their peak. */
   usedBytes: number;
   peakUsedBytes: number;
   buffersCreated: number;

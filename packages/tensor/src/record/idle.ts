@@ -65,6 +65,21 @@ export class IdleValues {
     return idle.filter(restorable);
   }
 
+  /** All restorable values, but those that a flush uses, or a segment has as leaves. They are watched no longer. */
+  takeUnused(flush: number, segments: readonly number[]): Value[] {
+    const unused: Value[] = [];
+    for (const set of this.#restorable.values()) {
+      for (const value of set) {
+        if (!restorable(value) || value.lastUse >= flush || segments.includes(value.segment)) continue;
+        if (value.pins > 0 || value.saves > 0 || value.storage === null) continue;
+        set.delete(value);
+        value.watched = false;
+        unused.push(value);
+      }
+    }
+    return unused;
+  }
+
   /** Some values that are idle and would be restorable if they were copied to the host. They are watched no longer. */
   takeUncopied(flush: number): Value[] {
     const idle: Value[] = [];

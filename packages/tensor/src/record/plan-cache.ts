@@ -53,6 +53,17 @@ export class PlanCache {
     this.#size++;
   }
 
+  /** Gives back all programs but one. */
+  clear(but: Program | null): void {
+    for (const [hash, bucket] of this.#buckets) {
+      const kept = bucket.filter(({ program }) => program === but);
+      for (const { program } of bucket) if (program !== but) this.#discard(program);
+      this.#size -= bucket.length - kept.length;
+      if (kept.length > 0) this.#buckets.set(hash, kept);
+      else this.#buckets.delete(hash);
+    }
+  }
+
   #halve(): void {
     const uses = [...this.#buckets.values()].flat().map((plan) => plan.lastUse);
     const middle = uses.sort((a, b) => a - b)[uses.length >> 1];

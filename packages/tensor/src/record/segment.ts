@@ -4,6 +4,9 @@
  * Recording an operation appends a few integers to `words`: its primitive, its inputs (as positions in the
  * segment) and its attributes. A value from outside is recorded as a *leaf* when it is first used, with its
  * dtype and shape. `words` is all of the plan's key: two segments with equal words are the same program.
+ *
+ * A segment may have *sections*, between which kernels share no work: the steps of a loop. So the kernels of a step are
+ * the same however many steps there are. Where a section begins is a bit of the word of its first operation.
  */
 import { dtypeCode } from "../dtype.ts";
 import { ReleasedError } from "../errors.ts";
@@ -14,6 +17,8 @@ import type { Value } from "./value.ts";
 
 /** Word that marks a leaf, where an operation has its primitive's code. */
 const LEAF = 0xff;
+/** Added to the code of the first operation of a section: codes are smaller. */
+const SEAM = 0x80;
 
 let segments = 0;
 
@@ -32,6 +37,10 @@ export class Segment {
   newBytes = 0;
   words = new Int32Array(1024);
   length = 0;
+  /** Positions at which sections begin, but the first one's. */
+  readonly #seams: number[] = [];
+  /** The next operation begins a section. */
+  #atSeam = false;
 
   /** Position of the value in this segment, recording it first where needed. */
   indexOf(value: Value): number {
@@ -53,13 +62,21 @@ export class Segment {
     this.carried.push(value);
   }
 
+  /** Operations recorded from now on are a section of their own. Returns how many nodes the last one has. */
+  seam(): number {
+    this.#atSeam = this.length > 0;
+    return this.values.length - (this.#seams.at(-1) ?? 0);
+  }
+
   /** Appends the record of a value whose inputs have positions. */
   append(value: Value): void {
     const { inputs, attrs } = value;
     const primitive = value.primitive as Primitive;
     this.#reserve(1 + inputs.length + attrs.length);
     const { words } = this;
-    words[this.length++] = primitive.code | (inputs.length << 8) | (attrs.length << 24);
+    words[this.length++] = primitive.code | (this.#atSeam ? SEAM : 0) | (inputs.length << 8) | (attrs.length << 24);
+    if (this.#atSeam) this.#seams.push(this.values.length);
+    this.#atSeam = false;
     for (let i = 0; i < inputs.length; i++) words[this.length++] = inputs[i].index;
     for (let i = 0; i < attrs.length; i++) words[this.length++] = attrs[i];
     value.segment = this.id;
@@ -86,6 +103,10 @@ export class Segment {
         return null;
       }
       this.length -= 1 + value.inputs.length + value.attrs.length;
+      if (this.#seams.at(-1) === this.values.length - 1) {
+        this.#seams.pop();
+        this.#atSeam = this.length > 0;
+      }
       if (value.primitive === scalarP) this.scalars.pop();
       else if (value.primitive === literalP) this.literals.delete(value.attrs[1] * 8 + value.attrs[0]);
       value.again = false;
@@ -175,9 +196,11 @@ export class Segment {
   graph(outputs: readonly number[]): Graph {
     let leaf = 0;
     let scalar = 0;
+    let section = 0;
     const nodes: GraphNode[] = [];
     for (let i = 0; i < this.values.length; i++) {
       const value = this.values[i];
+      if (this.#seams[section] === i) section++;
       if (this.leaves[leaf] === value) {
         nodes.push({ primitive: null, inputs: [], attrs: [], shape: value.shape, dtype: value.dtype, slot: leaf++ });
         continue;
@@ -190,6 +213,7 @@ export class Segment {
         shape: value.shape,
         dtype: value.dtype,
         slot: primitive === scalarP ? scalar++ : -1,
+        section,
       });
     }
     return { nodes, outputs, leafCount: leaf, scalarCount: scalar };

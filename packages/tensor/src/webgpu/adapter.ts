@@ -7,6 +7,8 @@ export interface AdapterOptions {
   /** Which kind to take; by default hardware if there is some, else software. */
   readonly adapter?: "hardware" | "software" | "null";
   readonly powerPreference?: GPUPowerPreference;
+  /** Bytes that the device holds at most. */
+  readonly memory?: number;
   /** What plans are made for, where it shall differ from what the adapter offers: for tests and measurements. */
   readonly tuning?: Partial<Tuning>;
 }

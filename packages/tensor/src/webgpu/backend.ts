@@ -32,7 +32,7 @@ interface StowedStorage extends Storage {
 const LOSS_MS = 1000;
 
 export async function createWebGPUBackend(options: AdapterOptions): Promise<WebGPUBackend> {
-  const backend = new WebGPUBackend(await findDevice(options));
+  const backend = new WebGPUBackend(await findDevice(options), options.memory);
   await backend.prepared();
   return backend;
 }
@@ -62,7 +62,8 @@ export class WebGPUBackend implements Backend {
   #unchecked = false;
   #listener: BackendListener | null = null;
 
-  constructor(found: FoundDevice) {
+  /** @param memory  bytes that are held at most */
+  constructor(found: FoundDevice, memory?: number) {
     this.#device = found.device;
     this.description = found.description;
     this.isHardware = found.isHardware;
@@ -76,7 +77,12 @@ export class WebGPUBackend implements Backend {
       this.#unclear = this.#failure === null || this.#unclear;
       this.#failure ??= new DeviceError(`WebGPU: ${message}`);
     };
-    this.#pool = new BufferPool(found.device, (buffer, answer) => this.#unconfirmed.asked(buffer, answer));
+    this.#pool = new BufferPool(
+      found.device,
+      (buffer, answer) => this.#unconfirmed.asked(buffer, answer),
+      memory,
+      () => this.#listener?.pressed(),
+    );
     this.#unconfirmed = new Unconfirmed(found.device, this.#pool, unexpected);
     this.#pipelines = new Pipelines(found.device, fail);
     found.device.addEventListener("uncapturederror", (event) => {
@@ -156,6 +162,7 @@ export class WebGPUBackend implements Backend {
     this.#check();
     const inputs = leaves as readonly GpuStorage[];
     const gpu = program as GpuProgram | null;
+    gpu?.begin();
     const outputs = gpu?.outputStorages(inputs) ?? [];
     // Behind the outputs lie what they are parts of.
     const values = outputs.slice(0, program?.outputs ?? 0);
@@ -177,6 +184,7 @@ export class WebGPUBackend implements Backend {
         run: () => this.#replay(gpu, inputs, outputs, scalars, parts, into, flag),
       });
       this.#unchecked = unchecked && !isFlagRead;
+      if (gpu !== null) this.#pool.flushed();
     } catch (error) {
       for (const storage of values) this.#pool.give(storage);
       if (staging !== null) this.#pool.giveStaging(staging);
@@ -197,6 +205,7 @@ export class WebGPUBackend implements Backend {
   ): void {
     const encoder = this.#device.createCommandEncoder();
     if (program !== null) {
+      program.begin();
       program.upload(scalars);
       program.prepare(encoder, inputs, outputs, this.#counts);
       const pass = encoder.beginComputePass();
@@ -286,7 +295,7 @@ export class WebGPUBackend implements Backend {
     this.#check();
     const moves: { from: GpuStorage; place: Place<GpuStorage> }[] = [];
     const stowed = small.map(({ storage, dtype, size }): StowedStorage | null => {
-      const place = this.#bank.take(Math.ceil((size * elementBytes(dtype)) / 4));
+      const place = this.#placeFor(Math.ceil((size * elementBytes(dtype)) / 4));
       if (place === null) return null;
       moves.push({ from: storage as GpuStorage, place });
       return { bytes: storage.bytes, stowed: true, place };
@@ -309,6 +318,16 @@ export class WebGPUBackend implements Backend {
     }
     for (const { from } of moves) this.release(from);
     return stowed;
+  }
+
+  /** A place in the bank; null if the budget has no room for one. */
+  #placeFor(words: number): Place<GpuStorage> | null {
+    try {
+      return this.#bank.take(words);
+    } catch (error) {
+      if (error instanceof DeviceError) return null;
+      throw error;
+    }
   }
 
   fetch(stowed: Storage): Storage {

@@ -1,12 +1,15 @@
 /**
  * Buffers: made in size classes, given back to a free list, and made again only when the list is empty.
  *
+ * How many free ones are kept, and how long scratch is, depends on recent use (see record/recent.ts).
+ *
  * Whether there was memory for a buffer is known later than it is made (see unconfirmed.ts). One that *failed* is counted
  * no more; it is made again in place if someone uses it still, and dropped when it is given back.
  */
 import { DeviceError } from "../errors.ts";
 import { sizeClass } from "../plan/allocate.ts";
 import type { Storage } from "../record/backend.ts";
+import { overBudget, RecentUse } from "../record/recent.ts";
 
 /** A buffer that the pool made, for whatever use. */
 export interface PoolBuffer {
@@ -28,7 +31,7 @@ export interface GpuStorage extends Storage, PoolBuffer {
   readonly offset: number;
   id: number;
   refs: number;
-  /** The pool's clock when it was last taken. */
+  /** The pool's clock when it was last taken; of scratch, when a program that uses it last began. */
   taken: number;
   /** Unconfirmed work reads it: if it is given back, it is not taken again so soon. */
   held: boolean;
@@ -37,9 +40,6 @@ export interface GpuStorage extends Storage, PoolBuffer {
   /** Parts that were asked for, by where they begin. */
   parts: Map<number, GpuStorage> | null;
 }
-
-/** Free bytes above which buffers are given back to the system instead of being kept. */
-const KEEP_FREE_BYTES = 512 * 2 ** 20;
 
 /** A site and an index. */
 export const FLAG_BYTES = 8;
@@ -59,13 +59,20 @@ export class BufferPool {
   #waitingBytes = 0;
   #ids = 0;
   #freeBytes = 0;
+  /** Bytes that values hold, and that scratch does. */
+  #valueBytes = 0;
+  #scratchBytes = 0;
+  readonly #recent = new RecentUse();
+  /** The clock when the epoch began, and when the running program did. */
+  #epochBegan = 0;
+  #lastEpochBegan = 0;
+  #runBegan = 0;
   /** Peaks when all buffers were last known to be there. */
   #surePeaks = { bytes: 0, usedBytes: 0 };
 
   buffers = 0;
   bytes = 0;
   peakBytes = 0;
-  usedBytes = 0;
   peakUsedBytes = 0;
   created = 0;
   /** Counts storages taken. */
@@ -77,7 +84,27 @@ export class BufferPool {
   constructor(
     readonly device: GPUDevice,
     readonly asked: (buffer: PoolBuffer, answer: Promise<GPUError | null>) => void,
+    /** Bytes that are held at most. */
+    readonly budget = Number.POSITIVE_INFINITY,
+    /** Gives up what values and plans hold and can have again. Called at the budget's limit. */
+    readonly pressed: () => void = () => {},
   ) {}
+
+  /** Bytes of values and of scratch. */
+  get usedBytes(): number {
+    return this.#valueBytes + this.#scratchBytes;
+  }
+
+  /** Another number when programs are to say anew which scratch they use: see `useScratch`. */
+  get epoch(): number {
+    return this.budget === Number.POSITIVE_INFINITY ? this.#recent.epoch : this.clock;
+  }
+
+  #used(): void {
+    const bytes = this.usedBytes;
+    this.#recent.used(bytes);
+    if (bytes > this.peakUsedBytes) this.peakUsedBytes = bytes;
+  }
 
   /** A storage buffer of at least so many bytes. Its contents are whatever was there. */
   take(bytes: number): GpuStorage {
@@ -89,8 +116,8 @@ export class BufferPool {
       storage.refs = 1;
     }
     storage.taken = ++this.clock;
-    this.usedBytes += size;
-    this.peakUsedBytes = Math.max(this.peakUsedBytes, this.usedBytes);
+    this.#valueBytes += size;
+    this.#used();
     return storage;
   }
 
@@ -101,7 +128,7 @@ export class BufferPool {
       this.give(whole);
       return;
     }
-    this.usedBytes -= bytes;
+    this.#valueBytes -= bytes;
     if (storage.state === "failed") return;
     if (storage.held && this.#waitingBytes + bytes <= HOLD_BYTES) {
       this.#waiting.push(storage);
@@ -110,16 +137,80 @@ export class BufferPool {
   }
 
   /** Puts a storage that no one uses on the free list. */
-  #spare(storage: GpuStorage, limit = KEEP_FREE_BYTES): void {
+  #spare(storage: GpuStorage, limit = this.#recent.limit): void {
     const { bytes } = storage;
     if (this.#freeBytes + bytes > limit) {
-      this.#destroy(storage);
-      return;
+      // The one that came last is the likeliest to be taken again.
+      this.#trim(0.75 * limit - bytes);
+      if (this.#freeBytes + bytes > limit) {
+        this.#destroy(storage);
+        return;
+      }
     }
     this.#freeBytes += bytes;
     const list = this.#free.get(bytes);
     if (list === undefined) this.#free.set(bytes, [storage]);
     else list.push(storage);
+  }
+
+  /** Destroys free storages, those first that were taken longest ago, and none that was taken since, down to a limit. */
+  #trim(limit: number, since = Number.POSITIVE_INFINITY): void {
+    if (this.#freeBytes <= limit) return;
+    const free = [...this.#free.values()].flat().sort((a, b) => a.taken - b.taken);
+    for (const storage of free) {
+      if (this.#freeBytes <= limit || storage.taken >= since) return;
+      remove(this.#free.get(storage.bytes) as GpuStorage[], storage);
+      this.#freeBytes -= storage.bytes;
+      this.#destroy(storage);
+    }
+  }
+
+  /** Counts a flush. From time to time, gives up what was not used lately. */
+  flushed(): void {
+    this.#runBegan = ++this.clock;
+    if (!this.#recent.flushed(this.usedBytes)) return;
+    this.#trim(this.#recent.idleLimit, this.#epochBegan);
+    this.#trimScratch(this.#lastEpochBegan);
+    this.#lastEpochBegan = this.#epochBegan;
+    this.#epochBegan = ++this.clock;
+    const staging = [...this.#staging.values()].flat();
+    if (staging.reduce((sum, { bytes }) => sum + bytes, 0) > this.#recent.idleLimit) this.#dropStaging();
+  }
+
+  /** A program begins. */
+  begin(): void {
+    this.#runBegan = ++this.clock;
+  }
+
+  /** Says that the program that began last uses these scratch slots. */
+  useScratch(slots: readonly { readonly bytes: number; readonly index: number }[]): void {
+    for (const { bytes, index } of slots) {
+      const slot = this.#scratch.get(bytes)?.[index];
+      if (slot !== undefined) slot.taken = this.clock;
+    }
+  }
+
+  /** Destroys scratch slots that no program used since. A program uses the first ones of a size. */
+  #trimScratch(since: number): void {
+    let changed = false;
+    for (const list of this.#scratch.values()) {
+      for (let last = list.at(-1); last !== undefined && last.taken < since; last = list.at(-1)) {
+        list.pop();
+        this.#dropScratch(last);
+        changed = true;
+      }
+    }
+    if (changed) this.generation++;
+  }
+
+  #dropScratch(slot: GpuStorage): void {
+    this.#scratchBytes -= slot.bytes;
+    if (slot.state !== "failed") this.#destroy(slot);
+  }
+
+  #dropStaging(): void {
+    for (const staging of [...this.#staging.values()].flat()) this.#destroy(staging);
+    this.#staging.clear();
   }
 
   /** Part of a storage. The same one each time, as long as the whole has its buffer: bind groups remember it. */
@@ -158,7 +249,13 @@ export class BufferPool {
       list = [];
       this.#scratch.set(bytes, list);
     }
-    while (list.length <= index) list.push(this.#make(bytes, 0));
+    while (list.length <= index) {
+      const slot = this.#make(bytes, 0);
+      slot.taken = this.clock;
+      list.push(slot);
+      this.#scratchBytes += bytes;
+      this.#used();
+    }
     return list[index];
   }
 
@@ -249,10 +346,9 @@ export class BufferPool {
       if (but.has(storage)) this.#waiting.push(storage);
       else if (storage.state !== "failed") this.#destroy(storage);
     }
-    for (const scratch of [...this.#scratch.values()].flat()) if (scratch.state !== "failed") this.#destroy(scratch);
+    for (const slot of [...this.#scratch.values()].flat()) this.#dropScratch(slot);
     this.#scratch.clear();
-    for (const staging of [...this.#staging.values()].flat()) this.#destroy(staging);
-    this.#staging.clear();
+    this.#dropStaging();
     this.generation++;
   }
 
@@ -274,7 +370,7 @@ export class BufferPool {
     });
     if (isStorage(failed)) {
       this.#renew(failed);
-      this.peakUsedBytes = Math.max(this.peakUsedBytes, this.usedBytes);
+      this.#used();
     }
     this.generation++;
   }
@@ -300,7 +396,7 @@ export class BufferPool {
       ? "What was to be read may be there: read it again"
       : "What was computed since is lost; tensors stored before can be read, and parameters have the values that they had before";
     return new DeviceError(
-      `out of GPU memory: ${wanted} bytes were wanted beside the ${this.bytes} held (${this.usedBytes - unmade} by values, ` +
+      `out of GPU memory: ${wanted} bytes were wanted beside the ${this.bytes} held (${this.#valueBytes - unmade} by values, ` +
         `${scratch} by scratch, ${this.#freeBytes} free in the pool). Use smaller batches or fewer unrolled steps, release ` +
         `tensors sooner (scope(), dispose()), or store less for the gradient (checkpoint()). ${lost}`,
     );
@@ -338,6 +434,7 @@ export class BufferPool {
         `a buffer of ${size} bytes was wanted, and this adapter binds at most ${limit}: use smaller tensors or batches`,
       );
     }
+    if (this.bytes + size > this.budget) this.#makeRoom(size);
     device.pushErrorScope("out-of-memory");
     let buffer: GPUBuffer;
     let answer: Promise<GPUError | null>;
@@ -353,6 +450,26 @@ export class BufferPool {
     const made = holder(buffer);
     this.asked(made, answer);
     return made;
+  }
+
+  /** Gives up what is held and not needed, until the budget has room for so many bytes. */
+  #makeRoom(size: number): void {
+    const room = (): boolean => this.bytes + size <= this.budget;
+    const trim = (): void => this.#trim(Math.max(0, this.#freeBytes - (this.bytes + size - this.budget)));
+    trim();
+    if (!room()) this.#dropStaging();
+    if (!room()) {
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      this.#waitingBytes = 0;
+      for (const storage of waiting) if (storage.state !== "failed") this.#destroy(storage);
+    }
+    if (!room()) this.#trimScratch(this.#runBegan);
+    if (!room()) {
+      this.pressed();
+      trim();
+    }
+    if (!room()) throw overBudget(size, this.bytes, this.usedBytes, this.budget);
   }
 
   #destroy(buffer: PoolBuffer): void {

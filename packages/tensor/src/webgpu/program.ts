@@ -10,7 +10,7 @@ import { type KernelDescription, type Parameter, printKernel } from "@loopgrad/k
 import { debugging, printSegment } from "../debug/plan.ts";
 import { DeviceError } from "../errors.ts";
 import { elementBytes } from "../half.ts";
-import { allocate, isFixed, type Place } from "../plan/allocate.ts";
+import { allocate, isFixed, type Place, type ScratchPlace } from "../plan/allocate.ts";
 import { fuse } from "../plan/fuse/fuse.ts";
 import { lower } from "../plan/lower/lower.ts";
 import { FLAG, type Piece, type Work } from "../plan/lower/work.ts";
@@ -153,6 +153,9 @@ export class GpuProgram implements Program {
   readonly #steps: Step[] = [];
   readonly #outputs: Outputs;
   readonly #packs: Pack[] = [];
+  readonly #scratch: readonly ScratchPlace[];
+  /** The pool's, when it was last told which scratch is used. */
+  #epoch = -1;
   #uniform: PoolBuffer | null = null;
   /** The buffer that has the words, but for scalars that changed since. */
   #written: GPUBuffer | null = null;
@@ -212,6 +215,7 @@ export class GpuProgram implements Program {
       blocks.push({ offset, parameters: printed.parameters });
       offset += Math.ceil(size / ALIGNMENT) * ALIGNMENT;
     }
+    this.#scratch = scratchOf(this.#steps, this.#packs);
     this.#words = new ArrayBuffer(offset);
     const words = new Int32Array(this.#words);
     for (const block of blocks) {
@@ -221,6 +225,14 @@ export class GpuProgram implements Program {
         else this.#scalars.push({ word, slot: parameter.slot, type: parameter.type });
       });
     }
+  }
+
+  /** Before a replay: what it uses is not given up now, or soon after. */
+  begin(): void {
+    this.pool.begin();
+    if (this.#epoch === this.pool.epoch) return;
+    this.#epoch = this.pool.epoch;
+    this.pool.useScratch(this.#scratch);
   }
 
   /** Storages for the outputs of a replay. */
@@ -349,6 +361,16 @@ export class GpuProgram implements Program {
 /** All of a buffer, or the part that a storage is; bindings are multiples of 4 bytes long. */
 const bindingOf = ({ buffer, offset, bytes, whole }: GpuStorage): GPUBufferBinding =>
   whole === null ? { buffer } : { buffer, offset, size: Math.ceil(bytes / 4) * 4 };
+
+/** The scratch slots of a program. */
+function scratchOf(steps: readonly Step[], packs: readonly Pack[]): ScratchPlace[] {
+  const slots = new Map<string, ScratchPlace>();
+  for (let place of [...steps.flatMap((step) => step.places), ...packs.map((pack) => pack.place)]) {
+    while (place.kind === "part") place = place.of;
+    if (place.kind === "scratch") slots.set(`${place.bytes}:${place.index}`, place);
+  }
+  return [...slots.values()];
+}
 
 /** A pack's copies, and whether its pieces leave gaps. */
 function packOf(

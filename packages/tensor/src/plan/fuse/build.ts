@@ -16,6 +16,8 @@ export interface FusedKernel {
 export interface Draft {
   /** The reduction, contraction, scan, sort or scatter; −1 for elementwise kernels. */
   readonly root: number;
+  /** All its work belongs to. */
+  readonly section: number;
   /** The space of its output body. */
   readonly space: Shape;
   /** Elementwise work that is computed once, here. */

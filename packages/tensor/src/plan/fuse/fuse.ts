@@ -7,6 +7,9 @@
  * floats, and ends up in the loads of whatever reads it ("on read"), unless computing it again would cost more
  * than storing it. The reasons stand in `own`, `tooDear` and `contractSide`.
  *
+ * Kernels belong to *sections* (see record/segment.ts): what a later one reads is stored where it is made, unless it is cheap
+ * and computed from its own section's values. So the kernels of a step do not depend on how many steps came before.
+ *
  * A value is stored only if another kernel reads it or the plan's user wants it. That is known when all kernels
  * are: bodies are therefore built from the last kernel to the first, and a kernel that stores nothing is dropped.
  */
@@ -68,7 +71,10 @@ const CHECK_COST = 20;
 export function fuse(lowered: Lowered, maxBuffers: number): Fused {
   const work = [...lowered.work];
   const { outputs, hidden } = placeOutputs(work, lowered.outputs);
-  const { kernels, packs } = new Fusion(work, maxBuffers).run([...outputs.map(({ value }) => value), ...hidden]);
+  const { kernels, packs } = new Fusion(work, lowered.sections, maxBuffers).run([
+    ...outputs.map(({ value }) => value),
+    ...hidden,
+  ]);
   return { kernels, packs, work, outputs, hidden };
 }
 
@@ -103,8 +109,14 @@ class Fusion {
 
   constructor(
     readonly work: Work[],
+    /** The section of each; what comes behind belongs to the last. */
+    readonly sections: readonly number[],
     readonly maxBuffers: number,
   ) {}
+
+  #sectionOf(i: number): number {
+    return this.sections[Math.min(i, this.sections.length - 1)] ?? 0;
+  }
 
   run(outputs: readonly number[]): Pick<Fused, "kernels" | "packs"> {
     const { work } = this;
@@ -116,12 +128,41 @@ class Fusion {
       this.#loads[i] = NOTHING;
       for (const ref of refsOf(w)) this.#readers[ref.node]++;
     });
-    for (let i = 0; i < work.length; i++) this.#place(i);
+    /** The last work that reads a piece. */
+    const last: number[] = [];
+    work.forEach((w, i) => {
+      for (const { node } of refsOf(w)) last[node] = i;
+    });
+    let begin = 0;
+    for (let i = 0; i < work.length; i++) {
+      if (this.#sectionOf(i) !== this.#sectionOf(begin)) {
+        this.#endSection(begin, i, last);
+        begin = i;
+      }
+      this.#place(i);
+    }
     for (const i of this.#wanted) this.#ensureOwned(i);
     const kernels: FusedKernel[] = [];
     const builder = new Builder(work, this.#drafts, this.#wanted);
     for (let k = this.#drafts.length - 1; k >= 0; k--) kernels.push(...builder.build(k));
     return { kernels: kernels.reverse(), packs: builder.packs };
+  }
+
+  /** Floating work of a section that is wanted, or read by later ones, gets kernels. */
+  #endSection(begin: number, end: number, lastReader: readonly number[]): void {
+    for (let i = begin; i < end; i++) {
+      if (!isElementwise(this.work[i]) || this.#isStored(i)) continue;
+      if (this.#wanted.has(i) || (lastReader[i] >= end && !this.#crosses(i))) this.#ensureOwned(i);
+    }
+  }
+
+  /** Is floating work computed anew in the sections that read it? What a step carries to the next one never is. */
+  #crosses(i: number): boolean {
+    if (this.#cost[i] > LONG) return false;
+    for (const base of this.#currentLoads(i)) {
+      if (this.work[base].kind !== "leaf" && this.#sectionOf(base) !== this.#sectionOf(i)) return false;
+    }
+    return true;
   }
 
   // ---- placing
@@ -247,6 +288,7 @@ class Fusion {
   #own(i: number, k: number, itsLoads: ReadonlySet<number>): boolean {
     const draft = this.#drafts[k];
     const work = this.work[i];
+    if (this.#sectionOf(i) !== draft.section) return false;
     if (numel(work.shape) !== numel(draft.space) || draft.owned.length >= MOST_OWNED) return false;
     if (draft.root >= 0 && !["reduce", "contract"].includes(this.work[draft.root].kind)) return false;
     let aligned = true;
@@ -289,7 +331,8 @@ class Fusion {
   }
 
   #begin(root: number, loads: ReadonlySet<number>): void {
-    const draft: Draft = { root, space: this.work[root].shape, owned: [], loads: new Set() };
+    const section = this.#sectionOf(root);
+    const draft: Draft = { root, section, space: this.work[root].shape, owned: [], loads: new Set() };
     this.#load(draft, loads);
     this.#drafts.push(draft);
     this.#settle(root, this.#drafts.length - 1);
@@ -308,7 +351,7 @@ class Fusion {
       loads = this.#currentLoads(i);
     }
     const k = this.#drafts.length;
-    const draft: Draft = { root: -1, space: work.shape, owned: [], loads: new Set() };
+    const draft: Draft = { root: -1, section: this.#sectionOf(i), space: work.shape, owned: [], loads: new Set() };
     this.#load(draft, loads);
     this.#drafts.push(draft);
     const along: number[] = [];

@@ -18,8 +18,11 @@ import { chainOf, expandTo, FLAG, type Lowered, type Ref, reshapeTo, type Work }
 
 export function lower(graph: Graph): Lowered {
   const lowering = new Lowering(graph);
-  for (const node of graph.nodes) lowering.refs.push(lowering.lower(node));
-  return { work: lowering.work, outputs: graph.outputs.map((i) => lowering.refs[i]) };
+  for (const node of graph.nodes) {
+    lowering.section = node.section ?? lowering.section;
+    lowering.refs.push(lowering.lower(node));
+  }
+  return { work: lowering.work, sections: lowering.sections, outputs: graph.outputs.map((i) => lowering.refs[i]) };
 }
 
 /** Movement operations between a node and its reader; beyond, a copy is stored. */
@@ -30,6 +33,10 @@ const MOST_VIEWS = 2;
 /** The work so far, and how to see a node in another shape. */
 export class Lowering {
   readonly work: Work[] = [];
+  /** The section of each piece of work. */
+  readonly sections: number[] = [];
+  /** Of the node that is being lowered. */
+  section = 0;
   /** For every node of the graph, where its value is found. */
   readonly refs: Ref[] = [];
   readonly #copies = new Map<string, Ref>();
@@ -47,6 +54,7 @@ export class Lowering {
 
   add(work: Work): Ref {
     this.work.push(work);
+    this.sections.push(this.section);
     return { node: this.work.length - 1, moves: [] };
   }
 

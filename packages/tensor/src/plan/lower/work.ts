@@ -78,6 +78,8 @@ export type Work = Common &
 
 export interface Lowered {
   readonly work: readonly Work[];
+  /** The section of each. */
+  readonly sections: readonly number[];
   readonly outputs: readonly Ref[];
 }
 
