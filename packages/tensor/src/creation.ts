@@ -22,7 +22,7 @@ import { getDevice } from "./init.ts";
 import { stack } from "./ops/join.ts";
 import { expandTo, reshapeTo } from "./ops/movement.ts";
 import { named } from "./ops/named.ts";
-import { cast, literal, numberOf, scalar } from "./ops/operand.ts";
+import { cast, hostNumber, literal, numberOf, scalar } from "./ops/operand.ts";
 import { checkDevice, checkOptions } from "./options.ts";
 import { addP, aliasP, eqP, iotaP, mulP } from "./primitives.ts";
 import { checkShape, numel, type Shape, show } from "./shape.ts";
@@ -236,11 +236,16 @@ const counted = named(
   },
 );
 
-/** `steps` numbers evenly from `start` to `end`, both included; an integer dtype cuts them towards 0, as in torch. */
+/**
+ * `steps` numbers evenly from `start` to `end`, both included; an integer dtype cuts them towards 0, as in torch.
+ *
+ * @param start  a number, or a tensor of one element that the host knows; `end` likewise
+ */
 export const linspace = named(
   "linspace",
-  (start: number, end: number, steps: number, options: CreationOptions = {}): Tensor => {
+  (first: number | Tensor, last: number | Tensor, steps: number, options: CreationOptions = {}): Tensor => {
     checkCreation("linspace", options);
+    const [start, end] = [hostNumber("linspace", "start", first), hostNumber("linspace", "end", last)];
     checkShape([steps], "linspace");
     const device = options.device ?? getDevice();
     const dtype = options.dtype ?? device.defaultDType;

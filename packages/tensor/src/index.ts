@@ -102,12 +102,14 @@ export {
   std,
   stdMean,
   sum,
+  type TotalOptions,
   type VarianceOptions,
   variance as var,
   varMean,
 } from "./ops/reduce.ts";
 export * from "./ops/resize.ts";
 export * from "./ops/scan.ts";
+export { type ScatterReduceOptions, type ScatterReduction, scatterReduce } from "./ops/scatter-reduce.ts";
 export * from "./ops/softmax.ts";
 export type { TensorMethods } from "./ops/tensor-methods.ts";
 export * from "./ops/unary.ts";

@@ -30,10 +30,11 @@ import {
   whereP,
   xorP,
 } from "../primitives.ts";
+import { intRange } from "../record/int-range.ts";
 import { Tensor } from "../tensor.ts";
 import { expandTo } from "./movement.ts";
 import { named } from "./named.ts";
-import { asFloat, binary, literalLike, meet, type Operand, scalar, unchanged } from "./operand.ts";
+import { asFloat, binary, cast, literalLike, meet, type Operand, scalar, unchanged } from "./operand.ts";
 import { floor, reciprocal, safeSqrt, sqrt, trunc } from "./unary.ts";
 
 /** a + alpha · b. */
@@ -91,10 +92,19 @@ export const remainder = named("remainder", (a: Operand, b: Operand): Tensor => 
 /**
  * base ** exponent; either may be a number.
  *
- * The exponents −1, 0, ½, 1, 2 and 3 as numbers are products, quotients and roots, exact also below 0.
+ * The exponents −1, 0, ½, 1, 2 and 3 as numbers are products, quotients and roots, exact also below 0. Integers to the
+ * power of integers stay integers, and wrap as products do; a negative exponent in a tensor then leaves only 1 and −1.
+ *
+ * @throws ArgumentError for integers and a negative whole number as the exponent, as torch: cast them to floats first
  */
 export const pow = named("pow", (base: Operand, exponent: Operand): Tensor => {
+  if (base instanceof Tensor && base.dtype === "bool" && typeof exponent === "number") base = cast(base, "int32");
   if (base instanceof Tensor && typeof exponent === "number") {
+    if (!isFloat(base.dtype) && Number.isInteger(exponent) && exponent < 0) {
+      throw new ArgumentError(
+        `pow: ${base.dtype} to the power of ${exponent} is no integer: cast to a float first, x.to("float32")`,
+      );
+    }
     switch (exponent) {
       case 0:
         return expandTo(literalLike(base, 1), base.shape);
@@ -112,8 +122,36 @@ export const pow = named("pow", (base: Operand, exponent: Operand): Tensor => {
     if (!isFloat(base.dtype) && Number.isInteger(exponent) && exponent > 0) return integerPower(base, exponent);
   }
   const [p, q] = meet("pow", base, exponent);
-  return bind(powP, [asFloat(p), asFloat(q)]);
+  if (p.dtype === "bool") throw new DTypeError("pow: wanted numbers, got bool; cast it first");
+  return isFloat(p.dtype) ? bind(powP, [p, q]) : integerPowers(p, q);
 });
+
+/** By squaring, bit by bit of the exponents: of as many bits as they may have. */
+function integerPowers(base: Tensor, exponent: Tensor): Tensor {
+  const { dtype } = base;
+  const range = intRange(exponent._live());
+  const most = range === null || range.max > 2 ** 31 ? (dtype === "uint32" ? 32 : 31) : Math.max(range.max, 1);
+  const bits = range === null || range.max > 2 ** 31 ? most : Math.ceil(Math.log2(most + 1));
+  const [zero, one] = [literalLike(base, 0), literalLike(base, 1)];
+  let result: Tensor = one;
+  let square = base;
+  for (let bit = 0; bit < bits; bit++) {
+    if (bit > 0) square = bind(mulP, [square, square]);
+    const isSet = bind(neP, [bind(andP, [exponent, scalar(base.device, dtype, 2 ** bit)]), zero]);
+    result = bind(whereP, [isSet, bind(mulP, [result, square]), result]);
+  }
+  if (dtype === "uint32" || (range !== null && range.min >= 0)) return result;
+  // 1 / base^n, rounded towards zero.
+  const odd = bind(neP, [bind(andP, [exponent, one]), zero]);
+  const minusOne = literalLike(base, -1);
+  const ofMinusOne = bind(whereP, [odd, minusOne, one]);
+  const inverse = bind(whereP, [
+    bind(eqP, [base, one]),
+    one,
+    bind(whereP, [bind(eqP, [base, minusOne]), ofMinusOne, zero]),
+  ]);
+  return bind(whereP, [bind(ltP, [exponent, zero]), inverse, result]);
+}
 
 /** By squaring: log₂(exponent) products. */
 function integerPower(base: Tensor, exponent: number): Tensor {

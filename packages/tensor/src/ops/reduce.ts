@@ -3,6 +3,7 @@
  */
 
 import { bind, bindUntracked } from "../bind.ts";
+import type { DType } from "../dtype.ts";
 import { ShapeError } from "../errors.ts";
 import { checkOptions } from "../options.ts";
 import {
@@ -43,6 +44,13 @@ export interface ReduceOptions {
 /** The names of {@link ReduceOptions}. */
 export const REDUCE = ["keepdim"];
 
+export interface TotalOptions extends ReduceOptions {
+  /** The dtype in which it is computed, and of the result: x is cast first. */
+  dtype?: DType | null;
+}
+
+const TOTAL = ["dtype", ...REDUCE];
+
 /** The shape without the axes. */
 const without = (shape: Shape, axes: readonly number[]): number[] => shape.filter((_, i) => !axes.includes(i));
 
@@ -61,8 +69,18 @@ function wantElements(op: string, x: Tensor, dim: Dims | undefined): void {
 function reduce(primitive: Primitive, x: Tensor, dim: Dims | undefined, options: ReduceOptions | undefined): Tensor {
   checkOptions(primitive.name, options, REDUCE);
   const axes = normalizeAxes(dim, x.rank, primitive.name);
-  const counts = x.dtype === "bool" && primitive !== maxP;
-  return dropped(bind(primitive, [counts ? cast(x, "int32") : x], axes), axes, options?.keepdim);
+  return dropped(bind(primitive, [x.dtype === "bool" ? cast(x, "int32") : x], axes), axes, options?.keepdim);
+}
+
+/** A sum or product in the dtype that is asked for: x is cast first. Of truths it is "any" or "all" for bool. */
+function totalled(primitive: Primitive, x: Tensor, dim: Dims | undefined, options: TotalOptions | undefined): Tensor {
+  const { keepdim, dtype = null } = checkOptions(primitive.name, options, TOTAL) ?? {};
+  if (dtype === null || dtype === x.dtype) {
+    if (dtype === "bool") return cast(reduce(primitive, x, dim, { keepdim }), "bool");
+    return reduce(primitive, x, dim, keepdim === undefined ? undefined : { keepdim });
+  }
+  if (dtype === "bool") return cast(reduce(primitive, truth(x), dim, { keepdim }), "bool");
+  return reduce(primitive, cast(x, dtype), dim, { keepdim });
 }
 
 /** How many elements are reduced to one. */
@@ -77,33 +95,36 @@ function count(shape: Shape, axes: readonly number[]): number {
  *
  * @example sum(x, [0, 2], { keepdim: true })
  */
-export const sum = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => reduce(sumP, x, dim, options);
+export const sum = (x: Tensor, dim?: Dims, options?: TotalOptions): Tensor => totalled(sumP, x, dim, options);
 
 /**
  * Arithmetic mean.
  *
- * @throws DTypeError for integers, as torch
+ * @throws DTypeError for integers, as torch, unless `dtype` is a float
  */
-export function mean(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
+export function mean(x: Tensor, dim?: Dims, options?: TotalOptions): Tensor {
+  const dtype = checkOptions("mean", options, TOTAL)?.dtype ?? null;
+  if (dtype !== null) x = cast(x, dtype);
   wantFloat("mean", x);
-  checkOptions("mean", options, REDUCE);
   const axes = normalizeAxes(dim, x.rank, "mean");
   const total = dropped(bind(sumP, [x], axes), axes, options?.keepdim);
   return bind(divP, [total, constantLike(x, count(x.shape, axes))]);
 }
 
 /** Product; of nothing 1. The derivative is right where factors are 0. */
-export const prod = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => reduce(prodP, x, dim, options);
+export const prod = (x: Tensor, dim?: Dims, options?: TotalOptions): Tensor => totalled(prodP, x, dim, options);
 
 /** The largest; NaN if there is one. Ties share the gradient equally. */
 export const amax = named("amax", (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
   wantElements("amax", x, dim);
-  return reduce(maxP, x, dim, options);
+  const largest = reduce(maxP, x, dim, options);
+  return x.dtype === "bool" ? cast(largest, "bool") : largest;
 });
 
 /** The smallest; NaN if there is one. Ties share the gradient equally. */
 export const amin = named("amin", (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
   wantElements("amin", x, dim);
+  if (x.dtype === "bool") return cast(reversed(reduce(maxP, reversed(cast(x, "int32")), dim, options)), "bool");
   return reversed(reduce(maxP, reversed(x), dim, options));
 });
 
@@ -196,7 +217,7 @@ export function logsumexp(x: Tensor, dim?: Dims, options?: ReduceOptions): Tenso
   return dropped(bind(addP, [bind(logP, [total]), shift]), axes, options?.keepdim);
 }
 
-export interface NormOptions extends ReduceOptions {
+export interface NormOptions extends TotalOptions {
   /** 2 by default; `Infinity` for the largest |x|, `-Infinity` for the smallest, 0 for the number of non-zeros. */
   p?: number;
 }
@@ -207,9 +228,9 @@ export interface NormOptions extends ReduceOptions {
  * @see torch.linalg.vector_norm
  */
 export function norm(x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
-  const { p = 2, keepdim } = checkOptions("norm", options, ["p", ...REDUCE]);
+  const { p = 2, keepdim, dtype = null } = checkOptions("norm", options, ["p", ...TOTAL]);
   const axes = normalizeAxes(dim, x.rank, "norm");
-  x = asFloat(x);
+  x = asFloat(dtype === null ? x : cast(x, dtype));
   if (p === 2) return safeSqrt(dropped(bind(sumP, [bind(mulP, [x, x])], axes), axes, keepdim));
   if (p === 0) {
     const nonzero = cast(bind(neP, [x, literalLike(x, 0)]), x.dtype);
