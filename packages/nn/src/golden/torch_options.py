@@ -209,7 +209,7 @@ for reduce in ["sum", "prod", "mean", "amax", "amin"]:
         fn = lambda t, d, i, s, r, o: torch.scatter_reduce(t, d, i, s, r, include_self=o["includeSelf"])
         options = {"includeSelf": include}
         case("scatterReduce", [x(3, 4), 1, ints([[0, 1, 1], [2, 0, 2]]), x(2, 3), reduce, options], fn)
-        case("scatterReduce", [x(4, 2), 0, ints([[0, 1], [2, 1], [0, 1]]), x(3, 2), reduce, options], fn)
+        case("scatterReduce", [given((x(4, 2) + 2 ** -10).tolist()), 0, ints([[0, 1], [2, 1], [0, 1]]), x(3, 2), reduce, options], fn)
         case("scatterReduce", [x(5), 0, ints([4, 0, 0, 0]), x(4), reduce, options], fn)
         case("scatterReduce", [scalar, 0, ints([0, 0]), given([2, 7]), reduce, options], fn)
         case("scatterReduce", [ints([3, 1, -2]), 0, ints([0, 0, 2]), ints([4, -5, 6]), reduce, options], fn)
@@ -263,4 +263,87 @@ case("cat", [[blank, ints([[1, 2]])], 1], torch.cat)
 case("cat", [[blank, blank]], torch.cat)
 case("tensordot", [x(2, 1), x(3, 2), [[1], [0]]], lambda a, b, d: torch.tensordot(a, b, d))
 case("tensordot", [x(2, 3), x(1, 2), [[1], [0]]], lambda a, b, d: torch.tensordot(a, b, d))
+
+image, signal, volume = x(1, 2, 4, 5), x(2, 2, 6), x(1, 1, 4, 3, 4)
+KEYS = {"scaleFactor": "scale_factor", "alignCorners": "align_corners", "recomputeScaleFactor": "recompute_scale_factor",
+        "ceilMode": "ceil_mode", "returnIndices": "return_indices", "countIncludePad": "count_include_pad",
+        "divisorOverride": "divisor_override", "outputSize": "output_size", "margin": "margin"}
+
+
+def keywords(fn):
+    return lambda *args: fn(*args[:-1], **{KEYS.get(k, k): v for k, v in args[-1].items()})
+
+
+for inputs, modes in [(signal, ["nearest-exact", "area", "linear"]), (image, ["nearest-exact", "bicubic", "area", "bilinear"]), (volume, ["nearest-exact", "area"])]:
+    n = inputs.dim() - 2
+    for mode in modes:
+        for settings in [{"size": [3, 7, 2][:n]}, {"scaleFactor": 1.7}, {"scaleFactor": [0.6, 2.3, 1.3][:n]}, {"scaleFactor": 1.7, "recomputeScaleFactor": True}]:
+            case("interpolate", [inputs, {**settings, "mode": mode}], keywords(F.interpolate))
+for settings in [{"size": [3, 7]}, {"size": [1, 1]}, {"scaleFactor": 1.7}, {"scaleFactor": 1.7, "recomputeScaleFactor": True}]:
+    case("interpolate", [image, {**settings, "mode": "bicubic", "alignCorners": True}], keywords(F.interpolate))
+case("interpolate", [image, {"scaleFactor": 1.3, "recomputeScaleFactor": True}], keywords(F.interpolate))
+
+for n, inputs in [(1, signal), (2, image), (3, volume)]:
+    pooled = keywords(getattr(F, f"max_pool{n}d"))
+    for k, o in [(2, {}), (3, {"stride": 2, "padding": 1}), (2, {"stride": 1, "dilation": 2}), (3, {"stride": 2, "padding": 1, "ceilMode": True})]:
+        case(f"maxPool{n}d", [inputs, k, {**o, "returnIndices": True}], pooled)
+    case(f"maxPool{n}d", [inputs[0], 2, {"returnIndices": True}], pooled)
+    case(f"maxPool{n}d", [inputs, [2], {"stride": [], "padding": [1]}], lambda t, k, o, n=n: getattr(F, f"max_pool{n}d")(t, 2, padding=1))
+    case(f"avgPool{n}d", [inputs, [2], {"stride": [], "padding": [1]}], lambda t, k, o, n=n: getattr(F, f"avg_pool{n}d")(t, 2, padding=1))
+    case(f"adaptiveMaxPool{n}d", [inputs, [3, 2, 3][:n], {"returnIndices": True}], keywords(getattr(F, f"adaptive_max_pool{n}d")))
+    case(f"adaptiveMaxPool{n}d", [inputs[0], 2], getattr(F, f"adaptive_max_pool{n}d"))
+    unpool = getattr(F, f"max_unpool{n}d")
+    for k, o in [(2, {}), (2, {"stride": 2, "padding": 1})]:
+        stride = {"stride": 2, **o}
+        small, places = getattr(F, f"max_pool{n}d")(inputs.detach(), k, **stride, return_indices=True)
+        leaf = rounded(small).requires_grad_(True)
+        size = list(inputs.shape)
+        case(f"maxUnpool{n}d", [leaf, places, k, {**o, "outputSize": size}], lambda t, i, k, o, u=unpool, s=stride: u(t, i, k, s["stride"], s.get("padding", 0), o["outputSize"]))
+        case(f"maxUnpool{n}d", [leaf[0].detach().requires_grad_(True), places[0], k, {**o, "outputSize": size[2:]}], lambda t, i, k, o, u=unpool, s=stride: u(t, i, k, s["stride"], s.get("padding", 0), o["outputSize"]))
+case("maxUnpool2d", [x(1, 1, 2, 2), ints([[[[0, 3], [8, 14]]]]), 2], F.max_unpool2d)
+low = torch.full((1, 1, 2, 3), -INF)
+case("maxPool2d", [low, 2, {"padding": 1, "returnIndices": True}], keywords(F.max_pool2d))
+case("maxPool2d", [given([[[[1, 3, 3], [3, 3, 1]]]]), 2, {"stride": 1, "returnIndices": True}], keywords(F.max_pool2d))
+counts = torch.arange(-8, 8).reshape(1, 1, 4, 4)
+for o in [{}, {"stride": 1, "padding": 1}, {"divisorOverride": 3}, {"padding": 1, "countIncludePad": False}, {"stride": 3, "ceilMode": True}]:
+    case("avgPool2d", [counts, 2, o], keywords(F.avg_pool2d))
+case("avgPool1d", [counts[0], 3, {"stride": 1, "padding": 1}], keywords(F.avg_pool1d))
+case("avgPool3d", [counts[None], [1, 2, 2]], F.avg_pool3d)
+case("maxPool2d", [counts, 2, {"padding": 1}], keywords(F.max_pool2d))
+case("maxPool3d", [counts[None], [1, 2, 2]], F.max_pool3d)
+case("localResponseNorm", [counts, 2], lambda t, n: F.local_response_norm(t.double(), n))
+case("softsign", [counts], lambda t: F.softsign(t.double()))
+case("tanhshrink", [counts], lambda t: F.tanhshrink(t.double()))
+
+# Where a circular amount is more than what is left, torch reads memory that nobody wrote.
+for mode, extra in [("reflect", [[2, -3]]), ("replicate", [[2, -3], [-4, 1]]), ("circular", [[1, -3], [2, -2]])]:
+    for amounts in [[-1, 1], [-2, -1], [-2, 2], *extra]:
+        case("pad", [x(1, 2, 4), amounts, {"mode": mode}], lambda t, a, o: F.pad(t, a, **o))
+    case("pad", [x(1, 1, 3, 4), [1, -1, 0, 0], {"mode": mode}], lambda t, a, o: F.pad(t, a, **o))
+
+none = {"reduction": "none"}
+var = given([[1.5, 0.5, 2.0]])
+case("gaussianNllLoss", [x(5), x(1), given([1, 2, 3, 0.5, 0.25])], F.gaussian_nll_loss)
+case("gaussianNllLoss", [x(4, 3), x(3), var, none], keywords(F.gaussian_nll_loss))
+case("gaussianNllLoss", [x(3), x(4, 3), given([1, 2, 3]), none], keywords(F.gaussian_nll_loss))
+case("hingeEmbeddingLoss", [x(2, 3), T([1.0, -1.0, 1.0]), none], keywords(F.hinge_embedding_loss))
+case("marginRankingLoss", [x(2, 3), x(1, 3), T([[1.0], [-1.0]]), {**none, "margin": 0.5}], keywords(F.margin_ranking_loss))
+case("softMarginLoss", [x(3, 2), T([1.0, -1.0])], F.soft_margin_loss)
+case("poissonNllLoss", [x(2, 2), x(1)], F.poisson_nll_loss)
+case("klDiv", [x(2, 3), given([0.25, 0.5, 0.25]), none], keywords(F.kl_div))
+case("klDiv", [given(-1.5), given(0.5), {"reduction": "batchmean"}], keywords(F.kl_div))
+case("cosineEmbeddingLoss", [x(2, 3), x(1, 3), T([1.0, -1.0]), none], keywords(F.cosine_embedding_loss))
+case("cosineEmbeddingLoss", [x(2, 3), x(2, 3), T([1.0]), none], keywords(F.cosine_embedding_loss))
+case("tripletMarginLoss", [x(2, 3), x(1, 3), x(2, 3), none], keywords(F.triplet_margin_loss))
+case("multilabelSoftMarginLoss", [x(2, 3), T([1.0, 0.0, 1.0])], F.multilabel_soft_margin_loss)
+three = x(3)
+for o in [{}, none]:
+    case("multiMarginLoss", [three, ints([0]), o], keywords(F.multi_margin_loss), second=False)
+    case("multiMarginLoss", [three, ints(2), o], keywords(F.multi_margin_loss), second=False)
+    case("multiMarginLoss", [scalar, ints(0), o], keywords(F.multi_margin_loss), second=False)
+    case("multiMarginLoss", [scalar, ints([0]), o], keywords(F.multi_margin_loss), second=False)
+    case("multilabelMarginLoss", [scalar, ints(0), o], keywords(F.multilabel_margin_loss), second=False)
+    case("multilabelMarginLoss", [scalar, ints([0]), o], keywords(F.multilabel_margin_loss), second=False)
+    case("multilabelMarginLoss", [given([2]), ints(0), o], keywords(F.multilabel_margin_loss), second=False)
+    case("multilabelMarginLoss", [three, ints([1, -1, 0]), o], keywords(F.multilabel_margin_loss), second=False)
 
