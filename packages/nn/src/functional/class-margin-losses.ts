@@ -72,12 +72,10 @@ export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMar
   const own = named.unsqueeze(1).eq(arange(classes, { dtype: "int32", device: scores.device }));
   const score = where(own, scores, 0).sum(1, { keepdim: true });
   const hinge = scores.sub(score).add(margin).clamp(0);
-  // One sample has the target's shape; a score alone has none.
-  const shape = input.rank === 0 ? [] : target.shape;
   let terms = where(own, 0, p === 1 ? hinge : hinge.square());
   if (weight !== undefined) terms = terms.mul(where(own, weight, 0).sum(1, { keepdim: true }));
   const loss = terms.sum(1).div(classes);
-  return reduce(op, input.rank < 2 ? loss.reshape(shape) : loss, options.reduction);
+  return reduce(op, input.rank < 2 ? loss.reshape(target.shape) : loss, options.reduction);
 }
 
 /**

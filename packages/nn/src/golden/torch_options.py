@@ -347,3 +347,18 @@ for o in [{}, none]:
     case("multilabelMarginLoss", [given([2]), ints(0), o], keywords(F.multilabel_margin_loss), second=False)
     case("multilabelMarginLoss", [three, ints([1, -1, 0]), o], keywords(F.multilabel_margin_loss), second=False)
 
+def normed(t, dim, o):
+    return torch.norm(t, p=o["p"], dim=dim, keepdim=o.get("keepdim", False))
+
+
+matrix, matrices = x(3, 4), x(2, 3, 3)
+case("norm", [matrix, None, {"p": "fro"}], normed)
+case("norm", [matrices, None, {"p": "fro"}], normed)
+case("norm", [matrices, 1, {"p": "fro"}], normed)
+case("norm", [matrices, [0, 2], {"p": "fro", "keepdim": True}], normed)
+case("norm", [matrix, None, {"p": "nuc"}], normed)
+case("norm", [matrices, [1, 2], {"p": "nuc"}], normed)
+case("norm", [x(4, 2, 3), [0, 2], {"p": "nuc", "keepdim": True}], normed)
+case("norm", [given([[1, 0, 0], [0, 1e-3, 0]]), None, {"p": "nuc"}], normed)
+case("norm", [given([[3]]), None, {"p": "nuc"}], normed)
+

@@ -4,7 +4,7 @@
 
 import { bind, bindUntracked } from "../bind.ts";
 import type { DType } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
+import { ArgumentError, ShapeError } from "../errors.ts";
 import { checkOptions } from "../options.ts";
 import {
   absP,
@@ -19,6 +19,7 @@ import {
   negP,
   neP,
   type Primitive,
+  permuteP,
   powP,
   prodP,
   reshapeP,
@@ -30,6 +31,7 @@ import {
 import { normalizeAxes, type Shape, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { named } from "./named.ts";
+import { nuclearNorm } from "./nuclear-norm.ts";
 import { asFloat, binary, cast, constantLike, literalLike, scalar, wantFloat } from "./operand.ts";
 import { safeSqrt } from "./unary.ts";
 
@@ -218,29 +220,55 @@ export function logsumexp(x: Tensor, dim?: Dims, options?: ReduceOptions): Tenso
 }
 
 export interface NormOptions extends TotalOptions {
-  /** 2 by default; `Infinity` for the largest |x|, `-Infinity` for the smallest, 0 for the number of non-zeros. */
-  p?: number;
+  /**
+   * 2 by default; `Infinity` for the largest |x|, `-Infinity` for the smallest, 0 for the number of non-zeros. Of
+   * matrices: "fro", the root of the sum of squares over one or two dims, and "nuc", the sum of singular values over two.
+   */
+  p?: number | "fro" | "nuc";
 }
 
 /**
- * Vector norm (Σ |x|ᵖ)^(1/p) over dims. The gradient at the zero vector is 0, at every order.
+ * Vector norm (Σ |x|ᵖ)^(1/p) over dims, or a norm of matrices. The gradient at the zero vector is 0, at every order.
  *
- * @see torch.linalg.vector_norm
+ * @throws ShapeError for "fro" of more than two dims, and "nuc" of other than two
+ * @see    torch.linalg.vector_norm, torch.norm
  */
 export function norm(x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
   const { p = 2, keepdim, dtype = null } = checkOptions("norm", options, ["p", ...TOTAL]);
   const axes = normalizeAxes(dim, x.rank, "norm");
   x = asFloat(dtype === null ? x : cast(x, dtype));
-  if (p === 2) return safeSqrt(dropped(bind(sumP, [bind(mulP, [x, x])], axes), axes, keepdim));
+  if (p === "nuc") return nuclear(x, dim, axes, keepdim);
+  if (p === "fro" && (dim ?? null) !== null && axes.length > 2) {
+    throw new ShapeError(`norm: "fro" over ${axes.length} dims of ${show(x.shape)}: wanted one or two`);
+  }
+  if (p === 2 || p === "fro") return safeSqrt(dropped(bind(sumP, [bind(mulP, [x, x])], axes), axes, keepdim));
   if (p === 0) {
     const nonzero = cast(bind(neP, [x, literalLike(x, 0)]), x.dtype);
     return dropped(bind(sumP, [nonzero], axes), axes, keepdim);
   }
+  if (typeof p !== "number")
+    throw new ArgumentError(`norm: p is ${JSON.stringify(p)}: wanted a number, "fro" or "nuc"`);
   const size = bind(absP, [x]);
   if (p === 1) return dropped(bind(sumP, [size], axes), axes, keepdim);
   if (p === Infinity) return dropped(bind(maxP, [size], axes), axes, keepdim);
   if (p === -Infinity) return dropped(bind(negP, [bind(maxP, [bind(negP, [size])], axes)]), axes, keepdim);
   return dropped(safePower(bind(sumP, [safePower(size, p)], axes), 1 / p), axes, keepdim);
+}
+
+/** The nuclear norm over two dims, the last of which holds the columns. */
+function nuclear(x: Tensor, dim: Dims | undefined, axes: readonly number[], keepdim: boolean | undefined): Tensor {
+  if (axes.length !== 2 || ((dim ?? null) === null && x.rank !== 2)) {
+    throw new ShapeError(`norm: "nuc" of ${show(x.shape)} over ${axes.length} dims: wanted two, such as [-2, -1]`);
+  }
+  const others = x.shape.map((_, i) => i).filter((i) => !axes.includes(i));
+  const total = nuclearNorm(bind(permuteP, [x], [...others, ...axes]));
+  return keepdim
+    ? bind(
+        reshapeP,
+        [total],
+        x.shape.map((d, i) => (axes.includes(i) ? 1 : d)),
+      )
+    : total;
 }
 
 /** x^p for x ≥ 0, with derivative 0 at 0 at every order. */
