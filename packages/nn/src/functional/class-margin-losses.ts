@@ -120,7 +120,7 @@ export function multilabelSoftMarginLoss(
   options: ReductionOptions & { weight?: Tensor } = {},
 ): Tensor {
   checkOptions("multilabelSoftMarginLoss", options, ["reduction", "weight"]);
-  commonShape("multilabelSoftMarginLoss", input, target);
+  commonShape("multilabelSoftMarginLoss", { input, target });
   checkWeightFits("multilabelSoftMarginLoss", "weight", options.weight, input);
   const off = target.neg().add(1);
   const terms = target

@@ -38,7 +38,7 @@ export function gaussianNllLoss(
 ): Tensor {
   checkOptions("gaussianNllLoss", options, ["reduction", "full", "eps"]);
   const op = "gaussianNllLoss";
-  commonShape(op, input, target);
+  commonShape(op, { input, target });
   const { full = false, eps = 1e-6 } = options;
   checkVariance(op, variance);
   const v = typeof variance === "number" ? Math.max(variance, eps) : raised(alongLast(op, variance, input), eps);
@@ -61,7 +61,7 @@ function alongLast(op: string, variance: Tensor, input: Tensor): Tensor {
   if (variance.rank === input.rank && others.length === 1 && others[0] === 1) return variance;
   throw new ShapeError(
     `${op}: input ${show(input.shape)} wants variance ${show(input.shape)}, ${show([...batch, 1])} or ${show(batch)}, ` +
-      `or another dim of 1, got ${show(variance.shape)}`,
+      `got ${show(variance.shape)}`,
   );
 }
 
@@ -92,7 +92,7 @@ export interface PoissonOptions extends LikelihoodOptions {
  */
 export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonOptions = {}): Tensor {
   checkOptions("poissonNllLoss", options, ["reduction", "full", "eps", "logInput"]);
-  commonShape("poissonNllLoss", input, target);
+  commonShape("poissonNllLoss", { input, target });
   const { logInput = true, full = false, eps = 1e-8 } = options;
   const loss = logInput ? input.exp().sub(target.mul(input)) : input.sub(target.mul(input.add(eps).log()));
   return reduce("poissonNllLoss", full ? loss.add(stirling(target)) : loss, options.reduction);

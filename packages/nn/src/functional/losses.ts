@@ -133,7 +133,7 @@ export function klDiv(
   options: { reduction?: Reduction | "batchmean"; logTarget?: boolean } = {},
 ): Tensor {
   checkOptions("klDiv", options, ["reduction", "logTarget"]);
-  commonShape("klDiv", input, target);
+  commonShape("klDiv", { input, target });
   const { reduction = "mean", logTarget = false } = options;
   const loss = logTarget
     ? target.exp().mul(target.sub(input))

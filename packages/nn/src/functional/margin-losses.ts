@@ -41,7 +41,7 @@ const hinge = (x: Tensor): Tensor => x.clamp(0);
  */
 export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
   checkOptions("hingeEmbeddingLoss", options, ["reduction", "margin"]);
-  commonShape("hingeEmbeddingLoss", input, target);
+  commonShape("hingeEmbeddingLoss", { input, target });
   const { margin = 1 } = options;
   const apart = where(target.ne(1), hinge(input.neg().add(margin)), 0);
   const together = where(target.ne(-1), input, 0);
@@ -63,7 +63,7 @@ export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: Margi
 export function marginRankingLoss(input1: Tensor, input2: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
   checkOptions("marginRankingLoss", options, ["reduction", "margin"]);
   checkRanks("marginRankingLoss", { input1, input2, target });
-  commonShape("marginRankingLoss", input1, input2, target);
+  commonShape("marginRankingLoss", { input1, input2, target });
   const { margin = 0 } = options;
   const order = input2.sub(input1).mul(target);
   const distance = isFloat(order.dtype) ? order : order.to(order.device.defaultDType);
@@ -82,7 +82,7 @@ export function marginRankingLoss(input1: Tensor, input2: Tensor, target: Tensor
  */
 export function softMarginLoss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
   checkOptions("softMarginLoss", options, ["reduction"]);
-  commonShape("softMarginLoss", input, target);
+  commonShape("softMarginLoss", { input, target });
   return reduce("softMarginLoss", logsigmoid(input.mul(target)).neg(), options.reduction);
 }
 
@@ -110,7 +110,7 @@ export function cosineEmbeddingLoss(
   checkOptions("cosineEmbeddingLoss", options, ["reduction", "margin"]);
   const op = "cosineEmbeddingLoss";
   checkRanks(op, { input1, input2 });
-  const shape = commonShape(op, input1, input2);
+  const shape = commonShape(op, { input1, input2 });
   if (input1.rank < 1 || input1.rank > 2)
     throw new ShapeError(`${op}: inputs ${show(input1.shape)}: wanted [N, D] or [D]`);
   const wanted = shape.slice(0, -1);
@@ -196,7 +196,7 @@ function triplet(
   options: MarginOptions & { swap?: boolean },
 ): Tensor {
   checkRanks(op, { anchor, positive, negative });
-  commonShape(op, anchor, positive, negative);
+  commonShape(op, { anchor, positive, negative });
   const { margin = 1, swap = false } = options;
   if (!(margin > 0)) throw new ArgumentError(`${op}: margin is ${margin}, wanted > 0`);
   const near = distance(anchor, positive);

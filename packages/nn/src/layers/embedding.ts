@@ -36,7 +36,12 @@ export interface EmbeddingOptions extends PlacementOptions {
 }
 
 /** What a lookup does, beside where the table is. */
-const LOOKUP = { paddingIdx: null as number | null, maxNorm: null as number | null, normType: 2, scaleGradByFreq: false };
+const LOOKUP = {
+  paddingIdx: null as number | null,
+  maxNorm: null as number | null,
+  normType: 2,
+  scaleGradByFreq: false,
+};
 
 /**
  * int32 indices [...] → rows [..., embeddingDim]. First weights are N(0, 1).

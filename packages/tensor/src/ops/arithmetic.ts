@@ -222,6 +222,7 @@ export const addcmul = named(
   (x: Tensor, a: Tensor, b: Tensor, options: { value?: Operand } = {}): Tensor => {
     const { value = 1 } = checkOptions("addcmul", options, ["value"]);
     const product = binary(mulP, a, b);
+    if (product.dtype === "bool") throw new DTypeError("addcmul: wanted numbers, got bool; cast it first");
     return binary(addP, x, value === 1 ? product : binary(mulP, product, value));
   },
 );

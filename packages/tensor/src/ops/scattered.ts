@@ -31,7 +31,11 @@ export function scattered(
   source: Operand,
 ): [x: Tensor, at: Tensor, source: Tensor] {
   const to = raised(x);
-  const at = along(op, to, axis, raised(index));
+  const places = raised(index);
+  if (places.rank !== to.rank || places.shape.some((d, i) => i !== axis && d > to.shape[i])) {
+    throw new ShapeError(`${op}: index ${show(index.shape)} does not fit ${show(x.shape)} along axis ${axis}`);
+  }
+  const at = along(op, to, axis, places);
   return [to, at, sourceFor(op, to, at, source instanceof Tensor ? raised(source) : source)];
 }
 
