@@ -16,7 +16,7 @@ import { broadcastShapes, normalizeAxis, sameShape, show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { expandTo } from "./movement.ts";
 import { named } from "./named.ts";
-import { binary, cast, literal, type Operand, scalar } from "./operand.ts";
+import { binary, cast, literal, numberOf, type Operand, scalar } from "./operand.ts";
 import { positions } from "./positions.ts";
 import { norm } from "./reduce.ts";
 import { replaceAt } from "./replace.ts";
@@ -203,9 +203,10 @@ export const renormalized = named(
   "renormalized",
   (rows: Tensor, maxNorm: number, normType = 2): Tensor =>
     untracked(() => {
+      const longest = numberOf("renormalized", "maxNorm", maxNorm);
       const length = norm(rows, -1, { p: normType, keepdim: true });
-      const isLonger = bind(ltP, [scalar(rows.device, rows.dtype, maxNorm), length]);
-      const factor = binary(divP, maxNorm, binary(addP, length, LENGTH_EPS));
+      const isLonger = bind(ltP, [scalar(rows.device, rows.dtype, longest), length]);
+      const factor = binary(divP, longest, binary(addP, length, LENGTH_EPS));
       return bind(whereP, [isLonger, bind(mulP, [rows, factor]), rows]);
     }),
 );

@@ -3,8 +3,8 @@
  */
 
 import { bind, bindUntracked } from "../bind.ts";
-import type { DType } from "../dtype.ts";
-import { ArgumentError, ShapeError } from "../errors.ts";
+import { type DType, isFloat } from "../dtype.ts";
+import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
 import { checkOptions } from "../options.ts";
 import {
   absP,
@@ -77,6 +77,7 @@ function reduce(primitive: Primitive, x: Tensor, dim: Dims | undefined, options:
 /** A sum or product in the dtype that is asked for: x is cast first. Of truths it is "any" or "all" for bool. */
 function totalled(primitive: Primitive, x: Tensor, dim: Dims | undefined, options: TotalOptions | undefined): Tensor {
   const { keepdim, dtype = null } = checkOptions(primitive.name, options, TOTAL) ?? {};
+  normalizeAxes(dim, x.rank, primitive.name);
   if (dtype === null || dtype === x.dtype) {
     if (dtype === "bool") return cast(reduce(primitive, x, dim, { keepdim }), "bool");
     return reduce(primitive, x, dim, keepdim === undefined ? undefined : { keepdim });
@@ -106,9 +107,10 @@ export const sum = (x: Tensor, dim?: Dims, options?: TotalOptions): Tensor => to
  */
 export function mean(x: Tensor, dim?: Dims, options?: TotalOptions): Tensor {
   const dtype = checkOptions("mean", options, TOTAL)?.dtype ?? null;
-  if (dtype !== null) x = cast(x, dtype);
-  wantFloat("mean", x);
+  if (dtype === null) wantFloat("mean", x);
+  else if (!isFloat(dtype)) throw new DTypeError(`mean: dtype is ${dtype}: wanted a float`);
   const axes = normalizeAxes(dim, x.rank, "mean");
+  if (dtype !== null) x = cast(x, dtype);
   const total = dropped(bind(sumP, [x], axes), axes, options?.keepdim);
   return bind(divP, [total, constantLike(x, count(x.shape, axes))]);
 }

@@ -4,13 +4,14 @@
  */
 
 import { bind, bindUntracked } from "../bind.ts";
-import type { DType } from "../dtype.ts";
+import { type DType, isFloat } from "../dtype.ts";
+import { DTypeError } from "../errors.ts";
 import { checkOptions } from "../options.ts";
 import { divP, eqP, expP, logP, maxP, negP, subP, sumP, whereP } from "../primitives.ts";
 import { normalizeAxis } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { named } from "./named.ts";
-import { asFloat, cast, literalLike, scalar, wantFloat } from "./operand.ts";
+import { asFloat, cast, literalLike, scalar } from "./operand.ts";
 
 /** Options of softmax and its kin. */
 export interface SoftmaxOptions {
@@ -22,9 +23,8 @@ export interface SoftmaxOptions {
 function converted(op: string, x: Tensor, options: SoftmaxOptions | undefined): Tensor {
   const dtype = checkOptions(op, options, ["dtype"])?.dtype ?? null;
   if (dtype === null) return asFloat(x);
-  const y = cast(x, dtype);
-  wantFloat(op, y);
-  return y;
+  if (!isFloat(dtype)) throw new DTypeError(`${op}: dtype is ${dtype}: wanted a float`);
+  return cast(x, dtype);
 }
 
 function shifted(x: Tensor, axes: readonly number[]): Tensor {
@@ -51,8 +51,8 @@ export function softmax(x: Tensor, dim: number, options?: SoftmaxOptions): Tenso
  * @example safeSoftmax(scores.maskedFill(hidden, -Infinity), -1)
  */
 export function safeSoftmax(x: Tensor, dim: number): Tensor {
-  x = asFloat(x);
   const axes = [normalizeAxis(dim, x.rank, "safeSoftmax")];
+  x = asFloat(x);
   if (x.rank === 0) axes.length = 0;
   const largest = bindUntracked(maxP, [x], axes);
   const none = bind(eqP, [largest, scalar(x.device, x.dtype, -Infinity)]);
