@@ -116,6 +116,7 @@ const REDUCTIONS: Record<string, Case[]> = {
   max: [[(x) => [ops.max(x).square(), ops.max(x, 1)[0].exp()], [2, 3]]],
   min: [[(x) => [ops.min(x).square(), ops.min(x, 0)[0].exp()], [2, 3]]],
   median: [[(x) => ops.median(x, 1)[0].exp(), [2, 5]]],
+  nanmedian: [[(x) => [ops.nanmedian(x, 0)[0].exp(), ops.nanmedian(x).square()], [2, 5]]],
   firstLargest: [[(x) => ops.firstLargest(x, 1).exp(), [2, 4]]],
   var: [[(x) => [ops.var(x), ops.var(x, 1, { correction: 0 })], [2, 3]]],
   varMean: [[(x) => ops.varMean(x, 0), [3, 2]]],
@@ -213,6 +214,13 @@ const MOVEMENTS: Record<string, Case[]> = {
   scatterAdd: [1, -1].map((sign): Case => {
     return [(x, s) => ops.scatterAdd(x, 1, signed(sign, [1, 1, 0, 2], 2, 2), s).exp(), [2, 3], [2, 2]];
   }),
+  scatterReduce: (["sum", "mean", "prod", "amax", "amin"] as const).flatMap((how): Case[] =>
+    [true, false].map((includeSelf) => [
+      (x, s) => ops.scatterReduce(x, 1, int([1, -1, 1, 0], 2, 2), s, how, { includeSelf }).exp(),
+      [2, 3],
+      [2, 2],
+    ]),
+  ),
   index: [
     [
       curved((x) => [
@@ -282,6 +290,9 @@ const CONTRACTIONS: Record<string, Case[]> = {
   maxPool1d: movement((x) => ops.maxPool1d(x, 2), 1, 2, 4),
   maxPool2d: movement((x) => ops.maxPool2d(x, 3, { stride: 1, padding: 1 }), ...IMAGE),
   maxPool3d: movement((x) => ops.maxPool3d(x, 2), 1, 1, 2, 2, 4),
+  maxUnpool1d: movement((x) => ops.maxUnpool1d(x, int([0, 3, 3, 2], 1, 2, 2), 2), 1, 2, 2),
+  maxUnpool2d: movement((x) => ops.maxUnpool2d(x, int([0, 3, 8, 10], 1, 1, 2, 2), 2), 1, 1, 2, 2),
+  maxUnpool3d: movement((x) => ops.maxUnpool3d(x, int([0, 15], 1, 1, 1, 1, 2), 2), 1, 1, 1, 1, 2),
   avgPool1d: movement((x) => ops.avgPool1d(x, 2), 1, 2, 4),
   avgPool2d: movement((x) => ops.avgPool2d(x, 3, { stride: 2, padding: 1 }), ...IMAGE),
   avgPool3d: movement((x) => ops.avgPool3d(x, 2), 1, 1, 2, 2, 4),
@@ -320,6 +331,7 @@ const NO_GRADIENT: Record<string, string> = {
     "Kind around enclosed enter find isExact linesOf placeOf replaceStandIn syncScope tracked withDevice withStandIns withinScope " +
     "scope setDevice setLeafHook setRngState show surelyWithout toHalf untracked literals visitTensors wrap",
   "off the tape: for optimizers": "pack unpack",
+  "a constant to the tape": "renormalized",
 };
 
 beforeAll(async () => {

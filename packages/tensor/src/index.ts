@@ -79,11 +79,13 @@ export {
   avgPool1d,
   avgPool2d,
   avgPool3d,
+  type MaxPool,
   type MaxPoolOptions,
   maxPool1d,
   maxPool2d,
   maxPool3d,
   type PoolOptions,
+  type WithIndices,
 } from "./ops/pooling.ts";
 export { type IndexedAxis, positions, surelyWithout } from "./ops/positions.ts";
 export {
@@ -102,15 +104,18 @@ export {
   std,
   stdMean,
   sum,
+  type TotalOptions,
   type VarianceOptions,
   variance as var,
   varMean,
 } from "./ops/reduce.ts";
 export * from "./ops/resize.ts";
 export * from "./ops/scan.ts";
+export { type ScatterReduceOptions, type ScatterReduction, scatterReduce } from "./ops/scatter-reduce.ts";
 export * from "./ops/softmax.ts";
 export type { TensorMethods } from "./ops/tensor-methods.ts";
 export * from "./ops/unary.ts";
+export * from "./ops/unpool.ts";
 export { fold, type UnfoldOptions, unfold, unfoldDim } from "./ops/windows.ts";
 export { checkDevice, checkOptions } from "./options.ts";
 export * from "./primitives.ts";

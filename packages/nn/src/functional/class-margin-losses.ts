@@ -18,13 +18,16 @@ import {
   where,
 } from "@loopgrad/tensor";
 import { checkOptions } from "../options.ts";
-import { checkSame, checkWeightFits, type ReductionOptions, reduce } from "./reduction.ts";
+import { checkWeightFits, commonShape, type ReductionOptions, reduce } from "./reduction.ts";
 
-/** Scores as [N, C], and targets with a batch dimension as well. */
+/** Scores as [N, C], and targets with a batch dimension as well. One score is that of one class, as in torch. */
 function batched(op: string, input: Tensor, target: Tensor, targetRank: number): [Tensor, Tensor] {
   if (target.dtype !== "int32")
     throw new DTypeError(`${op}: the target is ${target.dtype}, wanted int32 class indices`);
-  const [scores, labels] = input.rank === 1 ? [input.unsqueeze(0), target.unsqueeze(0)] : [input, target];
+  const isOne = input.rank < 2 && target.rank < 2 && (targetRank === 2 || target.size === 1);
+  const [scores, labels] = isOne
+    ? [input.reshape([1, input.size]), target.reshape(targetRank === 1 ? [1] : [1, target.size])]
+    : [input, target];
   const wanted = targetRank === 1 ? scores.shape.slice(0, 1) : scores.shape;
   if (scores.rank !== 2 || !sameShape(labels.shape, wanted)) {
     throw new ShapeError(
@@ -47,8 +50,8 @@ export interface MultiMarginOptions extends ReductionOptions {
 /**
  * Σ max(0, margin − x[y] + x[i])ᵖ / C over the other classes i.
  *
- * @param input   float scores, [N, C] or [C]
- * @param target  int32 class indices, [N] or []
+ * @param input   float scores, [N, C], [C] or []
+ * @param target  int32 class indices, [N]; [] or [1] for one sample
  * @returns       scalar, or the target's shape for "none"
  * @throws        ShapeError if they do not go together; ArgumentError for another p
  * @throws        IndexError for a class out of range: at once where the host knows it, else at the next read
@@ -72,13 +75,13 @@ export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMar
   let terms = where(own, 0, p === 1 ? hinge : hinge.square());
   if (weight !== undefined) terms = terms.mul(where(own, weight, 0).sum(1, { keepdim: true }));
   const loss = terms.sum(1).div(classes);
-  return reduce(op, input.rank === 1 ? loss.squeeze(0) : loss, options.reduction);
+  return reduce(op, input.rank < 2 ? loss.reshape(target.shape) : loss, options.reduction);
 }
 
 /**
  * Σ max(0, 1 − (x[j] − x[i])) / C over a sample's classes j and the others i.
  *
- * @param input   float scores, [N, C] or [C]
+ * @param input   float scores, [N, C], [C] or []
  * @param target  int32, the same shape: the sample's classes, then −1; what follows counts for nothing
  * @returns       scalar, or [N] or [] for "none"
  * @throws        IndexError for a number outside [−1, C): at once where the host knows it, else at the next read
@@ -99,7 +102,7 @@ export function multilabelMarginLoss(input: Tensor, target: Tensor, options: Red
   const hinge = scores.unsqueeze(1).sub(score).add(1).clamp(0);
   const counts = listed.unsqueeze(2).logicalAnd(other.unsqueeze(1));
   const loss = where(counts, hinge, 0).sum([1, 2]).div(classes);
-  return reduce(op, input.rank === 1 ? loss.squeeze(0) : loss, options.reduction);
+  return reduce(op, input.rank < 2 ? loss.squeeze(0) : loss, options.reduction);
 }
 
 /**
@@ -117,7 +120,7 @@ export function multilabelSoftMarginLoss(
   options: ReductionOptions & { weight?: Tensor } = {},
 ): Tensor {
   checkOptions("multilabelSoftMarginLoss", options, ["reduction", "weight"]);
-  checkSame("multilabelSoftMarginLoss", input, target);
+  commonShape("multilabelSoftMarginLoss", { input, target });
   checkWeightFits("multilabelSoftMarginLoss", "weight", options.weight, input);
   const off = target.neg().add(1);
   const terms = target

@@ -4,7 +4,7 @@
  */
 import { ArgumentError, ShapeError, sameShape, show, type Tensor, where } from "@loopgrad/tensor";
 import { checkOptions } from "../options.ts";
-import { checkSame, type ReductionOptions, reduce } from "./reduction.ts";
+import { commonShape, type ReductionOptions, reduce } from "./reduction.ts";
 
 /** Options of the losses of predicted distributions. */
 export interface LikelihoodOptions extends ReductionOptions {
@@ -19,7 +19,7 @@ export interface LikelihoodOptions extends ReductionOptions {
  * `eps`, but its gradient is not cut off there: that of `eps` goes to it, as in torch.
  *
  * @param input     float means, any shape
- * @param target    float, the same shape
+ * @param target    float; broadcasts with the input
  * @param variance  float, the same shape, or with last dim 1 or without the last dim: one variance for the whole of it;
  *                  or one number for all
  * @param options   `full` adds log(2π)/2; `eps` (1e-6), the least variance
@@ -38,7 +38,7 @@ export function gaussianNllLoss(
 ): Tensor {
   checkOptions("gaussianNllLoss", options, ["reduction", "full", "eps"]);
   const op = "gaussianNllLoss";
-  checkSame(op, input, target);
+  commonShape(op, { input, target });
   const { full = false, eps = 1e-6 } = options;
   checkVariance(op, variance);
   const v = typeof variance === "number" ? Math.max(variance, eps) : raised(alongLast(op, variance, input), eps);
@@ -56,6 +56,9 @@ function alongLast(op: string, variance: Tensor, input: Tensor): Tensor {
   const batch = input.shape.slice(0, -1);
   if (input.rank > 0 && sameShape(variance.shape, batch)) return variance.unsqueeze(-1);
   if (input.rank > 0 && sameShape(variance.shape, [...batch, 1])) return variance;
+  // As in torch: one variance for all that stands along a dim.
+  const others = variance.shape.filter((d, i) => d !== input.shape[i]);
+  if (variance.rank === input.rank && others.length === 1 && others[0] === 1) return variance;
   throw new ShapeError(
     `${op}: input ${show(input.shape)} wants variance ${show(input.shape)}, ${show([...batch, 1])} or ${show(batch)}, ` +
       `got ${show(variance.shape)}`,
@@ -89,7 +92,7 @@ export interface PoissonOptions extends LikelihoodOptions {
  */
 export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonOptions = {}): Tensor {
   checkOptions("poissonNllLoss", options, ["reduction", "full", "eps", "logInput"]);
-  checkSame("poissonNllLoss", input, target);
+  commonShape("poissonNllLoss", { input, target });
   const { logInput = true, full = false, eps = 1e-8 } = options;
   const loss = logInput ? input.exp().sub(target.mul(input)) : input.sub(target.mul(input.add(eps).log()));
   return reduce("poissonNllLoss", full ? loss.add(stirling(target)) : loss, options.reduction);

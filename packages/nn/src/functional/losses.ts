@@ -26,7 +26,7 @@ import {
   where,
 } from "@loopgrad/tensor";
 import { checkOptions } from "../options.ts";
-import { checkSame, checkWeightFits, type Reduction, type ReductionOptions, reduce } from "./reduction.ts";
+import { checkSame, checkWeightFits, commonShape, type Reduction, type ReductionOptions, reduce } from "./reduction.ts";
 
 /**
  * Squared error (x − y)².
@@ -167,10 +167,10 @@ export function klDiv(
   options: { reduction?: Reduction | "batchmean"; logTarget?: boolean } = {},
 ): Tensor {
   checkOptions("klDiv", options, ["reduction", "logTarget"]);
-  checkSame("klDiv", input, target);
+  commonShape("klDiv", { input, target });
   const { reduction = "mean", logTarget = false } = options;
   const loss = logTarget ? target.exp().mul(target.sub(input)) : divergence(input, target);
-  if (reduction === "batchmean") return loss.sum().div(input.shape[0]);
+  if (reduction === "batchmean") return loss.sum().div(input.shape[0] ?? 1);
   return reduce("klDiv", loss, reduction);
 }
 

@@ -7,16 +7,16 @@
  */
 import {
   ArgumentError,
+  isFloat,
   logsigmoid,
   pairwiseDistance,
   ShapeError,
-  sameShape,
   show,
   type Tensor,
   where,
 } from "@loopgrad/tensor";
 import { checkOptions } from "../options.ts";
-import { checkSame, type ReductionOptions, reduce } from "./reduction.ts";
+import { checkRanks, commonShape, type ReductionOptions, reduce } from "./reduction.ts";
 
 /** Options of the losses with a margin. */
 export interface MarginOptions extends ReductionOptions {
@@ -32,16 +32,16 @@ const hinge = (x: Tensor): Tensor => x.clamp(0);
  * up to the margin.
  *
  * @param input    float distances, any shape
- * @param target   labels 1 or −1, the same shape; any other number adds both terms
+ * @param target   labels 1 or −1; broadcasts with the input; any other number adds both terms
  * @param options  `margin` (1)
- * @returns        scalar, or the input's shape for "none"
- * @throws         ShapeError if the shapes differ
+ * @returns        scalar, or the common shape for "none"
+ * @throws         ShapeError if the shapes do not broadcast
  * @see            torch.nn.functional.hinge_embedding_loss
  * @example        const loss = hingeEmbeddingLoss(pairwiseDistance(a, b), y, { margin: 2 });
  */
 export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
   checkOptions("hingeEmbeddingLoss", options, ["reduction", "margin"]);
-  checkSame("hingeEmbeddingLoss", input, target);
+  commonShape("hingeEmbeddingLoss", { input, target });
   const { margin = 1 } = options;
   const apart = where(target.ne(1), hinge(input.neg().add(margin)), 0);
   const together = where(target.ne(-1), input, 0);
@@ -52,35 +52,37 @@ export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: Margi
  * max(0, margin − y (x₁ − x₂)): for y = 1 the first should rank higher than the second, for y = −1 lower.
  *
  * @param input1   float scores, any shape
- * @param input2   float, the same shape
- * @param target   labels 1 or −1, the same shape
+ * @param input2   float; broadcasts with input1
+ * @param target   labels 1 or −1; broadcasts with the inputs
  * @param options  `margin` (0)
- * @returns        scalar, or the inputs' shape for "none"
- * @throws         ShapeError if the shapes differ
+ * @returns        scalar, or the common shape for "none"
+ * @throws         ShapeError if the shapes do not broadcast
  * @see            torch.nn.functional.margin_ranking_loss
  * @example        const loss = marginRankingLoss(better, worse, onesLike(better), { margin: 0.1 });
  */
 export function marginRankingLoss(input1: Tensor, input2: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
   checkOptions("marginRankingLoss", options, ["reduction", "margin"]);
-  checkSame("marginRankingLoss", input1, input2, ["input1", "input2"]);
-  checkSame("marginRankingLoss", input1, target, ["input1", "target"]);
+  checkRanks("marginRankingLoss", { input1, input2, target });
+  commonShape("marginRankingLoss", { input1, input2, target });
   const { margin = 0 } = options;
-  return reduce("marginRankingLoss", hinge(input2.sub(input1).mul(target).add(margin)), options.reduction);
+  const order = input2.sub(input1).mul(target);
+  const distance = isFloat(order.dtype) ? order : order.to(order.device.defaultDType);
+  return reduce("marginRankingLoss", hinge(distance.add(margin)), options.reduction);
 }
 
 /**
  * log(1 + exp(−y x)) = −log σ(y x), the smooth hinge of two classes; finite however large x is.
  *
  * @param input   float scores, any shape
- * @param target  labels 1 or −1, the same shape
- * @returns       scalar, or the input's shape for "none"
- * @throws        ShapeError if the shapes differ
+ * @param target  labels 1 or −1; broadcasts with the input
+ * @returns       scalar, or the common shape for "none"
+ * @throws        ShapeError if the shapes do not broadcast
  * @see           torch.nn.functional.soft_margin_loss
  * @example       const loss = softMarginLoss(model.forward(x).squeeze(1), y);
  */
 export function softMarginLoss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
   checkOptions("softMarginLoss", options, ["reduction"]);
-  checkSame("softMarginLoss", input, target);
+  commonShape("softMarginLoss", { input, target });
   return reduce("softMarginLoss", logsigmoid(input.mul(target)).neg(), options.reduction);
 }
 
@@ -91,11 +93,11 @@ const LENGTH_EPS = 1e-12;
  * 1 − cos(x₁, x₂) where y = 1, and max(0, cos(x₁, x₂) − margin) where y = −1.
  *
  * @param input1   float vectors, [N, D] or [D]
- * @param input2   float, the same shape
+ * @param input2   float; of the same rank, and broadcasts with input1
  * @param target   labels 1 or −1, [N] or []; any other number gives loss 0
  * @param options  `margin` (0), a cosine in [−1, 1]
  * @returns        scalar, or the target's shape for "none"
- * @throws         ShapeError if the inputs differ, are not [N, D] or [D], or do not go with the target
+ * @throws         ShapeError if the inputs do not broadcast, are not [N, D] or [D], or do not go with the target
  * @see            torch.nn.functional.cosine_embedding_loss
  * @example        const loss = cosineEmbeddingLoss(embed(a), embed(b), y, { margin: 0.5 });
  */
@@ -107,19 +109,21 @@ export function cosineEmbeddingLoss(
 ): Tensor {
   checkOptions("cosineEmbeddingLoss", options, ["reduction", "margin"]);
   const op = "cosineEmbeddingLoss";
-  checkSame(op, input1, input2, ["input1", "input2"]);
+  checkRanks(op, { input1, input2 });
+  const shape = commonShape(op, { input1, input2 });
   if (input1.rank < 1 || input1.rank > 2)
     throw new ShapeError(`${op}: inputs ${show(input1.shape)}: wanted [N, D] or [D]`);
-  const wanted = input1.shape.slice(0, -1);
-  if (!sameShape(target.shape, wanted)) {
-    throw new ShapeError(`${op}: inputs ${show(input1.shape)} want target ${show(wanted)}, got ${show(target.shape)}`);
+  const wanted = shape.slice(0, -1);
+  if (target.rank !== wanted.length || target.shape.some((d, i) => d !== wanted[i] && d !== 1 && wanted[i] !== 1)) {
+    throw new ShapeError(`${op}: inputs ${show(shape)} want target ${show(wanted)}, got ${show(target.shape)}`);
   }
   const { margin = 0 } = options;
   const squaredLength = (x: Tensor): Tensor => x.square().sum(-1).add(LENGTH_EPS);
-  const cosine = input1
-    .mul(input2)
+  const [a, b] = [input1.expand(shape), input2.expand(shape)];
+  const cosine = a
+    .mul(b)
     .sum(-1)
-    .div(squaredLength(input1).mul(squaredLength(input2)).sqrt());
+    .div(squaredLength(a).mul(squaredLength(b)).sqrt());
   const together = where(target.eq(1), cosine.neg().add(1), 0);
   const apart = where(target.eq(-1), hinge(cosine.sub(margin)), 0);
   return reduce(op, together.add(apart), options.reduction);
@@ -191,8 +195,8 @@ function triplet(
   [anchor, positive, negative]: readonly [Tensor, Tensor, Tensor],
   options: MarginOptions & { swap?: boolean },
 ): Tensor {
-  checkSame(op, anchor, positive, ["anchor", "positive"]);
-  checkSame(op, anchor, negative, ["anchor", "negative"]);
+  checkRanks(op, { anchor, positive, negative });
+  commonShape(op, { anchor, positive, negative });
   const { margin = 1, swap = false } = options;
   if (!(margin > 0)) throw new ArgumentError(`${op}: margin is ${margin}, wanted > 0`);
   const near = distance(anchor, positive);

@@ -7,6 +7,7 @@
  */
 import {
   ArgumentError,
+  isFloat,
   numel,
   pad,
   type Shape,
@@ -195,6 +196,7 @@ export function localResponseNorm(
   options: { alpha?: number; beta?: number; k?: number } = {},
 ): Tensor {
   const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
+  if (!isFloat(x.dtype)) x = x.to(x.device.defaultDType);
   if (x.rank < 3) throw new ShapeError(`localResponseNorm: ${show(x.shape)}: wanted [N, C, d1, …]`);
   const spatial = new Array<number>(2 * (x.rank - 2)).fill(0);
   const before = Math.floor(size / 2);

@@ -8,6 +8,7 @@ import {
   Dropout,
   Dropout2d,
   Embedding,
+  functionalCall,
   GRU,
   GRUCell,
   LSTM,
@@ -165,6 +166,7 @@ test("embedding starts with a row of zeros at the padding index", async () => {
   const layer = new Embedding(3, 2, { paddingIdx: -1 });
   await near(layer.weight.select(0, 2), [0, 0]);
   expect(() => new Embedding(3, 2, { paddingIdx: 3 })).toThrow(/outside/);
+  expect(() => new Embedding(3, 2, { maxNorm: -1 })).toThrow("Embedding: maxNorm is -1");
 });
 
 test("a loss module fixes its options", async () => {
@@ -188,4 +190,37 @@ test("a layer's construction leaves only its slots", async () => {
     new GRUCell(3, 4).dispose();
   }
   expect(device.stats().usedBytes).toBe(0);
+});
+
+describe("an embedding with maxNorm", () => {
+  const table = (): Tensor =>
+    tensor([
+      [3, 4],
+      [0.3, 0.4],
+      [6, 8],
+    ]);
+  const index = (): Tensor => tensor([0, 1, 0], { dtype: "int32" });
+
+  test("shortens the rows of its table that are looked up, and no others", async () => {
+    const layer = Embedding.fromPretrained(table(), { maxNorm: 1 });
+    await near(
+      layer.forward(index()),
+      [0.6, 0.8, 0.3, 0.4, 0.6, 0.8].map((x, i) => (i === 2 || i === 3 ? x : x / (1 + 2e-8))),
+    );
+    expect((await read(layer.weight)).map((x) => Math.round(x * 1e6) / 1e6)).toEqual([0.6, 0.8, 0.3, 0.4, 6, 8]);
+  });
+
+  test("leaves its table alone in a functional call, where the caller's rows are read short", async () => {
+    const layer = Embedding.fromPretrained(table(), { maxNorm: 1 });
+    const fast = table().mul(2);
+    const rows = await read(functionalCall(layer, { params: { weight: fast } }, index()) as Tensor);
+    expect(rows.map((x) => Math.round(x * 1e6) / 1e6)).toEqual([0.6, 0.8, 0.6, 0.8, 0.6, 0.8]);
+    await near(layer.weight, [3, 4, 0.3, 0.4, 6, 8]);
+  });
+
+  test("accumulates gradients over several lookups", async () => {
+    const layer = Embedding.fromPretrained(table(), { maxNorm: 1, freeze: false });
+    for (let i = 0; i < 3; i++) layer.forward(index()).sum().backward();
+    await near(layer.weight.grad, [6, 6, 3, 3, 0, 0]);
+  });
 });

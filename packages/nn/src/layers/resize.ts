@@ -4,6 +4,7 @@
 import {
   ArgumentError,
   fold,
+  INTERPOLATE,
   type InterpolateOptions,
   interpolate,
   pixelShuffle,
@@ -25,7 +26,7 @@ export type UpsamplingOptions = Pick<InterpolateOptions, "size" | "scaleFactor">
 /**
  * Resizes the spatial dimensions of [N, C, …] to a `size` or by a `scaleFactor`.
  *
- * @param options  `size` or `scaleFactor`; `mode`, "nearest" if absent, and `alignCorners` for the linear modes
+ * @param options  `size` or `scaleFactor`; `mode`, "nearest" if absent; `alignCorners` for the linear modes and "bicubic"; `recomputeScaleFactor`
  * @see            torch.nn.Upsample
  * @example        const twice = new Upsample({ scaleFactor: 2, mode: "bilinear" });
  */
@@ -35,7 +36,7 @@ export class Upsample extends Module {
   constructor(options: Readonly<InterpolateOptions>) {
     super();
     const who = this.constructor.name;
-    checkOptions(who, options, ["size", "scaleFactor", "mode", "alignCorners"]);
+    checkOptions(who, options, INTERPOLATE);
     if ((options.size === undefined) === (options.scaleFactor === undefined)) {
       throw new ArgumentError(`${who}: give either size or scaleFactor`);
     }

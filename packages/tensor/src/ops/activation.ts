@@ -162,7 +162,7 @@ export function logsigmoid(x: Tensor): Tensor {
  * equal ones.
  */
 export function softsign(x: Tensor): Tensor {
-  wantFloat("softsign", x);
+  x = asFloat(x);
   const one = literalLike(x, 1);
   const size = bind(absP, [x]);
   const length = bind(addP, [one, size]);
@@ -203,7 +203,7 @@ export function gelu(x: Tensor, options: { approximate?: "none" | "tanh" } = {})
 
 /** x − tanh(x). */
 export function tanhshrink(x: Tensor): Tensor {
-  wantFloat("tanhshrink", x);
+  x = asFloat(x);
   return bind(subP, [x, bind(tanhP, [x])]);
 }
 

@@ -40,7 +40,7 @@ describe("operands", () => {
     );
     expect(() => lg.add(1, 2)).toThrow(ArgumentError);
     expect(() => lg.mul(tensor([1]), null as never)).toThrow("mul: an operand is null: wanted a tensor or a number");
-    expect(() => lg.add(tensor([true]), tensor([false]))).toThrow(DTypeError);
+    expect(() => lg.sub(tensor([true]), tensor([false]))).toThrow(DTypeError);
   });
 });
 

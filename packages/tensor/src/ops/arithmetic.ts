@@ -31,10 +31,11 @@ import {
   whereP,
   xorP,
 } from "../primitives.ts";
+import { intRange } from "../record/int-range.ts";
 import { Tensor } from "../tensor.ts";
 import { expandTo } from "./movement.ts";
 import { named } from "./named.ts";
-import { asFloat, binary, constantOf, literalLike, meet, type Operand, scalar, unchanged } from "./operand.ts";
+import { asFloat, binary, cast, constantOf, literalLike, meet, type Operand, scalar, unchanged } from "./operand.ts";
 import { reciprocal, round, safeSqrt, sqrt, trunc } from "./unary.ts";
 
 /** a + alpha · b. */
@@ -131,10 +132,19 @@ export const remainder = named("remainder", (a: Operand, b: Operand): Tensor => 
 /**
  * base ** exponent; either may be a number.
  *
- * The exponents −1, 0, ½, 1, 2 and 3 as numbers are products, quotients and roots, exact also below 0.
+ * The exponents −1, 0, ½, 1, 2 and 3 as numbers are products, quotients and roots, exact also below 0. Integers to the
+ * power of integers stay integers, and wrap as products do; a negative exponent in a tensor then leaves only 1 and −1.
+ *
+ * @throws ArgumentError for integers and a negative whole number as the exponent, as torch: cast them to floats first
  */
 export const pow = named("pow", (base: Operand, exponent: Operand): Tensor => {
+  if (base instanceof Tensor && base.dtype === "bool" && typeof exponent === "number") base = cast(base, "int32");
   if (base instanceof Tensor && typeof exponent === "number") {
+    if (!isFloat(base.dtype) && Number.isInteger(exponent) && exponent < 0) {
+      throw new ArgumentError(
+        `pow: ${base.dtype} to the power of ${exponent} is no integer: cast to a float first, x.to("float32")`,
+      );
+    }
     switch (exponent) {
       case 0:
         return constantOf(expandTo(literalLike(base, 1), base.shape), base);
@@ -152,8 +162,36 @@ export const pow = named("pow", (base: Operand, exponent: Operand): Tensor => {
     if (!isFloat(base.dtype) && Number.isInteger(exponent) && exponent > 0) return integerPower(base, exponent);
   }
   const [p, q] = meet("pow", base, exponent);
-  return bind(powP, [asFloat(p), asFloat(q)]);
+  if (p.dtype === "bool") throw new DTypeError("pow: wanted numbers, got bool; cast it first");
+  return isFloat(p.dtype) ? bind(powP, [p, q]) : integerPowers(p, q);
 });
+
+/** By squaring, bit by bit of the exponents: of as many bits as they may have. */
+function integerPowers(base: Tensor, exponent: Tensor): Tensor {
+  const { dtype } = base;
+  const range = intRange(exponent._live());
+  const most = range === null || range.max > 2 ** 31 ? (dtype === "uint32" ? 32 : 31) : Math.max(range.max, 1);
+  const bits = range === null || range.max > 2 ** 31 ? most : Math.ceil(Math.log2(most + 1));
+  const [zero, one] = [literalLike(base, 0), literalLike(base, 1)];
+  let result: Tensor = one;
+  let square = base;
+  for (let bit = 0; bit < bits; bit++) {
+    if (bit > 0) square = bind(mulP, [square, square]);
+    const isSet = bind(neP, [bind(andP, [exponent, scalar(base.device, dtype, 2 ** bit)]), zero]);
+    result = bind(whereP, [isSet, bind(mulP, [result, square]), result]);
+  }
+  if (dtype === "uint32" || (range !== null && range.min >= 0)) return result;
+  // 1 / base^n, rounded towards zero.
+  const odd = bind(neP, [bind(andP, [exponent, one]), zero]);
+  const minusOne = literalLike(base, -1);
+  const ofMinusOne = bind(whereP, [odd, minusOne, one]);
+  const inverse = bind(whereP, [
+    bind(eqP, [base, one]),
+    one,
+    bind(whereP, [bind(eqP, [base, minusOne]), ofMinusOne, zero]),
+  ]);
+  return bind(whereP, [bind(ltP, [exponent, zero]), inverse, result]);
+}
 
 /** By squaring: log₂(exponent) products. */
 function integerPower(base: Tensor, exponent: number): Tensor {
@@ -224,6 +262,7 @@ export const addcmul = named(
   (x: Tensor, a: Tensor, b: Tensor, options: { value?: Operand } = {}): Tensor => {
     const { value = 1 } = checkOptions("addcmul", options, ["value"]);
     const product = binary(mulP, a, b);
+    if (product.dtype === "bool") throw new DTypeError("addcmul: wanted numbers, got bool; cast it first");
     return binary(addP, x, value === 1 ? product : binary(mulP, product, value));
   },
 );

@@ -9,7 +9,7 @@ import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
 import { integerRange } from "../host-data.ts";
 import { checkOptions } from "../options.ts";
 import { andP, eqP, isinfP, isnanP, leP, ltP, neP, notP, orP, whereP, xorP } from "../primitives.ts";
-import { broadcastShapes, sameShape, show } from "../shape.ts";
+import { sameShape, show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { expandTo } from "./movement.ts";
 import { named, whole } from "./named.ts";
@@ -126,15 +126,12 @@ const choose = whole((condition: Tensor, a: Operand, b: Operand): Tensor => {
 /**
  * x with `value` where the mask is true.
  *
- * @param mask   bool, broadcastable to x
+ * @param mask   bool; broadcasts with x
  * @param value  a number or a 0-d tensor
  */
 export const maskedFill = named("maskedFill", (x: Tensor, mask: Tensor, value: Operand): Tensor => {
   if (mask.dtype !== "bool")
     throw new DTypeError(`maskedFill: the mask is ${mask.dtype} ${show(mask.shape)}, wanted bool`);
-  if (!sameShape(broadcastShapes(mask.shape, x.shape, "maskedFill"), x.shape)) {
-    throw new ShapeError(`maskedFill: the mask ${show(mask.shape)} does not broadcast to x, ${show(x.shape)}`);
-  }
   if (value instanceof Tensor && value.rank > 0) {
     throw new ShapeError(`maskedFill: the value has shape ${show(value.shape)}, wanted a number or a 0-d tensor`);
   }

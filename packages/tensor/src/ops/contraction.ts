@@ -161,6 +161,11 @@ export const tensordot = named(
             dims[1].map((d) => normalizeAxis(d, b.rank, "tensordot")),
           ];
     const sizes = (x: Tensor, axes: readonly number[]): number[] => axes.map((axis) => x.shape[axis]);
+    // A dim of 1 goes with any: the other one is summed, as in torch.
+    for (let i = 0; i < Math.min(ofA.length, ofB.length); i++) {
+      if (a.shape[ofA[i]] === 1 && b.shape[ofB[i]] !== 1) b = bind(sumP, [b], [ofB[i]]);
+      else if (b.shape[ofB[i]] === 1 && a.shape[ofA[i]] !== 1) a = bind(sumP, [a], [ofA[i]]);
+    }
     if (show(sizes(a, ofA)) !== show(sizes(b, ofB))) {
       throw new ShapeError(
         `tensordot: ${show(a.shape)} over ${show(ofA)} and ${show(b.shape)} over ${show(ofB)}: the sizes differ`,

@@ -3,15 +3,15 @@
  */
 
 import { bind } from "../bind.ts";
-import type { DType } from "../dtype.ts";
-import { ArgumentError, ShapeError } from "../errors.ts";
+import { type DType, isFloat } from "../dtype.ts";
+import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
 import { checkOptions } from "../options.ts";
-import { addP, expandP, orP, padP, permuteP, reshapeP } from "../primitives.ts";
+import { addP, expandP, gatherP, orP, padP, permuteP, reshapeP } from "../primitives.ts";
 import { normalizeAxis, type Shape, show } from "../shape.ts";
-import type { Tensor } from "../tensor.ts";
+import { Tensor, wrap } from "../tensor.ts";
 import { expandTo, flip, reshapeTo, select, sliceAxis, transpose, unsqueeze } from "./movement.ts";
 import { named } from "./named.ts";
-import { cast, resultDType, unchanged, wantInteger } from "./operand.ts";
+import { cast, hostNumber, resultDType, unchanged, wantInteger } from "./operand.ts";
 
 /** How many pieces are added up in one go: with the result they stay within a device's eight bindings. */
 const FAN_IN = 7;
@@ -29,6 +29,12 @@ function wantList(op: string, tensors: readonly Tensor[]): void {
 export const cat = named("cat", (tensors: readonly Tensor[], dim = 0): Tensor => {
   wantList("cat", tensors);
   if (tensors.length === 0) throw new ShapeError("cat: got no tensors");
+  if (tensors.some(isBlank) && tensors.some((x) => x.rank > 1)) {
+    return cat(
+      sameDType(tensors).filter((x) => !isBlank(x)),
+      dim,
+    );
+  }
   const first = tensors[0];
   const { rank } = first;
   if (rank === 0) throw new ShapeError("cat: 0-d tensors have no dim to join along; use stack");
@@ -41,6 +47,9 @@ export const cat = named("cat", (tensors: readonly Tensor[], dim = 0): Tensor =>
   }
   return joined(sameDType(tensors), axis);
 });
+
+/** A tensor [0]: among tensors with more dims it counts for nothing, as in torch. */
+const isBlank = (x: Tensor): boolean => x.rank === 1 && x.shape[0] === 0;
 
 /** Each piece padded with zeros to the full length, and the sum of all; for many pieces in groups. */
 function joined(pieces: readonly Tensor[], axis: number): Tensor {
@@ -180,8 +189,17 @@ export const tile = named("tile", (x: Tensor, repeats: readonly number[]): Tenso
   return repeat(x, [...new Array<number>(missing).fill(1), ...repeats]);
 });
 
-/** Every element repeated in place, along a dim, or of the flattened tensor. */
-export function repeatInterleave(x: Tensor, repeats: number, dim?: number | null): Tensor {
+/**
+ * Every element repeated in place, along a dim, or of the flattened tensor.
+ *
+ * @param repeats  how often each is repeated; or int32 [n] (or [1]), a count for each along the dim: the counts make the
+ *                 result's shape, so the host must know them
+ * @throws         ArgumentError for counts that only the device knows: read them first
+ * @see            torch.repeat_interleave
+ * @example        repeatInterleave(x, tensor([2, 1], { dtype: "int32" }), 0)
+ */
+export function repeatInterleave(x: Tensor, repeats: number | Tensor, dim?: number | null): Tensor {
+  if (repeats instanceof Tensor) return repeatEach(x, repeats, dim);
   if (!Number.isInteger(repeats) || repeats < 0) {
     throw new ArgumentError(`repeatInterleave: ${repeats} repeats: wanted an integer >= 0`);
   }
@@ -192,6 +210,38 @@ export function repeatInterleave(x: Tensor, repeats: number, dim?: number | null
   const repeated = expandTo(spread, [...shape.slice(0, axis + 1), repeats, ...shape.slice(axis + 1)]);
   return reshapeTo(repeated, shape.with(axis, shape[axis] * repeats));
 }
+
+const repeatEach = named("repeatInterleave", (x: Tensor, repeats: Tensor, dim?: number | null): Tensor => {
+  if (dim === undefined || dim === null) return repeatEach(reshapeTo(x, [x.size]), repeats, 0);
+  if (isFloat(repeats.dtype) || repeats.dtype === "bool") {
+    throw new DTypeError(`repeatInterleave: repeats are ${repeats.dtype}, wanted int32; use to("int32")`);
+  }
+  if (repeats.size === 1) return repeatInterleave(x, hostNumber("repeatInterleave", "repeats", repeats), dim);
+  const axis = normalizeAxis(dim, x.rank, "repeatInterleave");
+  if (repeats.rank !== 1 || repeats.size !== (x.shape[axis] ?? 1)) {
+    throw new ShapeError(
+      `repeatInterleave: repeats ${show(repeats.shape)} for dim ${dim} of ${show(x.shape)}: wanted [${x.shape[axis] ?? 1}]`,
+    );
+  }
+  const { host } = repeats._live();
+  if (host === null) {
+    throw new ArgumentError(
+      "repeatInterleave: repeats were computed, and only the device knows them, but they make the result's shape: " +
+        "read them first, tensor(await repeats.data())",
+    );
+  }
+  const index: number[] = [];
+  host.forEach((n: number, i: number) => {
+    if (n < 0) throw new ArgumentError(`repeatInterleave: repeats[${i}] is ${n}: wanted an integer >= 0`);
+    for (let j = 0; j < n; j++) index.push(i);
+  });
+  const at = x.device.fromHost(Int32Array.from(index), [index.length], "int32");
+  const column = reshapeTo(
+    wrap(at),
+    x.shape.map((_, i) => (i === axis ? index.length : 1)),
+  );
+  return bind(gatherP, [x, expandTo(column, x.shape.with(axis, index.length))], [axis]);
+});
 
 /** Elements moved along dims by `shifts`, those that leave come in at the other end. Without dims: of the flattened tensor. */
 export function roll(x: Tensor, shifts: number | readonly number[], dims?: number | readonly number[] | null): Tensor {

@@ -37,12 +37,12 @@ import {
   whereP,
   xorP,
 } from "../primitives.ts";
-import { broadcastShapes, type Shape, show } from "../shape.ts";
+import { broadcastShapes, type Shape, sameShape, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { cat } from "./join.ts";
 import { expandTo, flip, reshapeTo, sliceAxis, transpose } from "./movement.ts";
 import { named } from "./named.ts";
-import { binary, literal, literalLike, scalar, wantFloat } from "./operand.ts";
+import { binary, literal, literalLike, scalar, unchanged, wantFloat } from "./operand.ts";
 
 function wantSquare(op: string, a: Tensor): number {
   wantFloat(op, a);
@@ -59,11 +59,13 @@ const rowNumbers = (a: Tensor): Tensor =>
   bind(reshapeP, [iota(a.device, "int32", a.shape[a.rank - 2])], [a.shape[a.rank - 2], 1]);
 
 /**
- * Lower Cholesky factor L of a symmetric positive definite matrix: A = L Lᵀ. Of another matrix, that of (A + Aᵀ) / 2.
+ * Cholesky factor of a symmetric positive definite matrix: the lower one, A = L Lᵀ, or with `upper` the upper one, A = Lᵀ L. Of another matrix, that of (A + Aᵀ) / 2.
  * If the first k rows and columns are positive definite and the first k + 1 are not, columns from k on are NaN.
  */
-export const cholesky = named("cholesky", (a: Tensor): Tensor => {
+export const cholesky = named("cholesky", (a: Tensor, options: { upper?: boolean } = {}): Tensor => {
+  const { upper = false } = checkOptions("cholesky", options, ["upper"]);
   const n = wantSquare("cholesky", a);
+  if (n === 0) return unchanged(a);
   let rest = bind(mulP, [bind(addP, [a, transpose(a, -1, -2)]), scalar(a.device, a.dtype, 0.5)]);
   const rows = rowNumbers(a);
   const columns: Tensor[] = [];
@@ -74,7 +76,8 @@ export const cholesky = named("cholesky", (a: Tensor): Tensor => {
     columns.push(l);
     if (j + 1 < n) rest = bind(subP, [rest, bind(mulP, [l, transpose(l, -1, -2)])]);
   }
-  return cat(columns, -1);
+  const lower = cat(columns, -1);
+  return upper ? transpose(lower, -1, -2) : lower;
 });
 
 /** Batch dims of a and b broadcast. */
@@ -106,6 +109,7 @@ export const triangularSolve = named(
       return transpose(solution, -1, -2);
     }
     const [p, q] = paired("triangularSolve", a, b);
+    if (q.size === 0) return unchanged(q);
     // An upper system is a lower one read backwards.
     if (upper) return flip(forward(flip(p, [-1, -2]), flip(q, -2), unitriangular), -2);
     return forward(p, q, unitriangular);
@@ -153,17 +157,28 @@ const exchanged = (list: Tensor, p: Tensor, q: Tensor): Tensor =>
   bind(whereP, [bind(eqP, [list, p]), q, bind(whereP, [bind(eqP, [list, q]), p, list])]);
 
 /**
- * Solution X of A X = B. If A is singular, no element of X is finite.
+ * Solution X of A X = B, or of X A = B. If A is singular, no element of X is finite.
  *
- * @param a  […, n, n]
- * @param b  […, n, k], or [n] for one right-hand side
+ * @param a        […, n, n]
+ * @param b        […, n, k]; [n], or A's shape without the last dim, for one right-hand side each
+ * @param options  `left`: false solves X A = B, with B […, k, n]. Default true
+ * @see            torch.linalg.solve
  */
-export const solve = named("solve", (a: Tensor, b: Tensor): Tensor => {
-  if (b.rank === 1 && b.shape[0] === a.shape[a.rank - 1])
-    return reshapeTo(solve(a, reshapeTo(b, [b.shape[0], 1])), [...a.shape.slice(0, -2), b.shape[0]]);
+export const solve = named("solve", (a: Tensor, b: Tensor, options: { left?: boolean } = {}): Tensor => {
+  const { left = true } = checkOptions("solve", options, ["left"]);
+  const n = wantSquare("solve", a);
+  if (b.rank === 1 || (b.rank === a.rank - 1 && sameShape(b.shape, a.shape.slice(0, -1)))) {
+    if (b.shape[b.rank - 1] !== n) {
+      throw new ShapeError(`solve: ${show(a.shape)} and ${show(b.shape)}: wanted […, n, n] and […, n, k] or […, n]`);
+    }
+    if (!left) throw new ShapeError(`solve: b ${show(b.shape)} is vectors: with left: false it must be […, k, n]`);
+    const solution = solve(a, reshapeTo(b, [...b.shape, 1]));
+    return reshapeTo(solution, solution.shape.slice(0, -1));
+  }
+  if (!left) return transpose(solve(transpose(a, -1, -2), transpose(b, -1, -2)), -1, -2);
   const [p, q] = paired("solve", a, b);
+  if (q.size === 0) return unchanged(q);
   const work = eliminate(cat([p, q], -1));
-  const n = p.shape[p.rank - 1];
   const [u, y] = [sliceAxis(work, p.rank - 1, 0, n), sliceAxis(work, p.rank - 1, n, q.shape[p.rank - 1])];
   return triangularSolve(u, y, { upper: true });
 });
@@ -171,6 +186,7 @@ export const solve = named("solve", (a: Tensor, b: Tensor): Tensor => {
 /** The inverse of a matrix. If it is singular, no element of the result is finite. */
 export const inverse = named("inverse", (a: Tensor): Tensor => {
   const n = wantSquare("inverse", a);
+  if (a.size === 0) return unchanged(a);
   const identity = bind(whereP, [
     bind(eqP, [rowNumbers(a), iota(a.device, "int32", n)]),
     literalLike(a, 1),

@@ -70,9 +70,10 @@ import {
   unsqueeze,
 } from "./movement.ts";
 import { cast } from "./operand.ts";
-import { argmax, argmin, argsort, max, min, sort, topk } from "./order.ts";
+import { argmax, argmin, argsort, max, median, min, nanmedian, sort, topk } from "./order.ts";
 import { all, amax, amin, any, countNonzero, logsumexp, mean, norm, prod, std, sum, variance } from "./reduce.ts";
 import { cumprod, cumsum } from "./scan.ts";
+import { scatterReduce } from "./scatter-reduce.ts";
 import { logSoftmax, softmax } from "./softmax.ts";
 import type { TensorMethods } from "./tensor-methods.ts";
 import {
@@ -207,12 +208,14 @@ const METHODS = {
   max,
   maximum,
   mean,
+  median,
   min,
   minimum,
   mm,
   movedim,
   mul,
   mv,
+  nanmedian,
   nanToNum,
   narrow,
   ne,
@@ -236,6 +239,7 @@ const METHODS = {
   safeSqrt,
   scatter,
   scatterAdd,
+  scatterReduce,
   select,
   sigmoid,
   sign,
@@ -277,11 +281,11 @@ const METHODS = {
 } satisfies Record<keyof TensorMethods, (x: Tensor, ...rest: never[]) => unknown>;
 
 for (const [name, operation] of Object.entries(METHODS)) {
-  const fn = operation as (x: Tensor, a: unknown, b: unknown, c: unknown, d: unknown) => unknown;
+  const fn = operation as (x: Tensor, a: unknown, b: unknown, c: unknown, d: unknown, e: unknown) => unknown;
   Object.defineProperty(Tensor.prototype, name, {
-    // Four parameters rather than a rest list: no array is made per call.
-    value(this: Tensor, a: unknown, b: unknown, c: unknown, d: unknown) {
-      return fn(this, a, b, c, d);
+    // Five parameters rather than a rest list: no array is made per call.
+    value(this: Tensor, a: unknown, b: unknown, c: unknown, d: unknown, e: unknown) {
+      return fn(this, a, b, c, d, e);
     },
     writable: true,
     configurable: true,

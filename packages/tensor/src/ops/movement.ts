@@ -8,9 +8,9 @@ import { bind } from "../bind.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
 import { expandP, flipP, permuteP, reshapeP, sliceP } from "../primitives.ts";
 import { normalizeAxes, normalizeAxis, numel, resolveShape, type Shape, sameShape, show, wantArray } from "../shape.ts";
-import type { Tensor } from "../tensor.ts";
+import { Tensor } from "../tensor.ts";
 import { named } from "./named.ts";
-import { unchanged, wantInteger } from "./operand.ts";
+import { hostNumber, unchanged, wantInteger } from "./operand.ts";
 
 /** The shape is known to fit. */
 export const reshapeTo = (x: Tensor, shape: Shape): Tensor =>
@@ -176,13 +176,25 @@ export function sliceAxis(x: Tensor, axis: number, start: number, size: number, 
 /**
  * x[start:stop:step] along one dim, as Python slices: negative bounds count from the end, those outside are clipped.
  *
- * @param step  ≥ 1
- * @example     slice(x, 0, 1, -1) // without the first and the last row
+ * @param start  a number, or a tensor of one element that the host knows; `stop` likewise
+ * @param step   ≥ 1
+ * @example      slice(x, 0, 1, -1) // without the first and the last row
  */
-export function slice(x: Tensor, dim: number, start?: number | null, stop?: number | null, step = 1): Tensor {
+export function slice(
+  x: Tensor,
+  dim: number,
+  start?: number | Tensor | null,
+  stop?: number | Tensor | null,
+  step = 1,
+): Tensor {
   const axis = normalizeAxis(dim, x.rank, "slice");
   if (x.rank === 0) throw new ShapeError("slice: a 0-d tensor has no dim to slice");
-  const { start: from, size } = sliceBounds(x._shape[axis], start, stop, step);
+  const { start: from, size } = sliceBounds(
+    x._shape[axis],
+    start instanceof Tensor ? hostNumber("slice", "start", start) : start,
+    stop instanceof Tensor ? hostNumber("slice", "stop", stop) : stop,
+    step,
+  );
   return sliceAxis(x, axis, from, size, step);
 }
 
@@ -205,9 +217,10 @@ export function sliceBounds(
 
 const clip = (bound: number, n: number): number => Math.min(Math.max(bound < 0 ? bound + n : bound, 0), n);
 
-/** `length` elements along a dim, beginning at `start`. */
-export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
+/** `length` elements along a dim, beginning at `start`: a number, or a tensor of one integer that the host knows. */
+export function narrow(x: Tensor, dim: number, first: number | Tensor, length: number): Tensor {
   const axis = normalizeAxis(dim, x.rank, "narrow");
+  const start = hostNumber("narrow", "start", first);
   const n = x._shape[axis];
   const from = start < 0 ? start + n : start;
   if (!(Number.isInteger(from) && Number.isInteger(length) && from >= 0 && length >= 0 && from + length <= n)) {

@@ -11,7 +11,21 @@ import type { Device } from "../device.ts";
 import { DTYPES, type DType, dtypeCode, isFloat, numberDType, promote } from "../dtype.ts";
 import { ArgumentError, DTypeError } from "../errors.ts";
 import { described, elementOf, isNumberArray } from "../host-data.ts";
-import { aliasP, castP, literalP, type Primitive, scalarP, whereP } from "../primitives.ts";
+import {
+  addP,
+  aliasP,
+  andP,
+  castP,
+  literalP,
+  maximumP,
+  minimumP,
+  mulP,
+  orP,
+  type Primitive,
+  scalarP,
+  whereP,
+} from "../primitives.ts";
+import { intRange } from "../record/int-range.ts";
 import { Tensor } from "../tensor.ts";
 import { named, whole } from "./named.ts";
 
@@ -139,15 +153,45 @@ export const toTensor = (op: string, value: Operand, like: Tensor): Tensor =>
 export const toScalar = (op: string, value: number | boolean, x: Tensor): Tensor =>
   scalar(x.device, x.dtype, numberOf(op, "the value", value));
 
-/** A binary primitive on operands. */
+/** What sums, products and extremes of truths are: either of them, or both. */
+const LOGICAL = new Map<Primitive, Primitive>([
+  [addP, orP],
+  [maximumP, orP],
+  [mulP, andP],
+  [minimumP, andP],
+]);
+
+/** A binary primitive on operands. Of two bool operands a sum or maximum is "or", a product or minimum "and", as in torch. */
 export function binary(primitive: Primitive, a: Operand, b: Operand): Tensor {
-  if (a instanceof Tensor && b instanceof Tensor && a.dtype === b.dtype) return bind(primitive, [a, b]);
+  if (a instanceof Tensor && b instanceof Tensor && a.dtype === b.dtype && a.dtype !== "bool") {
+    return bind(primitive, [a, b]);
+  }
   return bindMet(primitive, a, b);
 }
 
-const bindMet = whole(
-  (primitive: Primitive, a: Operand, b: Operand): Tensor => bind(primitive, meet(primitive.name, a, b)),
-);
+const bindMet = whole((primitive: Primitive, a: Operand, b: Operand): Tensor => {
+  const met = meet(primitive.name, a, b);
+  return bind(met[0].dtype === "bool" ? (LOGICAL.get(primitive) ?? primitive) : primitive, met);
+});
+
+/**
+ * A number that shapes a result: a step, a bound, a place. A tensor of one element stands for one if the host knows it.
+ *
+ * @throws ArgumentError for a tensor that only the device knows, or that has several elements
+ */
+export function hostNumber(op: string, what: string, value: number | Tensor): number {
+  if (!(value instanceof Tensor)) return value;
+  if (value.size !== 1) {
+    throw new ArgumentError(`${op}: ${what} is a tensor of shape [${value.shape.join(", ")}]: wanted a number`);
+  }
+  const range = intRange(value._live());
+  if (range === null || !range.exact || range.min !== range.max) {
+    throw new ArgumentError(
+      `${op}: ${what} is a tensor that was computed, whose element the host does not know: read it first, await x.item()`,
+    );
+  }
+  return range.min;
+}
 
 /** Rejects what is not a float tensor, where torch does too. */
 export function wantFloat(op: string, x: Tensor): void {

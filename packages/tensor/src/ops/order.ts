@@ -5,14 +5,31 @@
 import { bind, bindUntracked } from "../bind.ts";
 import { iota } from "../creation.ts";
 import { isFloat } from "../dtype.ts";
-import { ShapeError } from "../errors.ts";
+import { ArgumentError, ShapeError } from "../errors.ts";
 import { checkOptions } from "../options.ts";
-import { argmaxP, argsortP, eqP, gatherP, isnanP, maxP, reshapeP, sumP, whereP } from "../primitives.ts";
+import {
+  andP,
+  argmaxP,
+  argsortP,
+  divP,
+  eqP,
+  gatherP,
+  isnanP,
+  maximumP,
+  maxP,
+  notP,
+  orP,
+  reshapeP,
+  subP,
+  sumP,
+  whereP,
+} from "../primitives.ts";
 import { normalizeAxis, show } from "../shape.ts";
-import type { Tensor } from "../tensor.ts";
+import { Tensor } from "../tensor.ts";
+import { maximum, minimum } from "./arithmetic.ts";
 import { sliceAxis } from "./movement.ts";
 import { named } from "./named.ts";
-import { cast, literal, literalLike, unchanged, wantNumbers } from "./operand.ts";
+import { cast, literal, literalLike, scalar, unchanged, wantNumbers } from "./operand.ts";
 import { amax, amin, dropped, REDUCE, type ReduceOptions, reversed } from "./reduce.ts";
 
 /** Place of the first largest along an axis, which stays as size 1; true is larger than false. */
@@ -24,6 +41,7 @@ function place(x: Tensor, axis: number): Tensor {
  * The elements at the places, by a sum over the axis in which all others are 0: the gradient goes to that place only.
  */
 function pick(x: Tensor, axis: number, at: Tensor): Tensor {
+  if (x.dtype === "bool") return bind(gatherP, [x, at], [axis]);
   const { shape } = x;
   const column = shape.map((d, i) => (i === axis ? d : 1));
   const counting = bind(reshapeP, [iota(x.device, "int32", shape[axis])], column);
@@ -37,6 +55,13 @@ export const firstLargest = named("firstLargest", (x: Tensor, axis: number): Ten
 
 const largest = named("max", (x: Tensor): Tensor => amax(x));
 const smallest = named("min", (x: Tensor): Tensor => amin(x));
+const larger = named("max", maximum);
+const smaller = named("min", minimum);
+
+/** Of two tensors there is no dim to keep. */
+function wantNoOptions(op: string, options: ReduceOptions | undefined): void {
+  if (options !== undefined) throw new ArgumentError(`${op}: of two tensors takes no options`);
+}
 
 /** @param order  x, or its elements in the opposite order */
 function extreme(op: string, x: Tensor, order: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor] {
@@ -49,28 +74,37 @@ function extreme(op: string, x: Tensor, order: Tensor, dim: number, options?: Re
 }
 
 /**
- * The largest element; with a dim, the largest along it and their places.
+ * The largest element; with a dim, the largest along it and their places; with another tensor, the larger of each pair.
  *
  * @returns without a dim a 0-d tensor (ties share the gradient); with one [values, indices]: int32, the first of a
- *          tie, which also gets the gradient
+ *          tie, which also gets the gradient; with a tensor what {@link maximum} gives
  * @example const [best, where] = max(logits, -1)
  */
 export function max(x: Tensor): Tensor;
+export function max(x: Tensor, other: Tensor): Tensor;
 export function max(x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor];
-export function max(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | [Tensor, Tensor] {
+export function max(x: Tensor, dim?: number | Tensor, options?: ReduceOptions): Tensor | [Tensor, Tensor] {
+  if (dim instanceof Tensor) {
+    wantNoOptions("max", options);
+    return larger(x, dim);
+  }
   return dim === undefined ? largest(x) : extreme("max", x, x, dim, options);
 }
 
-/** The smallest element; with a dim, [values, indices]. See {@link max}. */
+/** The smallest element; with a dim, [values, indices]; with another tensor, the smaller of each pair. See {@link max}. */
 export function min(x: Tensor): Tensor;
+export function min(x: Tensor, other: Tensor): Tensor;
 export function min(x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor];
-export function min(x: Tensor, dim?: number, options?: ReduceOptions): Tensor | [Tensor, Tensor] {
+export function min(x: Tensor, dim?: number | Tensor, options?: ReduceOptions): Tensor | [Tensor, Tensor] {
+  if (dim instanceof Tensor) {
+    wantNoOptions("min", options);
+    return smaller(x, dim);
+  }
   return dim === undefined ? smallest(x) : smallestAlong(x, dim, options);
 }
 
 const smallestAlong = named("min", (x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor] => {
-  wantNumbers("min", x);
-  return extreme("min", x, reversed(x), dim, options);
+  return extreme("min", x, reversed(x.dtype === "bool" ? cast(x, "int32") : x), dim, options);
 });
 
 function argExtreme(op: string, x: Tensor, dim: number | null | undefined, options?: ReduceOptions): Tensor {
@@ -135,19 +169,80 @@ export function topk(x: Tensor, k: number, dim = -1, options: { largest?: boolea
   return [bind(gatherP, [x, order], [axis]), order];
 }
 
-/**
- * The median along a dim: the lower of the two middle ones for an even number, NaN if there is one.
- *
- * @returns [values, indices]
- */
-export const median = named("median", (x: Tensor, dim = -1): [Tensor, Tensor] => {
-  const axis = normalizeAxis(dim, x.rank, "median");
-  wantNumbers("median", x);
+/** What counts as the middle. */
+interface Middle {
+  readonly op: string;
+  /** Whether NaN is left out, rather than the answer. */
+  readonly skipsNaN: boolean;
+}
+
+/** Places of the medians along an axis, which stays as size 1. */
+function middlePlace({ skipsNaN }: Middle, x: Tensor, axis: number): Tensor {
+  const n = x.shape[axis];
+  const order = argsort(x, axis);
+  if (!isFloat(x.dtype)) return sliceAxis(order, axis, (n - 1) >> 1, 1);
+  if (skipsNaN) {
+    // NaN stands at the end of the order.
+    const numbers = bind(sumP, [cast(bind(notP, [bindUntracked(isnanP, [x])]), "int32")], [axis]);
+    const one = literal(x.device, "int32", 1);
+    const last = bind(subP, [bind(maximumP, [numbers, one]), one]);
+    return bind(gatherP, [order, bind(divP, [last, literal(x.device, "int32", 2)])], [axis]);
+  }
+  const hasNaN = bindUntracked(isnanP, [bindUntracked(maxP, [x], [axis])]);
+  return bind(whereP, [hasNaN, place(x, axis), sliceAxis(order, axis, (n - 1) >> 1, 1)]);
+}
+
+/** The median of all elements. Equal ones share the gradient. */
+function medianOfAll(how: Middle, x: Tensor): Tensor {
+  const { device, dtype } = x;
+  const flat = bind(reshapeP, [x], [x.size]);
+  if (x.size === 0) {
+    if (isFloat(dtype)) return scalar(device, dtype, Number.NaN);
+    throw new ShapeError(`${how.op}: ${show(x.shape)} is empty: nothing to choose from`);
+  }
+  const value = bindUntracked(gatherP, [flat, middlePlace(how, flat, 0)], [0]);
+  if (!isFloat(dtype)) return bind(reshapeP, [value], []);
+  const same = bindUntracked(eqP, [flat, value]);
+  const chosen = bind(orP, [same, bind(andP, [bindUntracked(isnanP, [flat]), bindUntracked(isnanP, [value])])]);
+  const others = bind(whereP, [chosen, flat, scalar(device, dtype, -Infinity)]);
+  return bind(reshapeP, [bind(maxP, [others], [0])], []);
+}
+
+function medianAlong(how: Middle, x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor] {
+  const { op } = how;
+  checkOptions(op, options, REDUCE);
+  const axis = normalizeAxis(dim, x.rank, op);
   if (x.rank === 0) return [unchanged(x), literal(x.device, "int32", 0)];
-  if (x.shape[axis] === 0) throw new ShapeError(`median: dim ${dim} of ${show(x.shape)} is empty`);
-  const middle = (x.shape[axis] - 1) >> 1;
-  let order = sliceAxis(argsort(x, axis), axis, middle, 1);
-  if (isFloat(x.dtype))
-    order = bind(whereP, [bindUntracked(isnanP, [bindUntracked(maxP, [x], [axis])]), place(x, axis), order]);
-  return [dropped(bind(gatherP, [x, order], [axis]), [axis], false), dropped(order, [axis], false)];
-});
+  if (x.shape[axis] === 0) throw new ShapeError(`${op}: dim ${dim} of ${show(x.shape)} is empty`);
+  const at = middlePlace(how, x, axis);
+  const keepdim = options?.keepdim;
+  return [dropped(bind(gatherP, [x, at], [axis]), [axis], keepdim), dropped(at, [axis], keepdim)];
+}
+
+/** `median` and `nanmedian`, which differ in what NaN does. */
+function medians(how: Middle): MedianFunction {
+  const whole = named(how.op, (x: Tensor): Tensor => medianOfAll(how, x));
+  const along = named(how.op, (x: Tensor, dim: number, options?: ReduceOptions) => medianAlong(how, x, dim, options));
+  return ((x: Tensor, dim?: number, options?: ReduceOptions) => {
+    wantNumbers(how.op, x);
+    return dim === undefined ? whole(x) : along(x, dim, options);
+  }) as MedianFunction;
+}
+
+interface MedianFunction {
+  (x: Tensor): Tensor;
+  (x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor];
+}
+
+/**
+ * The median: the lower of the two middle ones for an even number, NaN if there is one.
+ *
+ * @returns without a dim that of all elements, 0-d (equal ones share the gradient; NaN of nothing); with one [values,
+ *          indices], int32: the gradient goes to the place
+ * @see     torch.median
+ * @example median(x, 1, { keepdim: true })
+ */
+export const median = medians({ op: "median", skipsNaN: false });
+
+/** The median of what is not NaN; NaN where all is. See {@link median}. @see torch.nanmedian */
+export const nanmedian = medians({ op: "nanmedian", skipsNaN: true });

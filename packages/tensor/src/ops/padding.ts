@@ -14,7 +14,7 @@ import { literal, scalar, unchanged } from "./operand.ts";
 export interface PadOptions {
   /**
    * "constant" (default): `value`; "reflect": mirrored at the edge element, which is not repeated;
-   * "replicate": the edge element; "circular": from the other end.
+   * "replicate": the edge element; "circular": from the other end. A negative amount cuts off, in every mode.
    */
   mode?: "constant" | "reflect" | "replicate" | "circular";
   /** For mode "constant"; 0. */
@@ -26,8 +26,8 @@ const MODES: readonly string[] = ["constant", "reflect", "replicate", "circular"
 /**
  * x with elements added before and after its last dims.
  *
- * @param amounts  [before, after] of the last dim, then of the one before it, and so on, as in torch; in mode
- *                 "constant" a negative amount cuts off
+ * @param amounts  [before, after] of the last dim, then of the one before it, and so on, as in torch; a negative
+ *                 amount cuts off
  * @example        pad(image, [1, 1, 1, 1]) // a border of zeros around the last two dims
  */
 export function pad(x: Tensor, amounts: readonly number[], options: PadOptions = {}): Tensor {
@@ -75,6 +75,16 @@ export function padConstant(x: Tensor, before: readonly number[], after: readonl
   return bind(whereP, [inside, padded, scalar(x.device, x.dtype, value)]);
 }
 
+/** x without as many elements at the ends as negative amounts say. */
+function cut(x: Tensor, axis: number, before: number, after: number): Tensor {
+  const start = Math.max(0, -before);
+  const size = x.shape[axis] - start - Math.max(0, -after);
+  if (size < 0) {
+    throw new ShapeError(`pad: [${before}, ${after}] at dim ${axis} of ${show(x.shape)} cut off more than there is`);
+  }
+  return sliceAxis(x, axis, start, size);
+}
+
 function padAxis(
   x: Tensor,
   axis: number,
@@ -82,9 +92,15 @@ function padAxis(
   after: number,
   mode: "reflect" | "replicate" | "circular",
 ): Tensor {
+  if (before < 0 || after < 0) {
+    // Around is what is left after the cut; a mirror and an edge are those of the whole.
+    const added = (y: Tensor): Tensor =>
+      before > 0 || after > 0 ? padAxis(y, axis, Math.max(before, 0), Math.max(after, 0), mode) : y;
+    return mode === "circular" ? added(cut(x, axis, before, after)) : cut(added(x), axis, before, after);
+  }
   const n = x.shape[axis];
   const limit = mode === "reflect" ? n - 1 : mode === "circular" ? n : n === 0 ? 0 : Infinity;
-  if (before < 0 || after < 0 || before > limit || after > limit) {
+  if (before > limit || after > limit) {
     throw new ShapeError(
       `pad: mode "${mode}": [${before}, ${after}] at dim ${axis} of ${show(x.shape)}: wanted 0 to ${limit}`,
     );

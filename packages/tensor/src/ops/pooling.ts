@@ -5,7 +5,9 @@
  */
 import { bind } from "../bind.ts";
 import { iota, tensor } from "../creation.ts";
+import { isFloat } from "../dtype.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
+import { integerRange } from "../host-data.ts";
 import { checkOptions } from "../options.ts";
 import { addP, divP, maximumP, minimumP, mulP, reshapeP, subP, sumP } from "../primitives.ts";
 import { numel, show } from "../shape.ts";
@@ -13,8 +15,8 @@ import type { Tensor } from "../tensor.ts";
 import { matmul } from "./contraction.ts";
 import { permuteTo, reshapeTo, transpose } from "./movement.ts";
 import { whole } from "./named.ts";
-import { constantLike, literalLike, wantFloat } from "./operand.ts";
-import { firstLargest } from "./order.ts";
+import { cast, constantLike, literal, literalLike, wantFloat, wantNumbers } from "./operand.ts";
+import { argmax, firstLargest } from "./order.ts";
 import { padConstant } from "./padding.ts";
 import { spatial, windows } from "./windows.ts";
 
@@ -32,7 +34,12 @@ const POOL = ["stride", "padding", "ceilMode"];
 export interface MaxPoolOptions extends PoolOptions {
   /** Distance of the window's elements; 1. */
   dilation?: number | readonly number[];
+  /** Whether to give the places of the elements as well, as {@link maxUnpool2d} takes them. Default false. */
+  returnIndices?: boolean;
 }
+
+/** Options of max-pooling that also gives places. */
+export type WithIndices<O> = O & { returnIndices: true };
 
 export interface AvgPoolOptions extends PoolOptions {
   /** Whether padding counts in the divisor; true. */
@@ -44,11 +51,20 @@ export interface AvgPool2dOptions extends AvgPoolOptions {
   divisorOverride?: number | null;
 }
 
+/** A list of one number is that number for every dim; an empty one is none, as in torch. */
+function forAll(value: number | readonly number[]): number | readonly number[];
+function forAll(value: number | readonly number[] | null | undefined): number | readonly number[] | null;
+function forAll(value: number | readonly number[] | null | undefined): number | readonly number[] | null {
+  if (!Array.isArray(value)) return (value as number | null | undefined) ?? null;
+  return value.length === 0 ? null : value.length === 1 ? value[0] : value;
+}
+
 interface Pooling {
   readonly k: number[];
   readonly o: number[];
   readonly stride: number[];
   readonly padding: number[];
+  readonly dilation: number[];
   /** [N, C, k1, …, o1, …] */
   readonly windows: Tensor;
 }
@@ -62,11 +78,11 @@ function pool(
   options: MaxPoolOptions,
   fill: number,
 ): Pooling {
-  wantFloat(op, x);
-  const k = spatial(op, "kernelSize", kernelSize, n, 1);
-  const stride = spatial(op, "stride", options.stride ?? k, n, 1);
-  const padding = spatial(op, "padding", options.padding ?? 0, n, 0);
-  const dilation = spatial(op, "dilation", options.dilation ?? 1, n, 1);
+  wantNumbers(op, x);
+  const k = spatial(op, "kernelSize", forAll(kernelSize), n, 1);
+  const stride = spatial(op, "stride", forAll(options.stride) ?? k, n, 1);
+  const padding = spatial(op, "padding", forAll(options.padding) ?? 0, n, 0);
+  const dilation = spatial(op, "dilation", forAll(options.dilation) ?? 1, n, 1);
   if (padding.some((p, i) => 2 * p > k[i])) {
     throw new ArgumentError(`${op}: padding ${show(padding)} is more than half of kernelSize ${show(k)}`);
   }
@@ -90,7 +106,7 @@ function pool(
   const order = [0, 1];
   for (let i = 0; i < n; i++) order.push(2 + 2 * i);
   for (let i = 0; i < n; i++) order.push(3 + 2 * i);
-  return { k, o, stride, padding, windows: permuteTo(parts, order) };
+  return { k, o, stride, padding, dilation, windows: permuteTo(parts, order) };
 }
 
 /** Runs `fn` on [N, C, …], adding the batch dim that an unbatched input lacks. */
@@ -101,14 +117,56 @@ const batched = whole((op: string, n: number, x: Tensor, fn: (x: Tensor) => Tens
   return reshapeTo(y, y.shape.slice(1));
 });
 
-function maxPool(n: number, x: Tensor, kernelSize: number | readonly number[], options: MaxPoolOptions): Tensor {
+/** A max-pooling function of n spatial dims. */
+export interface MaxPool {
+  (x: Tensor, kernelSize: number | readonly number[], options: WithIndices<MaxPoolOptions>): [Tensor, Tensor];
+  (x: Tensor, kernelSize: number | readonly number[], options?: MaxPoolOptions): Tensor;
+}
+
+function maxPool(n: number): MaxPool {
   const op = `maxPool${n}d`;
-  checkOptions(op, options, ["dilation", ...POOL]);
-  return batched(op, n, x, (input) => {
-    const { k, o, windows: parts } = pool(op, n, input, kernelSize, options, -Infinity);
-    const flat = reshapeTo(parts, [...input.shape.slice(0, 2), numel(k), ...o]);
-    return firstLargest(flat, 2);
-  });
+  const call = (x: Tensor, kernelSize: number | readonly number[], options: MaxPoolOptions = {}) => {
+    const { returnIndices = false } = checkOptions(op, options, ["dilation", "returnIndices", ...POOL]);
+    let indices: Tensor | null = null;
+    const values = batched(op, n, x, (input) => {
+      const pooling = pool(op, n, input, kernelSize, options, integerRange(x.dtype)?.[0] ?? -Infinity);
+      const { k, o, windows: parts } = pooling;
+      const flat = reshapeTo(parts, [...input.shape.slice(0, 2), numel(k), ...o]);
+      if (returnIndices) indices = planePlaces(argmax(flat, 2), pooling, input.shape.slice(2));
+      return firstLargest(flat, 2);
+    });
+    return indices === null ? values : [values, reshapeTo(indices, values.shape)];
+  };
+  return call as MaxPool;
+}
+
+/**
+ * Places in windows as places in the planes that the windows lie in, row by row: int32.
+ *
+ * @param at    [N, C, o1, …]: the window's elements are counted row by row
+ * @param size  of the planes
+ */
+function planePlaces(at: Tensor, { k, o, stride, padding, dilation }: Pooling, size: readonly number[]): Tensor {
+  const int = (value: number): Tensor => literal(at.device, "int32", value);
+  let rest = at;
+  let place: Tensor | null = null;
+  for (let i = k.length - 1; i >= 0; i--) {
+    const above = bind(divP, [rest, int(k[i])]);
+    const offset = bind(subP, [rest, bind(mulP, [above, int(k[i])])]);
+    rest = above;
+    const column = o.map((d, j) => (i === j ? d : 1));
+    const start = bind(subP, [bind(mulP, [iota(at.device, "int32", o[i]), int(stride[i])]), int(padding[i])]);
+    let along = bind(addP, [reshapeTo(start, column), bind(mulP, [offset, int(dilation[i])])]);
+    if (padding[i] > 0) {
+      // Only a window without a number above −∞ points at padding: its first element that is none counts.
+      const short = bind(maximumP, [bind(subP, [int(dilation[i] - 1), along]), int(0)]);
+      const steps = bind(divP, [short, int(dilation[i])]);
+      along = bind(addP, [along, bind(mulP, [steps, int(dilation[i])])]);
+    }
+    const scaled = bind(mulP, [along, int(numel(size.slice(i + 1)))]);
+    place = place === null ? scaled : bind(addP, [place, scaled]);
+  }
+  return place as Tensor;
 }
 
 /**
@@ -116,22 +174,20 @@ function maxPool(n: number, x: Tensor, kernelSize: number | readonly number[], o
  *
  * @param x           [N, C, L], or [C, L]
  * @param kernelSize  length of the window
+ * @returns           the values; with `returnIndices` [values, places]: int32, places in [0, L)
  * @throws            ShapeError if the window is larger than the padded input
  */
-export const maxPool1d = (x: Tensor, kernelSize: number | readonly number[], options: MaxPoolOptions = {}): Tensor =>
-  maxPool(1, x, kernelSize, options);
+export const maxPool1d = maxPool(1);
 
 /**
- * Largest of every window of [N, C, H, W]; see {@link maxPool1d}.
+ * Largest of every window of [N, C, H, W]; see {@link maxPool1d}. Places count row by row, in [0, H · W).
  *
  * @example maxPool2d(x, 3, { stride: 2, padding: 1 })
  */
-export const maxPool2d = (x: Tensor, kernelSize: number | readonly number[], options: MaxPoolOptions = {}): Tensor =>
-  maxPool(2, x, kernelSize, options);
+export const maxPool2d = maxPool(2);
 
 /** Largest of every window of [N, C, D, H, W]; see {@link maxPool1d}. */
-export const maxPool3d = (x: Tensor, kernelSize: number | readonly number[], options: MaxPoolOptions = {}): Tensor =>
-  maxPool(3, x, kernelSize, options);
+export const maxPool3d = maxPool(3);
 
 function avgPool(n: number, x: Tensor, kernelSize: number | readonly number[], options: AvgPool2dOptions): Tensor {
   const op = `avgPool${n}d`;
@@ -145,11 +201,15 @@ function avgPool(n: number, x: Tensor, kernelSize: number | readonly number[], o
     const whole = !options.ceilMode && (countIncludePad || padding.every((p) => p === 0));
     if (whole) return bind(divP, [total, constantLike(x, numel(k))]);
     let y = total;
+    // Integers are divided once: a quotient of a quotient would be cut off twice.
+    let divisor: Tensor | null = null;
     for (let i = 0; i < n; i++) {
       const counts = elementCounts(x, o[i], k[i], stride[i], padding[i], input.shape[i + 2], countIncludePad);
-      y = bind(divP, [y, reshapeTo(counts, [o[i], ...new Array<number>(n - 1 - i).fill(1)])]);
+      const column = reshapeTo(counts, [o[i], ...new Array<number>(n - 1 - i).fill(1)]);
+      if (isFloat(x.dtype)) y = bind(divP, [y, column]);
+      else divisor = divisor === null ? column : bind(mulP, [divisor, column]);
     }
-    return y;
+    return divisor === null ? y : bind(divP, [y, cast(divisor, x.dtype)]);
   });
 }
 
@@ -163,15 +223,11 @@ function elementCounts(
   size: number,
   include: boolean,
 ): Tensor {
-  const start = bind(subP, [
-    bind(mulP, [iota(like.device, like.dtype, o), literalLike(like, stride)]),
-    literalLike(like, padding),
-  ]);
-  const end = bind(minimumP, [
-    bind(addP, [start, literalLike(like, k)]),
-    literalLike(like, include ? size + padding : size),
-  ]);
-  return bind(subP, [end, include ? start : bind(maximumP, [start, literalLike(like, 0)])]);
+  const dtype = isFloat(like.dtype) ? like.dtype : "int32";
+  const number = (value: number): Tensor => literal(like.device, dtype, value);
+  const start = bind(subP, [bind(mulP, [iota(like.device, dtype, o), number(stride)]), number(padding)]);
+  const end = bind(minimumP, [bind(addP, [start, number(k)]), number(include ? size + padding : size)]);
+  return bind(subP, [end, include ? start : bind(maximumP, [start, number(0)])]);
 }
 
 /** Mean of every window of [N, C, L], or [C, L]. */

@@ -3,7 +3,8 @@
  */
 
 import { bind, bindUntracked } from "../bind.ts";
-import { ShapeError } from "../errors.ts";
+import { type DType, isFloat } from "../dtype.ts";
+import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
 import { checkOptions } from "../options.ts";
 import {
   absP,
@@ -18,6 +19,7 @@ import {
   negP,
   neP,
   type Primitive,
+  permuteP,
   powP,
   prodP,
   reshapeP,
@@ -29,6 +31,7 @@ import {
 import { normalizeAxes, type Shape, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { named } from "./named.ts";
+import { nuclearNorm } from "./nuclear-norm.ts";
 import { asFloat, binary, cast, constantLike, constantOf, literalLike, scalar, wantFloat } from "./operand.ts";
 import { safeSqrt } from "./unary.ts";
 
@@ -42,6 +45,13 @@ export interface ReduceOptions {
 
 /** The names of {@link ReduceOptions}. */
 export const REDUCE = ["keepdim"];
+
+export interface TotalOptions extends ReduceOptions {
+  /** The dtype in which it is computed, and of the result: x is cast first. */
+  dtype?: DType | null;
+}
+
+const TOTAL = ["dtype", ...REDUCE];
 
 /** The shape without the axes. */
 const without = (shape: Shape, axes: readonly number[]): number[] => shape.filter((_, i) => !axes.includes(i));
@@ -61,8 +71,19 @@ function wantElements(op: string, x: Tensor, dim: Dims | undefined): void {
 function reduce(primitive: Primitive, x: Tensor, dim: Dims | undefined, options: ReduceOptions | undefined): Tensor {
   checkOptions(primitive.name, options, REDUCE);
   const axes = normalizeAxes(dim, x.rank, primitive.name);
-  const counts = x.dtype === "bool" && primitive !== maxP;
-  return dropped(bind(primitive, [counts ? cast(x, "int32") : x], axes), axes, options?.keepdim);
+  return dropped(bind(primitive, [x.dtype === "bool" ? cast(x, "int32") : x], axes), axes, options?.keepdim);
+}
+
+/** A sum or product in the dtype that is asked for: x is cast first. Of truths it is "any" or "all" for bool. */
+function totalled(primitive: Primitive, x: Tensor, dim: Dims | undefined, options: TotalOptions | undefined): Tensor {
+  const { keepdim, dtype = null } = checkOptions(primitive.name, options, TOTAL) ?? {};
+  normalizeAxes(dim, x.rank, primitive.name);
+  if (dtype === null || dtype === x.dtype) {
+    if (dtype === "bool") return cast(reduce(primitive, x, dim, { keepdim }), "bool");
+    return reduce(primitive, x, dim, keepdim === undefined ? undefined : { keepdim });
+  }
+  if (dtype === "bool") return cast(reduce(primitive, truth(x), dim, { keepdim }), "bool");
+  return reduce(primitive, cast(x, dtype), dim, { keepdim });
 }
 
 /** How many elements are reduced to one. */
@@ -77,33 +98,37 @@ function count(shape: Shape, axes: readonly number[]): number {
  *
  * @example sum(x, [0, 2], { keepdim: true })
  */
-export const sum = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => reduce(sumP, x, dim, options);
+export const sum = (x: Tensor, dim?: Dims, options?: TotalOptions): Tensor => totalled(sumP, x, dim, options);
 
 /**
  * Arithmetic mean.
  *
- * @throws DTypeError for integers, as torch
+ * @throws DTypeError for integers, as torch, unless `dtype` is a float
  */
-export function mean(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
-  wantFloat("mean", x);
-  checkOptions("mean", options, REDUCE);
+export function mean(x: Tensor, dim?: Dims, options?: TotalOptions): Tensor {
+  const dtype = checkOptions("mean", options, TOTAL)?.dtype ?? null;
+  if (dtype === null) wantFloat("mean", x);
+  else if (!isFloat(dtype)) throw new DTypeError(`mean: dtype is ${dtype}: wanted a float`);
   const axes = normalizeAxes(dim, x.rank, "mean");
+  if (dtype !== null) x = cast(x, dtype);
   const total = dropped(bind(sumP, [x], axes), axes, options?.keepdim);
   return bind(divP, [total, constantLike(x, count(x._shape, axes))]);
 }
 
 /** Product; of nothing 1. The derivative is right where factors are 0. */
-export const prod = (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => reduce(prodP, x, dim, options);
+export const prod = (x: Tensor, dim?: Dims, options?: TotalOptions): Tensor => totalled(prodP, x, dim, options);
 
 /** The largest; NaN if there is one. Ties share the gradient equally. */
 export const amax = named("amax", (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
   wantElements("amax", x, dim);
-  return reduce(maxP, x, dim, options);
+  const largest = reduce(maxP, x, dim, options);
+  return x.dtype === "bool" ? cast(largest, "bool") : largest;
 });
 
 /** The smallest; NaN if there is one. Ties share the gradient equally. */
 export const amin = named("amin", (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
   wantElements("amin", x, dim);
+  if (x.dtype === "bool") return cast(reversed(reduce(maxP, reversed(cast(x, "int32")), dim, options)), "bool");
   return reversed(reduce(maxP, reversed(x), dim, options));
 });
 
@@ -196,30 +221,56 @@ export function logsumexp(x: Tensor, dim?: Dims, options?: ReduceOptions): Tenso
   return dropped(bind(addP, [bind(logP, [total]), shift]), axes, options?.keepdim);
 }
 
-export interface NormOptions extends ReduceOptions {
-  /** 2 by default; `Infinity` for the largest |x|, `-Infinity` for the smallest, 0 for the number of non-zeros. */
-  p?: number;
+export interface NormOptions extends TotalOptions {
+  /**
+   * 2 by default; `Infinity` for the largest |x|, `-Infinity` for the smallest, 0 for the number of non-zeros. Of
+   * matrices: "fro", the root of the sum of squares over one or two dims, and "nuc", the sum of singular values over two.
+   */
+  p?: number | "fro" | "nuc";
 }
 
 /**
- * Vector norm (Σ |x|ᵖ)^(1/p) over dims. The gradient at the zero vector is 0, at every order.
+ * Vector norm (Σ |x|ᵖ)^(1/p) over dims, or a norm of matrices. The gradient at the zero vector is 0, at every order.
  *
- * @see torch.linalg.vector_norm
+ * @throws ShapeError for "fro" of more than two dims, and "nuc" of other than two
+ * @see    torch.linalg.vector_norm, torch.norm
  */
 export function norm(x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
-  const { p = 2, keepdim } = checkOptions("norm", options, ["p", ...REDUCE]);
+  const { p = 2, keepdim, dtype = null } = checkOptions("norm", options, ["p", ...TOTAL]);
   const axes = normalizeAxes(dim, x.rank, "norm");
-  x = asFloat(x);
-  if (p === 2) return safeSqrt(dropped(bind(sumP, [bind(mulP, [x, x])], axes), axes, keepdim));
+  x = asFloat(dtype === null ? x : cast(x, dtype));
+  if (p === "nuc") return nuclear(x, dim, axes, keepdim);
+  if (p === "fro" && (dim ?? null) !== null && axes.length > 2) {
+    throw new ShapeError(`norm: "fro" over ${axes.length} dims of ${show(x.shape)}: wanted one or two`);
+  }
+  if (p === 2 || p === "fro") return safeSqrt(dropped(bind(sumP, [bind(mulP, [x, x])], axes), axes, keepdim));
   if (p === 0) {
     const nonzero = cast(bind(neP, [x, literalLike(x, 0)]), x.dtype);
     return dropped(bind(sumP, [constantOf(nonzero, x)], axes), axes, keepdim);
   }
+  if (typeof p !== "number")
+    throw new ArgumentError(`norm: p is ${JSON.stringify(p)}: wanted a number, "fro" or "nuc"`);
   const size = bind(absP, [x]);
   if (p === 1) return dropped(bind(sumP, [size], axes), axes, keepdim);
   if (p === Infinity) return dropped(bind(maxP, [size], axes), axes, keepdim);
   if (p === -Infinity) return dropped(bind(negP, [bind(maxP, [bind(negP, [size])], axes)]), axes, keepdim);
   return dropped(safePower(bind(sumP, [safePower(size, p)], axes), 1 / p), axes, keepdim);
+}
+
+/** The nuclear norm over two dims, the last of which holds the columns. */
+function nuclear(x: Tensor, dim: Dims | undefined, axes: readonly number[], keepdim: boolean | undefined): Tensor {
+  if (axes.length !== 2 || ((dim ?? null) === null && x.rank !== 2)) {
+    throw new ShapeError(`norm: "nuc" of ${show(x.shape)} over ${axes.length} dims: wanted two, such as [-2, -1]`);
+  }
+  const others = x.shape.map((_, i) => i).filter((i) => !axes.includes(i));
+  const total = nuclearNorm(bind(permuteP, [x], [...others, ...axes]));
+  return keepdim
+    ? bind(
+        reshapeP,
+        [total],
+        x.shape.map((d, i) => (axes.includes(i) ? 1 : d)),
+      )
+    : total;
 }
 
 /** x^p for x ≥ 0, with derivative 0 at 0 at every order. */

@@ -57,6 +57,8 @@ const square = make([3, 3]);
 const farSquare = make([3, 3], "float32", there);
 const cube = make([2, 3, 4]);
 const index = make([2], "int32");
+/** A number that only the device knows. */
+const unknown = scope(() => lg.randint(0, 5, [], { device: here }));
 const farIndex = make([2], "int32", there);
 
 type Binary = (a: Tensor, b: Tensor) => unknown;
@@ -103,10 +105,24 @@ function pooling(n: number, f: (x: Tensor, k: number, options: object) => unknow
   return [
     shape(() => f(make([4]), 2, {}), "[4]", `rank ${n + 2}`),
     shape(() => f(make([1, 1, ...spatial]), 5, {}), "kernelSize [5", "[4"),
-    dtype(() => f(make([1, 1, ...spatial], "int32"), 2, {}), "int32"),
+    dtype(() => f(make([1, 1, ...spatial], "bool"), 2, {}), "bool"),
     argument(() => f(make([1, 1, ...spatial]), 0, {}), "kernelSize", "0"),
     argument(() => f(make([1, 1, ...spatial]), 2, { stride: -1 }), "stride", "-1"),
     argument(() => f(make([1, 1, ...spatial]), 2, { padding: 2 }), "padding", "2"),
+  ];
+}
+
+function unpooling(n: number, f: (x: Tensor, indices: Tensor, k: number, options: object) => unknown): Rejection[] {
+  const sizes = [1, 1, ...new Array<number>(n).fill(2)];
+  const [input, places] = [make(sizes), make(sizes, "int32")];
+  return [
+    shape(() => f(make([4]), make([4], "int32"), 2, {}), "[4]", `rank ${n + 2}`),
+    shape(() => f(input, make([1, ...sizes], "int32"), 2, {}), `[${sizes.join(", ")}]`),
+    dtype(() => f(places, places, 2, {}), "int32"),
+    dtype(() => f(input, input, 2, {}), "float32", "int32"),
+    argument(() => f(input, places, 2, { outputSize: sizes.map((_, i) => (i < 2 ? 1 : 9)) }), "outputSize", "9"),
+    argument(() => f(input, lg.fullLike(places, 2 ** (2 * n)), 2, {}), "outside"),
+    devices(() => f(input, make(sizes, "int32", there), 2, {})),
   ];
 }
 
@@ -144,16 +160,16 @@ const REJECTS: Record<string, readonly Rejection[]> = {
     shape(() => lg.unpack(lg.pack([x]), [[2, 3], [4]]), "2 shapes"),
   ],
   // arithmetic
-  add: numbers(lg.add),
+  add: binary(lg.add),
   sub: numbers(lg.sub),
-  mul: numbers(lg.mul),
+  mul: binary(lg.mul),
   div: [...binary(lg.div), argument(() => lg.div(x, 2, { roundingMode: "up" as "trunc" }), '"up"')],
   floorDivide: numbers(lg.floorDivide),
   fmod: numbers(lg.fmod),
   remainder: numbers(lg.remainder),
-  pow: binary(lg.pow),
-  maximum: numbers(lg.maximum),
-  minimum: numbers(lg.minimum),
+  pow: [...binary(lg.pow), dtype(() => lg.pow(bool, bool), "bool"), argument(() => lg.pow(int, -1), "int32", "-1")],
+  maximum: binary(lg.maximum),
+  minimum: binary(lg.minimum),
   atan2: binary(lg.atan2),
   hypot: binary(lg.hypot),
   logaddexp: binary(lg.logaddexp),
@@ -199,7 +215,6 @@ const REJECTS: Record<string, readonly Rejection[]> = {
   maskedFill: [
     dtype(() => lg.maskedFill(x, int, 0), "int32", "bool"),
     shape(() => lg.maskedFill(x, make([2, 4], "bool"), 0), "[2, 4]", "[2, 3]"),
-    shape(() => lg.maskedFill(vector, bool, 0), "[2, 3]", "[3]"),
     shape(() => lg.maskedFill(x, bool, vector), "[3]"),
     devices(() => lg.maskedFill(x, make([2, 3], "bool", there), 0)),
   ],
@@ -212,8 +227,11 @@ const REJECTS: Record<string, readonly Rejection[]> = {
   // elementwise that does not take every dtype
   neg: notBool(lg.neg),
   abs: notBool(lg.abs),
-  sign: notBool(lg.sign),
-  square: notBool(lg.square),
+  round: [
+    dtype(() => lg.round(int, { decimals: 1 }), "int32"),
+    argument(() => lg.round(x, { decimals: 0.5 }), "decimals", "0.5"),
+    argument(() => lg.round(x, { digits: 1 } as object), "digits"),
+  ],
   frac: notBool(lg.frac),
   relu6: notBool(lg.relu6),
   hardtanh: notBool(lg.hardtanh),
@@ -229,11 +247,9 @@ const REJECTS: Record<string, readonly Rejection[]> = {
   silu: float(lg.silu),
   mish: float(lg.mish),
   logsigmoid: float(lg.logsigmoid),
-  softsign: float(lg.softsign),
   hardsigmoid: float(lg.hardsigmoid),
   hardswish: float(lg.hardswish),
   gelu: [...float(lg.gelu), argument(() => lg.gelu(x, { approximate: "erf" as "none" }), '"erf"')],
-  tanhshrink: float(lg.tanhshrink),
   softshrink: float(lg.softshrink),
   hardshrink: float(lg.hardshrink),
   glu: [...axis(lg.glu), shape(() => lg.glu(x, 1), "[2, 3]"), dtype(() => lg.glu(make([2], "int32")), "int32")],
@@ -247,8 +263,8 @@ const REJECTS: Record<string, readonly Rejection[]> = {
   sum: axes(lg.sum),
   mean: [...axes(lg.mean), ...float((a) => lg.mean(a))],
   prod: axes(lg.prod),
-  amax: [...axes(lg.amax), ...notBool((a) => lg.amax(a)), shape(() => lg.amax(make([0, 2]), 0), "[0, 2]")],
-  amin: [...axes(lg.amin), ...notBool((a) => lg.amin(a)), shape(() => lg.amin(make([0, 2]), 0), "[0, 2]")],
+  amax: [...axes(lg.amax), shape(() => lg.amax(make([0, 2]), 0), "[0, 2]")],
+  amin: [...axes(lg.amin), shape(() => lg.amin(make([0, 2]), 0), "[0, 2]")],
   all: axes(lg.all),
   any: axes(lg.any),
   countNonzero: axes(lg.countNonzero),
@@ -257,24 +273,32 @@ const REJECTS: Record<string, readonly Rejection[]> = {
   varMean: [...axes(lg.varMean), ...float((a) => lg.varMean(a))],
   stdMean: [...axes(lg.stdMean), ...float((a) => lg.stdMean(a))],
   logsumexp: axes(lg.logsumexp),
-  norm: axes(lg.norm),
-  softmax: axis(lg.softmax),
+  norm: [
+    ...axes(lg.norm),
+    argument(() => lg.norm(x, null, { p: "max" as "fro" }), '"max"'),
+    shape(() => lg.norm(cube, [0, 1, 2], { p: "fro" }), "[2, 3, 4]"),
+    shape(() => lg.norm(cube, null, { p: "nuc" }), "[2, 3, 4]"),
+    shape(() => lg.norm(x, 1, { p: "nuc" }), "[2, 3]"),
+  ],
+  softmax: [...axis(lg.softmax), dtype(() => lg.softmax(x, 0, { dtype: "int32" }), "int32")],
   logSoftmax: axis(lg.logSoftmax),
   safeSoftmax: axis(lg.safeSoftmax),
   softmin: axis(lg.softmin),
-  cumsum: axis(lg.cumsum),
+  cumsum: [...axis(lg.cumsum), dtype(() => lg.cumsum(x, 0, { dtype: "bool" }), "bool")],
   cumprod: axis(lg.cumprod),
 
   // order
   max: [
     ...axis(lg.max),
-    ...notBool((a) => lg.max(a)),
+    ...binary(lg.max),
+    argument(() => (lg.max as (...args: unknown[]) => unknown)(x, x, { keepdim: true }), "options"),
     shape(() => lg.max(make([2, 0]), 1), "[2, 0]"),
     shape(() => lg.max(make([0])), "[0]"),
   ],
   min: [
     ...axis(lg.min),
-    ...notBool((a) => lg.min(a)),
+    ...binary(lg.min),
+    argument(() => (lg.min as (...args: unknown[]) => unknown)(x, x, { keepdim: true }), "options"),
     shape(() => lg.min(make([2, 0]), 1), "[2, 0]"),
     shape(() => lg.min(make([0])), "[0]"),
   ],
@@ -291,7 +315,17 @@ const REJECTS: Record<string, readonly Rejection[]> = {
     shape(() => lg.topk(x, 4), "k is 4", "[2, 3]"),
     shape(() => lg.topk(x, -1), "k is -1"),
   ],
-  median: [...axis(lg.median), shape(() => lg.median(make([2, 0])), "[2, 0]")],
+  median: [
+    ...axis(lg.median),
+    shape(() => lg.median(make([2, 0]), 1), "[2, 0]"),
+    shape(() => lg.median(make([0], "int32")), "[0]"),
+    dtype(() => lg.median(bool), "bool"),
+  ],
+  nanmedian: [
+    ...axis(lg.nanmedian),
+    shape(() => lg.nanmedian(make([2, 0]), 1), "[2, 0]"),
+    dtype(() => lg.nanmedian(bool), "bool"),
+  ],
   firstLargest: [shape(() => lg.firstLargest(make([2, 0]), 1), "[2, 0]")],
 
   // contraction
@@ -355,7 +389,7 @@ const REJECTS: Record<string, readonly Rejection[]> = {
     shape(() => lg.tensordot(x, x, [[0, 1], [0]]), "[0, 1]", "[0]"),
     devices(() => lg.tensordot(x, far, 2)),
   ],
-  kron: [devices(() => lg.kron(x, far)), dtype(() => lg.kron(bool, bool), "bool")],
+  kron: [devices(() => lg.kron(x, far))],
   bilinear: [
     shape(() => lg.bilinear(x, x, square), "[3, 3]"),
     shape(() => lg.bilinear(x, y, make([5, 3, 3])), "[2, 4]", "[5, 3, 3]"),
@@ -401,6 +435,9 @@ const REJECTS: Record<string, readonly Rejection[]> = {
   adaptiveAvgPool1d: adaptive(1, lg.adaptiveAvgPool1d),
   adaptiveAvgPool2d: adaptive(2, lg.adaptiveAvgPool2d),
   adaptiveAvgPool3d: adaptive(3, lg.adaptiveAvgPool3d),
+  maxUnpool1d: unpooling(1, lg.maxUnpool1d),
+  maxUnpool2d: unpooling(2, lg.maxUnpool2d),
+  maxUnpool3d: unpooling(3, lg.maxUnpool3d),
   unfold: [
     shape(() => lg.unfold(x, 2), "[2, 3]"),
     shape(() => lg.unfold(make([1, 1, 2, 2]), 3), "[3, 3]", "[2, 2]"),
@@ -467,6 +504,8 @@ const REJECTS: Record<string, readonly Rejection[]> = {
     ...axis((a, dim) => lg.slice(a, dim, 0, 1)),
     argument(() => lg.slice(x, 0, 0, 2, 0), "step 0"),
     argument(() => lg.slice(x, 0, 0.5), "0.5"),
+    argument(() => lg.slice(x, 0, unknown), "start", "await"),
+    argument(() => lg.slice(x, 0, 0, unknown), "stop", "await"),
     shape(() => lg.slice(point, 0), "0-d"),
   ],
   narrow: [
@@ -474,6 +513,8 @@ const REJECTS: Record<string, readonly Rejection[]> = {
     shape(() => lg.narrow(x, 1, 2, 2), "start 2", "length 2", "[2, 3]"),
     shape(() => lg.narrow(x, 1, 0.5, 1), "start 0.5"),
     shape(() => lg.narrow(point, 0, 0, 1), "[]"),
+    argument(() => lg.narrow(x, 0, unknown, 1), "start", "await"),
+    argument(() => lg.narrow(x, 0, index, 1), "start", "[2]"),
   ],
   select: [...axis((a, dim) => lg.select(a, dim, 0)), shape(() => lg.select(x, 1, 3), "index 3", "[2, 3]")],
   flip: axes(lg.flip),
@@ -512,6 +553,10 @@ const REJECTS: Record<string, readonly Rejection[]> = {
   repeatInterleave: [
     ...axis((a, dim) => lg.repeatInterleave(a, 2, dim)),
     argument(() => lg.repeatInterleave(x, -1), "-1"),
+    argument(() => lg.repeatInterleave(x, lg.tensor([1, -1], { dtype: "int32", device: here }), 0), "repeats[1]", "-1"),
+    argument(() => lg.repeatInterleave(x, index.mul(unknown), 0), "await"),
+    shape(() => lg.repeatInterleave(x, index, 1), "[2]", "[2, 3]", "[3]"),
+    dtype(() => lg.repeatInterleave(x, make([2]), 0), "float32", "int32"),
   ],
   roll: [
     ...axis((a, dim) => lg.roll(a, 1, dim)),
@@ -534,7 +579,7 @@ const REJECTS: Record<string, readonly Rejection[]> = {
     dtype(() => lg.gather(x, 0, x), "float32", "int32"),
     shape(() => lg.gather(x, 0, index), "[2]", "[2, 3]"),
     shape(() => lg.gather(x, 0, make([2, 4], "int32")), "[2, 4]", "[2, 3]"),
-    shape(() => lg.gather(point, 0, make([], "int32")), "0-d"),
+    shape(() => lg.gather(point, 0, int), "[2, 3]", "[1]"),
     devices(() => lg.gather(x, 0, make([2, 3], "int32", there))),
   ],
   takeAlongDim: [
@@ -548,7 +593,6 @@ const REJECTS: Record<string, readonly Rejection[]> = {
     ...axis((a, dim) => lg.scatterAdd(a, dim, int, a)),
     dtype(() => lg.scatterAdd(x, 0, x, x), "float32", "int32"),
     dtype(() => lg.scatterAdd(x, 0, int, int), "float32", "int32"),
-    dtype(() => lg.scatterAdd(bool, 0, int, bool), "bool"),
     shape(() => lg.scatterAdd(x, 0, index, vector), "[2]"),
     shape(() => lg.scatterAdd(x, 0, make([3, 3], "int32"), x), "[2, 3]", "[3, 3]"),
     devices(() => lg.scatterAdd(x, 0, int, far)),
@@ -559,15 +603,25 @@ const REJECTS: Record<string, readonly Rejection[]> = {
     dtype(() => lg.scatter(x, 0, x, x), "float32", "int32"),
     dtype(() => lg.scatter(x, 0, int, int), "float32", "int32"),
     shape(() => lg.scatter(x, 0, index, 1), "[2]", "[2, 3]"),
+    argument(() => lg.scatter(x, 0, int, 1, { reduce: "mean" as "add" }), '"mean"'),
     shape(() => lg.scatter(x, 0, make([3, 3], "int32"), x), "[2, 3]", "[3, 3]"),
     devices(() => lg.scatter(x, 0, int, far)),
     devices(() => lg.scatter(x, 0, make([2, 3], "int32", there), 1)),
+  ],
+  scatterReduce: [
+    ...axis((a, dim) => lg.scatterReduce(a, dim, int, a, "sum")),
+    argument(() => lg.scatterReduce(x, 0, int, x, "max" as "amax"), '"max"', '"amax"'),
+    dtype(() => lg.scatterReduce(x, 0, x, x, "sum"), "float32", "int32"),
+    dtype(() => lg.scatterReduce(x, 0, int, int, "prod"), "float32", "int32"),
+    shape(() => lg.scatterReduce(x, 0, make([3, 3], "int32"), x, "amax"), "[2, 3]", "[3, 3]"),
+    shape(() => lg.scatterReduce(x, 0, make([2, 4], "int32"), y, "amax"), "[2, 4]"),
+    devices(() => lg.scatterReduce(x, 0, int, far, "mean")),
   ],
   indexSelect: [
     ...axis((a, dim) => lg.indexSelect(a, dim, index)),
     dtype(() => lg.indexSelect(x, 0, vector), "float32", "int32"),
     shape(() => lg.indexSelect(x, 0, int), "[2, 3]"),
-    shape(() => lg.indexSelect(point, 0, index), "0-d"),
+    shape(() => lg.indexSelect(point, 0, index), "[2]", "0-d"),
     devices(() => lg.indexSelect(x, 0, farIndex)),
   ],
   index: [
@@ -605,7 +659,6 @@ const REJECTS: Record<string, readonly Rejection[]> = {
     ...axis((a, dim) => lg.indexAdd(a, dim, index, a)),
     dtype(() => lg.indexAdd(x, 0, vector, square), "float32", "int32"),
     dtype(() => lg.indexAdd(x, 0, index, int), "int32", "float32"),
-    dtype(() => lg.indexAdd(bool, 0, index, bool), "bool"),
     shape(() => lg.indexAdd(x, 0, index, y), "[2, 4]", "[2, 3]"),
     shape(() => lg.indexAdd(x, 0, int, x), "[2, 3]"),
     devices(() => lg.indexAdd(x, 0, index, far)),
@@ -622,6 +675,8 @@ const REJECTS: Record<string, readonly Rejection[]> = {
     dtype(() => lg.oneHot(x, 3), "float32", "int32"),
     argument(() => lg.oneHot(index, 0), "0"),
     argument(() => lg.oneHot(index, 1.5), "1.5"),
+    argument(() => lg.oneHot(index.mul(unknown)), "numClasses"),
+    argument(() => lg.oneHot(make([0], "int32")), "numClasses"),
   ],
 
   // diagonals and linear algebra
@@ -722,8 +777,9 @@ const REJECTS: Record<string, readonly Rejection[]> = {
 /** Operations that take tensors of every dtype, shape and rank, and nothing that could be wrong. */
 const TAKE_EVERYTHING = [
   ...["acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "cosh", "erf", "erfc", "exp", "exp2", "expm1"],
-  ...["floor", "log", "log10", "log1p", "log2", "logit", "reciprocal", "round", "rsqrt", "safeSqrt", "sigmoid", "sin"],
+  ...["floor", "log", "log10", "log1p", "log2", "logit", "reciprocal", "rsqrt", "safeSqrt", "sigmoid", "sin"],
   ...["sinc", "sinh", "softplus", "sqrt", "tan", "tanh", "trunc", "relu"],
+  ...["sign", "square", "softsign", "tanhshrink"],
   ...["isnan", "isinf", "isfinite", "logicalNot", "nanToNum"],
 ];
 
@@ -755,6 +811,7 @@ const NO_OPERATIONS = [
   ],
   ...["resolveShape", "resultDType", "sameShape", "scalar", "scope", "setDevice", "setLeafHook", "setRngState", "show"],
   ...["threshold", "untracked", "visitTensors", "wrap", "fromHalf", "toHalf", "packLayout"],
+  "renormalized",
 ];
 
 /** Other names of an operation: its messages use the first. */

@@ -18,6 +18,7 @@ export function replaceAt(x: Tensor, axis: number, at: Tensor, source: Tensor | 
   const one = expandTo(literal(x.device, "int32", 1), at.shape);
   const hit = cast(bind(scatterAddP, [none, at, one], [axis]), "bool");
   if (!(source instanceof Tensor)) return bind(whereP, [hit, toScalar("scatter", source, x), x]);
+  if (x.dtype === "bool") return cast(replaceAt(cast(x, "int32"), axis, at, cast(source, "int32")), "bool");
   const blank = expandTo(literalLike(x, 0), x.shape);
   return bind(whereP, [hit, bind(scatterAddP, [blank, at, source], [axis]), x]);
 }

@@ -33,7 +33,7 @@ test("bilinear of a plane is the plane", async () => {
 test("options that contradict are errors", () => {
   expect(() => interpolate(line(), {})).toThrow("interpolate: give either size or scaleFactor");
   expect(() => interpolate(line(), { size: 2, mode: "bilinear" })).toThrow(
-    'mode "bilinear" for [1, 1, 3]: wanted "nearest" or "linear"',
+    'mode "bilinear" for [1, 1, 3]: wanted one of "nearest", "nearest-exact", "area", "linear"',
   );
   expect(() => interpolate(line(), { size: 2, alignCorners: true })).toThrow('mode "nearest" takes no alignCorners');
   expect(() => interpolate(tensor([1]), { size: 2 })).toThrow(

@@ -3,17 +3,34 @@
  */
 import { bind } from "../bind.ts";
 import { iota } from "../creation.ts";
+import type { DType } from "../dtype.ts";
+import { DTypeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { cumsumP, ltP, mulP, padP, reshapeP, whereP } from "../primitives.ts";
 import { normalizeAxis } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { sliceAxis } from "./movement.ts";
 import { cast, literal, literalLike, unchanged } from "./operand.ts";
 
+/** Options of running sums and products. */
+export interface ScanOptions {
+  /** The dtype in which it is computed, and of the result: x is cast first. Bool is none of them. */
+  dtype?: DType | null;
+}
+
+/** The operand in the dtype that is asked for; bool counts as int32. */
+function converted(op: string, x: Tensor, options: ScanOptions | undefined): Tensor {
+  const dtype = checkOptions(op, options, ["dtype"])?.dtype ?? (x.dtype === "bool" ? "int32" : x.dtype);
+  if (dtype === "bool") throw new DTypeError(`${op}: dtype is bool: wanted one of numbers`);
+  return dtype === x.dtype ? x : cast(x, dtype);
+}
+
 /** Running sum along a dim, each element included in its own. */
-export function cumsum(x: Tensor, dim: number): Tensor {
+export function cumsum(x: Tensor, dim: number, options?: ScanOptions): Tensor {
   const axis = normalizeAxis(dim, x.rank, "cumsum");
+  x = converted("cumsum", x, options);
   if (x.rank === 0) return unchanged(x);
-  return bind(cumsumP, [x.dtype === "bool" ? cast(x, "int32") : x], [axis]);
+  return bind(cumsumP, [x], [axis]);
 }
 
 /**
@@ -21,8 +38,9 @@ export function cumsum(x: Tensor, dim: number): Tensor {
  *
  * In log₂ n doubling steps (Hillis and Steele), products only: so the derivative is right where factors are 0.
  */
-export function cumprod(x: Tensor, dim: number): Tensor {
+export function cumprod(x: Tensor, dim: number, options?: ScanOptions): Tensor {
   const axis = normalizeAxis(dim, x.rank, "cumprod");
+  x = converted("cumprod", x, options);
   if (x.rank === 0) return unchanged(x);
   const { rank } = x;
   const n = x.shape[axis];

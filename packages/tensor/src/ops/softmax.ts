@@ -4,11 +4,28 @@
  */
 
 import { bind, bindUntracked } from "../bind.ts";
-import { divP, eqP, expP, logP, maxP, subP, sumP, whereP } from "../primitives.ts";
+import { type DType, isFloat } from "../dtype.ts";
+import { DTypeError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
+import { divP, eqP, expP, logP, maxP, negP, subP, sumP, whereP } from "../primitives.ts";
 import { normalizeAxis } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { named } from "./named.ts";
-import { asFloat, literalLike, scalar } from "./operand.ts";
+import { asFloat, cast, literalLike, scalar } from "./operand.ts";
+
+/** Options of softmax and its kin. */
+export interface SoftmaxOptions {
+  /** The dtype in which it is computed, and of the result: x is cast first. */
+  dtype?: DType | null;
+}
+
+/** The operand in the dtype that is asked for, else as a float. */
+function converted(op: string, x: Tensor, options: SoftmaxOptions | undefined): Tensor {
+  const dtype = checkOptions(op, options, ["dtype"])?.dtype ?? null;
+  if (dtype === null) return asFloat(x);
+  if (!isFloat(dtype)) throw new DTypeError(`${op}: dtype is ${dtype}: wanted a float`);
+  return cast(x, dtype);
+}
 
 function shifted(x: Tensor, axes: readonly number[]): Tensor {
   return bind(subP, [x, bindUntracked(maxP, [x], axes)]);
@@ -19,9 +36,9 @@ function shifted(x: Tensor, axes: readonly number[]): Tensor {
  *
  * @example softmax(logits, -1)
  */
-export function softmax(x: Tensor, dim: number): Tensor {
+export function softmax(x: Tensor, dim: number, options?: SoftmaxOptions): Tensor {
   const axes = [normalizeAxis(dim, x.rank, "softmax")];
-  x = asFloat(x);
+  x = converted("softmax", x, options);
   if (x.rank === 0) axes.length = 0;
   const e = bind(expP, [shifted(x, axes)]);
   return bind(divP, [e, bind(sumP, [e], axes)]);
@@ -44,13 +61,15 @@ export function safeSoftmax(x: Tensor, dim: number): Tensor {
 }
 
 /** log softmax(x) along a dim, accurate where softmax underflows. */
-export function logSoftmax(x: Tensor, dim: number): Tensor {
+export function logSoftmax(x: Tensor, dim: number, options?: SoftmaxOptions): Tensor {
   const axes = [normalizeAxis(dim, x.rank, "logSoftmax")];
-  x = asFloat(x);
+  x = converted("logSoftmax", x, options);
   if (x.rank === 0) axes.length = 0;
   const z = shifted(x, axes);
   return bind(subP, [z, bind(logP, [bind(sumP, [bind(expP, [z])], axes)])]);
 }
 
 /** softmax(−x) along a dim. */
-export const softmin = named("softmin", (x: Tensor, dim: number): Tensor => softmax(x.neg(), dim));
+export const softmin = named("softmin", (x: Tensor, dim: number, options?: SoftmaxOptions): Tensor => {
+  return softmax(bind(negP, [converted("softmin", x, options)]), dim);
+});

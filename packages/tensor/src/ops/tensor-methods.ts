@@ -6,9 +6,13 @@ import type { DType } from "../dtype.ts";
 import type { Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Index } from "./advanced-indexing.ts";
+import type { ScatterOptions } from "./indexing.ts";
 import type { Operand } from "./operand.ts";
 import type { SortOptions } from "./order.ts";
-import type { Dims, NormOptions, ReduceOptions, VarianceOptions } from "./reduce.ts";
+import type { Dims, NormOptions, ReduceOptions, TotalOptions, VarianceOptions } from "./reduce.ts";
+import type { ScanOptions } from "./scan.ts";
+import type { ScatterReduceOptions, ScatterReduction } from "./scatter-reduce.ts";
+import type { SoftmaxOptions } from "./softmax.ts";
 
 type Alpha = { alpha?: Operand };
 
@@ -71,7 +75,7 @@ export interface TensorMethods {
   logit(options?: { eps?: number }): Tensor;
   floor(): Tensor;
   ceil(): Tensor;
-  round(): Tensor;
+  round(options?: { decimals?: number }): Tensor;
   trunc(): Tensor;
   frac(): Tensor;
   sinc(): Tensor;
@@ -97,9 +101,9 @@ export interface TensorMethods {
   nanToNum(options?: { nan?: number; posinf?: number; neginf?: number }): Tensor;
 
   // reductions
-  sum(dim?: Dims, options?: ReduceOptions): Tensor;
-  mean(dim?: Dims, options?: ReduceOptions): Tensor;
-  prod(dim?: Dims, options?: ReduceOptions): Tensor;
+  sum(dim?: Dims, options?: TotalOptions): Tensor;
+  mean(dim?: Dims, options?: TotalOptions): Tensor;
+  prod(dim?: Dims, options?: TotalOptions): Tensor;
   amax(dim?: Dims, options?: ReduceOptions): Tensor;
   amin(dim?: Dims, options?: ReduceOptions): Tensor;
   all(dim?: Dims, options?: ReduceOptions): Tensor;
@@ -112,18 +116,24 @@ export interface TensorMethods {
 
   // order and scans
   max(): Tensor;
+  max(other: Tensor): Tensor;
   max(dim: number, options?: ReduceOptions): [Tensor, Tensor];
   min(): Tensor;
+  min(other: Tensor): Tensor;
   min(dim: number, options?: ReduceOptions): [Tensor, Tensor];
+  median(): Tensor;
+  median(dim: number, options?: ReduceOptions): [Tensor, Tensor];
+  nanmedian(): Tensor;
+  nanmedian(dim: number, options?: ReduceOptions): [Tensor, Tensor];
   argmax(dim?: number | null, options?: ReduceOptions): Tensor;
   argmin(dim?: number | null, options?: ReduceOptions): Tensor;
   sort(dim?: number, options?: SortOptions): [Tensor, Tensor];
   argsort(dim?: number, options?: SortOptions): Tensor;
   topk(k: number, dim?: number, options?: { largest?: boolean }): [Tensor, Tensor];
-  cumsum(dim: number): Tensor;
-  cumprod(dim: number): Tensor;
-  softmax(dim: number): Tensor;
-  logSoftmax(dim: number): Tensor;
+  cumsum(dim: number, options?: ScanOptions): Tensor;
+  cumprod(dim: number, options?: ScanOptions): Tensor;
+  softmax(dim: number, options?: SoftmaxOptions): Tensor;
+  logSoftmax(dim: number, options?: SoftmaxOptions): Tensor;
 
   // contraction
   matmul(other: Tensor): Tensor;
@@ -148,8 +158,8 @@ export interface TensorMethods {
   expand(shape: Shape): Tensor;
   expandAs(other: Tensor): Tensor;
   broadcastTo(shape: Shape): Tensor;
-  slice(dim: number, start?: number | null, stop?: number | null, step?: number): Tensor;
-  narrow(dim: number, start: number, length: number): Tensor;
+  slice(dim: number, start?: number | Tensor | null, stop?: number | Tensor | null, step?: number): Tensor;
+  narrow(dim: number, start: number | Tensor, length: number): Tensor;
   select(dim: number, index: number): Tensor;
   flip(dims: number | readonly number[]): Tensor;
   split(sizes: number | readonly number[], dim?: number): Tensor[];
@@ -157,7 +167,7 @@ export interface TensorMethods {
   unbind(dim?: number): Tensor[];
   repeat(repeats: readonly number[]): Tensor;
   tile(repeats: readonly number[]): Tensor;
-  repeatInterleave(repeats: number, dim?: number | null): Tensor;
+  repeatInterleave(repeats: number | Tensor, dim?: number | null): Tensor;
   roll(shifts: number | readonly number[], dims?: number | readonly number[] | null): Tensor;
   rot90(k?: number, dims?: readonly [number, number]): Tensor;
   tril(diagonal?: number): Tensor;
@@ -176,8 +186,15 @@ export interface TensorMethods {
   nonzero(options: { asTuple: true }): Promise<Tensor[]>;
   maskedSelect(mask: Tensor): Promise<Tensor>;
   gather(dim: number, index: Tensor): Tensor;
-  takeAlongDim(index: Tensor, dim: number): Tensor;
-  scatter(dim: number, index: Tensor, source: Operand): Tensor;
+  takeAlongDim(index: Tensor, dim?: number | null): Tensor;
+  scatter(dim: number, index: Tensor, source: Operand, options?: ScatterOptions): Tensor;
+  scatterReduce(
+    dim: number,
+    index: Tensor,
+    source: Tensor,
+    reduce: ScatterReduction,
+    options?: ScatterReduceOptions,
+  ): Tensor;
   scatterAdd(dim: number, index: Tensor, source: Operand): Tensor;
   indexSelect(dim: number, index: Tensor): Tensor;
   indexAdd(dim: number, index: Tensor, source: Tensor, options?: Alpha): Tensor;

@@ -44,7 +44,7 @@ import {
 } from "../primitives.ts";
 import type { Tensor } from "../tensor.ts";
 import { named } from "./named.ts";
-import { asFloat, binary, literalLike, scalar, unchanged } from "./operand.ts";
+import { asFloat, binary, cast, literalLike, scalar, unchanged, wantFloat, wantInteger } from "./operand.ts";
 
 const float = (primitive: Primitive, x: Tensor): Tensor => bind(primitive, [asFloat(x)]);
 
@@ -58,10 +58,13 @@ export const neg = (x: Tensor): Tensor => bind(negP, [x]);
 export const abs = (x: Tensor): Tensor => bind(absP, [x]);
 
 /** −1, 0 or 1; NaN for NaN. */
-export const sign = (x: Tensor): Tensor => bind(signP, [x]);
+export const sign = (x: Tensor): Tensor => (x.dtype === "bool" ? unchanged(x) : bind(signP, [x]));
 
 /** x². */
-export const square = named("square", (x: Tensor): Tensor => bind(mulP, [x, x]));
+export const square = named("square", (x: Tensor): Tensor => {
+  if (x.dtype === "bool") x = cast(x, "int32");
+  return bind(mulP, [x, x]);
+});
 
 /** Square root; NaN below 0. Its derivative at 0 is infinite: see {@link safeSqrt}. */
 export const sqrt = (x: Tensor): Tensor => float(sqrtP, x);
@@ -156,8 +159,22 @@ export const floor = (x: Tensor): Tensor => rounding(floorP, x);
 /** Smallest integer ≥ x. */
 export const ceil = (x: Tensor): Tensor => rounding(ceilP, x);
 
-/** Nearest integer, halves to even. */
-export const round = (x: Tensor): Tensor => rounding(roundP, x);
+/**
+ * Nearest integer, halves to even.
+ *
+ * @param options.decimals  how many digits behind the point stay; a negative number rounds to tens, hundreds, … Default 0
+ * @throws                  DTypeError for integers and decimals other than 0, as torch
+ * @see                     torch.round
+ */
+export const round = named("round", (x: Tensor, options: { decimals?: number } = {}): Tensor => {
+  const { decimals = 0 } = checkOptions("round", options, ["decimals"]);
+  wantInteger("round", "decimals", decimals);
+  if (decimals === 0) return rounding(roundP, x);
+  wantFloat("round", x);
+  const power = 10 ** Math.abs(decimals);
+  const [there, back] = decimals > 0 ? ([mulP, divP] as const) : ([divP, mulP] as const);
+  return binary(back, bind(roundP, [binary(there, x, power)]), power);
+});
 
 /** Towards zero. */
 export const trunc = (x: Tensor): Tensor => rounding(truncP, x);

@@ -82,6 +82,7 @@ export function overlapAdd(x: Tensor, axis: number, n: number, stride: number, d
  */
 export function unfoldDim(x: Tensor, dimension: number, size: number, step: number): Tensor {
   const axis = normalizeAxis(dimension, x.rank, "unfoldDim");
+  if (x.rank === 0) return unfoldedScalar(x, size, step);
   const n = x.shape[axis];
   if (!(Number.isInteger(size) && size >= 1 && size <= n && Number.isInteger(step) && step >= 1)) {
     throw new ShapeError(
@@ -91,6 +92,15 @@ export function unfoldDim(x: Tensor, dimension: number, size: number, step: numb
   const parts = windows(x, axis, size, windowCount(n, size, step, 1), step, 1);
   const order = parts.shape.map((_, i) => i).filter((i) => i !== axis);
   return permuteTo(parts, [...order, axis]);
+}
+
+/** A 0-d tensor has one element along its dim 0, and stays without the dim that counts windows, as in torch. */
+function unfoldedScalar(x: Tensor, size: number, step: number): Tensor {
+  if (!(size === 0 || size === 1) || !Number.isInteger(step) || step < 1) {
+    throw new ShapeError(`unfoldDim: size ${size}, step ${step} for a 0-d tensor: wanted size 0 or 1, step >= 1`);
+  }
+  const line = bind(reshapeP, [x], [1]);
+  return size === 1 ? line : sliceAxis(line, 0, 0, 0);
 }
 
 export interface UnfoldOptions {
