@@ -166,6 +166,9 @@ export const indexAdd = named(
   (x: Tensor, dim: number, index: Tensor, source: Tensor, options: { alpha?: Operand } = {}): Tensor => {
     const { alpha = 1 } = checkOptions("indexAdd", options, ["alpha"]);
     const axis = normalizeAxis(dim, x.rank, "indexAdd");
+    if (x.rank === 0 && source.rank > 0) {
+      throw new ShapeError(`indexAdd: source ${show(source.shape)}: wanted [], as x`);
+    }
     const at = slices("indexAdd", raised(x), axis, index);
     const from = raised(source);
     if (!sameShape(from.shape, at.shape)) {
