@@ -1,6 +1,6 @@
 /** Printed WGSL, as a reader sees it; and that kernels of one structure share their source. */
 import { describe, expect, test } from "@jest/globals";
-import type { ContractKernel, MapKernel, ReduceKernel, Target } from "./description.ts";
+import type { ContractKernel, Instruction, MapKernel, ReduceKernel, Target } from "./description.ts";
 import { printKernel } from "./roles.ts";
 import { contiguous, type View } from "./view.ts";
 
@@ -36,6 +36,30 @@ function biasRelu(rows: number, columns: number): MapKernel {
 const body = (source: string): string => source.slice(source.indexOf("groups.x * 64u);\n") + 17).trimEnd();
 
 describe("printed kernels", () => {
+  test("literals are parameters, but for −1, 0 and 1: kernels that differ in a size share their source", () => {
+    const scaled = (...factors: number[]): ReturnType<typeof printKernel> => {
+      const code: Instruction[] = [{ kind: "load", type: "f32", operand: 0, chain: [contiguous([6])] }];
+      let value = 0;
+      for (const factor of factors) {
+        const literal = code.findIndex((c) => c.kind === "literal" && c.value === factor);
+        const at = literal >= 0 ? literal : code.push({ kind: "literal", type: "f32", value: factor }) - 1;
+        value = code.push({ kind: "op", type: "f32", op: "div", from: "f32", args: [value, at] }) - 1;
+      }
+      const operands = [
+        { type: "f32", access: "read" },
+        { type: "f32", access: "write" },
+      ] as const;
+      const output = { space: [6], code, stores: [{ operand: 1, value }] };
+      return printKernel({ role: "map", operands, output }, cpuAdapter);
+    };
+    expect(scaled(40, 7).source).toBe(scaled(33, 5).source);
+    // Equal by chance: one instruction, two uses.
+    expect(scaled(10, 10).source).toBe(scaled(33, 5).source);
+    expect(scaled(-1, 5).source).not.toBe(scaled(33, 5).source);
+    const bits = (x: number) => new Int32Array(Float32Array.of(x).buffer)[0];
+    expect(scaled(40, 7).parameters.slice(1)).toEqual([{ value: bits(40) }, { value: bits(7) }]);
+  });
+
   test("an elementwise kernel with a broadcast", () => {
     const { source, parameters, workgroups } = printKernel(biasRelu(10, 40), cpuAdapter);
     expect(body(source)).toMatchInlineSnapshot(`

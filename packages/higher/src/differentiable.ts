@@ -211,7 +211,7 @@ export class DifferentiableOptimizer {
     const from = { params, states: this.#states, groups: this.paramGroups };
     const step = (): void => this.#adopt(params, this._updates(loss, from, options));
     scope(() => (this.mode === "none" ? noGrad(step) : step()));
-    params[0].device.seam();
+    params.at(0)?.device.seam();
     return this.#fmodel?.parameters() ?? (this.#latest as readonly Tensor[]).map(inScope);
   }
 

@@ -57,7 +57,7 @@ export interface LoopStats {
    */
   bytesByTime: number[];
   /**
-   * The most by which the bytes of all values of the device exceeded what they were when the loop began. Looked at
+   * The most by which the bytes that the device uses, for values and scratch, exceeded what they were when the loop began. Looked at
    * whenever the loop submits work: here, after each step of a checkpointed loop, and after each step that an outer
    * backward computes again.
    */
