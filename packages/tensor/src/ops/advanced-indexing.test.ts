@@ -166,6 +166,9 @@ describe.each(["cpu", "webgpu"])("%s", (name) => {
     expect((await lg.nonzero(tensor(2))).shape).toEqual([1, 0]);
     expect((await lg.nonzero(lg.zeros([2, 2]))).shape).toEqual([0, 2]);
     expect(await x.index(await mask.nonzero({ asTuple: true })).toArray()).toEqual([1, 5, 6]);
+    const ofOne = await tensor(7).nonzero({ asTuple: true });
+    expect(await Promise.all(ofOne.map((places) => places.toArray()))).toEqual([[0]]);
+    expect((await tensor(7).nonzero()).shape).toEqual([1, 0]);
     expect(await (await x.maskedSelect(mask)).toArray()).toEqual([1, 5, 6]);
     expect(await (await x.maskedSelect(bools([true, false, true]))).toArray()).toEqual([1, 3, 4, 6]);
     expect((await x.maskedSelect(bools([false, false, false]))).shape).toEqual([0]);

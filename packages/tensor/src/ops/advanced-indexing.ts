@@ -251,7 +251,9 @@ export function nonzero(x: Tensor, options?: { asTuple?: false }): Promise<Tenso
 export function nonzero(x: Tensor, options: { asTuple: true }): Promise<Tensor[]>;
 export async function nonzero(x: Tensor, options: { asTuple?: boolean } = {}): Promise<Tensor | Tensor[]> {
   const { asTuple = false } = checkOptions("nonzero", options, ["asTuple"]);
-  const { shape, device } = x;
+  const { device } = x;
+  // As a tuple a 0-d tensor counts as a vector of one, as in torch.
+  const shape = asTuple && x.rank === 0 ? [1] : x.shape;
   const strides = contiguousStrides(shape);
   const hits = placesOf(await x.data());
   const along = shape.map((d, dim) => hits.map((place) => Math.floor(place / strides[dim]) % d));

@@ -77,11 +77,9 @@ function reduce(primitive: Primitive, x: Tensor, dim: Dims | undefined, options:
 /** A sum or product in the dtype that is asked for: x is cast first. Of truths it is "any" or "all" for bool. */
 function totalled(primitive: Primitive, x: Tensor, dim: Dims | undefined, options: TotalOptions | undefined): Tensor {
   const { keepdim, dtype = null } = checkOptions(primitive.name, options, TOTAL) ?? {};
+  if (dtype === null) return reduce(primitive, x, dim, keepdim === undefined ? undefined : { keepdim });
+  // Before the cast is recorded.
   normalizeAxes(dim, x.rank, primitive.name);
-  if (dtype === null || dtype === x.dtype) {
-    if (dtype === "bool") return cast(reduce(primitive, x, dim, { keepdim }), "bool");
-    return reduce(primitive, x, dim, keepdim === undefined ? undefined : { keepdim });
-  }
   if (dtype === "bool") return cast(reduce(primitive, truth(x), dim, { keepdim }), "bool");
   return reduce(primitive, cast(x, dtype), dim, { keepdim });
 }
