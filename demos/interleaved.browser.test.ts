@@ -22,43 +22,13 @@ interface Pair {
   isExact: boolean;
 }
 
-const PAGE = `
-import { init, isExact } from "@loopgrad/tensor";
-import { BLOCKS, FUNCTIONS, isRefusal, PLAIN, together } from "./testing/interleaved.ts";
-
-async function pairs(names) {
-  const programs = { ...PLAIN, ...FUNCTIONS, ...BLOCKS };
-  const list = names ?? Object.keys(programs);
-  const alone = {};
-  for (const name of list) [alone[name]] = await together([programs[name]]);
-  const out = [];
-  for (const a of list) {
-    for (const b of list) {
-      const outcomes = await together([programs[a], programs[b]]);
-      out.push({
-        names: [a, b], together: outcomes, alone: [alone[a], alone[b]], refused: outcomes.map(isRefusal),
-        isExact: !(a in BLOCKS) && !(b in BLOCKS),
-      });
-    }
-  }
-  return out;
-}
-window.result = (async () => {
-  await init({ device: "cpu" });
-  const cpu = await pairs();
-  await init({ device: "webgpu" });
-  const webgpu = await pairs(["training, a scope a step", "meta-training, a loop in a block"]);
-  return { chains: isExact(), cpu, webgpu };
-})();
-`;
-
 const folder = mkdtempSync(join(tmpdir(), "loopgrad-"));
 let browser: Browser;
 let server: Awaited<ReturnType<typeof serve>>;
 
 beforeAll(async () => {
   await build({
-    stdin: { contents: PAGE, resolveDir: fileURLToPath(new URL("../packages/higher/src/", import.meta.url)) },
+    entryPoints: [fileURLToPath(new URL("../packages/higher/src/testing/interleaved-page.ts", import.meta.url))],
     outfile: join(folder, "main.js"),
     bundle: true,
     format: "esm",

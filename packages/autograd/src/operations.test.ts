@@ -310,10 +310,21 @@ const CONTRACTIONS: Record<string, Case[]> = {
   slogdet: [[(a) => ops.slogdet(regular(a))[1], [3, 3]]],
 };
 
-const CASES: Record<string, Case[]> = { ...ELEMENTWISE, ...REDUCTIONS, ...MOVEMENTS, ...CONTRACTIONS };
+const LIKENESS: Record<string, Case[]> = {
+  clone: movement((x) => ops.clone(x), 2, 3),
+  ravel: movement((x) => ops.ravel(x), 2, 3),
+  reshapeAs: movement((x) => ops.reshapeAs(x, ops.zeros([3, 2])), 2, 3),
+};
+
+const CASES: Record<string, Case[]> = { ...ELEMENTWISE, ...REDUCTIONS, ...MOVEMENTS, ...CONTRACTIONS, ...LIKENESS };
 
 /** Why a function has no gradient. */
 const NO_GRADIENT: Record<string, string> = {
+  "another name of an operation":
+    "absolute arccos arccosh arcsin arcsinh arctan arctan2 arctanh clip concat concatenate divide expit " +
+    "fix ger greater greaterEqual less lessEqual moveaxis multiply negative notEqual subtract swapdims trueDivide",
+  "true or false, or on the host": "argwhere equal isclose isin",
+  "made like another tensor, without its elements": "empty emptyLike logspace newEmpty newFull newOnes newZeros",
   "the result is bool or integer":
     "all any argmax argmin argsort bitwiseAnd bitwiseNot bitwiseOr bitwiseXor countNonzero eq ge gt isfinite isinf " +
     "isnan le logicalAnd logicalNot logicalOr logicalXor lt ne nonzero oneHot randint randperm",

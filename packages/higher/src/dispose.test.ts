@@ -50,11 +50,14 @@ describe.each(["cpu", "webgpu"] as const)("on %s", (name) => {
 
   /** The bytes, without those of small results, that a function leaves behind. */
   async function left(fn: () => Promise<void>): Promise<number> {
-    device.flush();
-    const before = device.stats().usedBytes;
+    const held = (): number => {
+      device.flush();
+      const { usedBytes, scratchBytes } = device.stats();
+      return usedBytes - scratchBytes;
+    };
+    const before = held();
     await fn();
-    device.flush();
-    return device.stats().usedBytes - before;
+    return held() - before;
   }
   /** Losses and other small results that the tests drop. A copy of the parameters would be 5 KiB and more. */
   const SMALL_RESULTS = 2048 + 512;

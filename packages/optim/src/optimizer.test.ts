@@ -189,11 +189,15 @@ describe("options", () => {
     expect(String(opt)).toContain("Group 2 (1 parameters)");
   });
 
-  test("a plain tensor can be in a group, but not be stepped in place", () => {
+  test("a leaf that is no parameter is stepped too; what was computed on the tape is not", async () => {
     const x = tensor([1], { requiresGrad: true });
-    const opt = new SGD([x]);
+    const opt = new SGD([x], { lr: 0.25 });
     x.square().sum().backward();
-    expect(() => opt.step()).toThrow(/plain tensor/);
+    opt.step();
+    expect(await read(x)).toEqual([0.5]);
+    const y = x.mul(2).retainGrad();
+    y.square().sum().backward();
+    expect(() => new SGD([y], { lr: 0.25 }).step()).toThrow(/computed on the tape cannot be updated in place/);
   });
 
   test("a tensor may be one, as for a learned rate", async () => {

@@ -10,8 +10,8 @@
  *
  * A rule that is *elementwise* runs once for many parameters, on vectors of all their elements: see states.ts.
  */
-import { noGrad } from "@loopgrad/autograd";
-import { Buffer, Parameter } from "@loopgrad/nn";
+import { enableGrad, noGrad } from "@loopgrad/autograd";
+import { Buffer, checkFits, Parameter } from "@loopgrad/nn";
 import {
   ArgumentError,
   checkOptions,
@@ -151,9 +151,30 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
   /**
    * Updates every parameter that has a gradient, and submits the work. The others and their state are left alone.
    *
-   * @throws  LoopgradError for a parameter that is a plain tensor: only slots can change
+   * A plain tensor that is a leaf of the tape is updated as a Parameter is: its handle stands for the new value.
+   *
+   * @param closure  computes the loss and its gradients anew: called first, with gradients on
+   * @returns        what the closure returned
+   * @throws         LoopgradError for a parameter that was computed on the tape
+   * @see            torch.optim.Optimizer.step
+   * @example        const loss = opt.step(() => { opt.zeroGrad(); const l = lossOf(model); l.backward(); return l; });
    */
-  step(): void {
+  step(): void;
+  step<T>(closure: () => T): T;
+  step<T>(closure?: () => T): T | undefined {
+    if (closure !== undefined && typeof closure !== "function") {
+      throw new ArgumentError(`${this.constructor.name}.step: got ${String(closure)}, wanted a function, or nothing`);
+    }
+    const loss = closure === undefined ? undefined : enableGrad(closure);
+    if (loss instanceof Promise) {
+      loss.catch(() => {});
+      throw new ArgumentError(`${this.constructor.name}.step: the closure is async: wanted one that returns the loss`);
+    }
+    this.#update();
+    return loss;
+  }
+
+  #update(): void {
     const devices = new Set<Device>();
     {
       using _scope = syncScope();
@@ -162,11 +183,13 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
       const assignments: (() => void)[] = [];
       for (const group of this.paramGroups) {
         const active: Parameter[] = [];
+        const leaves: Tensor[] = [];
         for (const param of group.params) {
           if (param._grad === null) continue;
-          if (!(param instanceof Parameter)) throw this.#notASlot();
-          active.push(param);
           devices.add(param.device);
+          if (param instanceof Parameter) active.push(param);
+          else if (param.isLeaf) leaves.push(param);
+          else throw this.#computed();
         }
         const isTogether = active.length > FEW && this.#isElementwise() && suitsAll(group);
         const { together, alone } = isTogether ? this.#states.divide(active) : { together: [], alone: active };
@@ -178,6 +201,7 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
             this.setState(param, updated.state);
           });
         }
+        for (const leaf of leaves) assignments.push(this.#updatedLeaf(leaf, group));
       }
       for (const assign of assignments) assign();
     }
@@ -206,9 +230,20 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
     return false;
   }
 
-  #notASlot(): LoopgradError {
+  /** Runs the rule for a plain tensor. Returns what rebinds its handle. */
+  #updatedLeaf(leaf: Tensor, group: ParamGroup<H>): () => void {
+    const { param, state } = this.update(leaf, leaf._grad as Tensor, this.stateOf(leaf), group);
+    checkFits(this.constructor.name, leaf, param);
+    return () => {
+      leaf._rebind(param._live());
+      this.setState(leaf, state);
+    };
+  }
+
+  #computed(): LoopgradError {
     return new LoopgradError(
-      `${this.constructor.name}: a plain tensor cannot be updated in place: make it a Parameter, or step on the tape`,
+      `${this.constructor.name}: a tensor computed on the tape cannot be updated in place: give the leaf that it was ` +
+        "computed from, make it a Parameter, or step on the tape",
     );
   }
 

@@ -35,6 +35,7 @@ export type { NumberArray } from "./host-data.ts";
 export { getDevice, type InitOptions, init, setDevice, withDevice } from "./init.ts";
 export * from "./ops/activation.ts";
 export * from "./ops/advanced-indexing.ts";
+export * from "./ops/aliases.ts";
 export * from "./ops/arithmetic.ts";
 export * from "./ops/attention.ts";
 export * from "./ops/compare.ts";
@@ -45,6 +46,7 @@ export * from "./ops/distance.ts";
 export * from "./ops/einsum.ts";
 export * from "./ops/indexing.ts";
 export * from "./ops/join.ts";
+export * from "./ops/likeness.ts";
 export * from "./ops/linalg.ts";
 export {
   broadcastTo,
@@ -112,6 +114,10 @@ export {
 export * from "./ops/resize.ts";
 export * from "./ops/scan.ts";
 export { type ScatterReduceOptions, type ScatterReduction, scatterReduce } from "./ops/scatter-reduce.ts";
+
+import "./ops/shorthands.ts";
+
+export type { Shorthands } from "./ops/shorthands.ts";
 export * from "./ops/softmax.ts";
 export type { TensorMethods } from "./ops/tensor-methods.ts";
 export * from "./ops/unary.ts";

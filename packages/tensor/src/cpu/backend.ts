@@ -210,6 +210,7 @@ export class CpuBackend implements Backend {
       bytes,
       peakBytes,
       usedBytes,
+      scratchBytes: 0,
       peakUsedBytes,
       buffersCreated,
       dispatches: this.#dispatches,

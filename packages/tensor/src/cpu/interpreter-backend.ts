@@ -74,7 +74,15 @@ export class InterpreterBackend implements Backend {
 
   /** Nothing is counted. */
   stats(): BackendStats {
-    const memory = { buffers: 0, bytes: 0, peakBytes: 0, usedBytes: 0, peakUsedBytes: 0, buffersCreated: 0 };
+    const memory = {
+      buffers: 0,
+      bytes: 0,
+      peakBytes: 0,
+      usedBytes: 0,
+      scratchBytes: 0,
+      peakUsedBytes: 0,
+      buffersCreated: 0,
+    };
     return { ...memory, dispatches: 0, copies: 0, submits: 0, pipelinesCreated: 0, bindGroupsCreated: 0 };
   }
 

@@ -25,7 +25,12 @@ const HELPERS = new Set([
 
 type Operation = (...args: unknown[]) => unknown;
 const OPERATIONS = Object.entries(lg).filter(
-  ([name, value]) => typeof value === "function" && !MACHINERY.test(name) && !HELPERS.has(name),
+  ([name, value], i, all) =>
+    typeof value === "function" &&
+    !MACHINERY.test(name) &&
+    !HELPERS.has(name) &&
+    // Aliases are once more what has been.
+    all.findIndex(([, other]) => other === value) === i,
 ) as [string, Operation][];
 
 const SHAPES = [[], [0], [1, 1], [2, 0, 3]];

@@ -54,6 +54,7 @@ class CapturingBackend implements Backend {
       bytes: 0,
       peakBytes: 0,
       usedBytes: 0,
+      scratchBytes: 0,
       peakUsedBytes: 0,
       buffersCreated: 0,
       dispatches: 0,

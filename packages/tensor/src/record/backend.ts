@@ -103,6 +103,8 @@ export interface BackendStats {
   peakBytes: number;
   /** Bytes that values and plans' scratch hold now, and their peak. */
   usedBytes: number;
+  /** Of these, bytes of scratch: what plans hold between their kernels. 0 on the cpu device, whose pool has none. */
+  scratchBytes: number;
   peakUsedBytes: number;
   buffersCreated: number;
   dispatches: number;

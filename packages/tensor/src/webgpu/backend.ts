@@ -346,12 +346,13 @@ export class WebGPUBackend implements Backend {
   }
 
   stats(): BackendStats {
-    const { buffers, bytes, peakBytes, usedBytes, peakUsedBytes, created } = this.#pool;
+    const { buffers, bytes, peakBytes, usedBytes, scratchBytes, peakUsedBytes, created } = this.#pool;
     return {
       buffers,
       bytes,
       peakBytes,
       usedBytes,
+      scratchBytes,
       peakUsedBytes,
       buffersCreated: created,
       dispatches: this.#counts.dispatches,

@@ -95,6 +95,10 @@ export class BufferPool {
     return this.#valueBytes + this.#scratchBytes;
   }
 
+  get scratchBytes(): number {
+    return this.#scratchBytes;
+  }
+
   /** Another number when programs are to say anew which scratch they use: see `useScratch`. */
   get epoch(): number {
     return this.budget === Number.POSITIVE_INFINITY ? this.#recent.epoch : this.clock;
