@@ -105,12 +105,13 @@ export async function distill(distilled: Lesson, options: DistillOptions): Promi
     let loss: Tensor | undefined;
     for (let i = 0; i < nets; i++) {
       const fresh = net();
-      loss = distillationLoss(fresh, distilled, real);
-      loss.div(nets).backward({ inputs });
+      const taught = distillationLoss(fresh, distilled, real);
+      taught.div(nets).backward({ inputs });
+      loss = taught.detach(); // stored: without its net it could not be computed again
       fresh.dispose();
     }
     clipGradNorm(inputs, CLIP); // a net that was taught too boldly explodes, and its gradient with it
     outer.step();
-    await onStep(step, (loss as Tensor).detach());
+    await onStep(step, loss as Tensor);
   }
 }
