@@ -165,6 +165,15 @@ export class Tensor {
     throw new TypeError(`${this} is used as a number: wanted an operation such as x.mul(2), or await x.item()`);
   }
 
+  /**
+   * For JSON.stringify, which cannot wait for a read.
+   *
+   * @throws  ArgumentError, always
+   */
+  toJSON(): never {
+    throw new ArgumentError(`${this} has its elements on the device: wanted JSON.stringify(await t.toArray())`);
+  }
+
   /** What `console.log` shows in Node. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return this.toString();

@@ -26,6 +26,7 @@ import {
   where,
 } from "@loopgrad/tensor";
 import { checkOptions } from "../options.ts";
+import { asClasses, classShape } from "./class-targets.ts";
 import { checkSame, checkWeightFits, commonShape, type Reduction, type ReductionOptions, reduce } from "./reduction.ts";
 
 /**
@@ -205,15 +206,17 @@ const IGNORED = -100;
  */
 export function nllLoss(input: Tensor, target: Tensor, options: ClassOptions = {}): Tensor {
   checkOptions("nllLoss", options, ["reduction", "weight", "ignoreIndex"]);
-  return classLoss("nllLoss", input, target, { ...options, labelSmoothing: 0 });
+  const classes = asClasses("nllLoss", target, classShape(input));
+  return classLoss("nllLoss", input, classes, { ...options, labelSmoothing: 0 });
 }
 
 /**
  * Cross-entropy between logits and class indices, or class probabilities.
  *
  * @param input    logits, [C], [N, C] or [N, C, d1, …]: unnormalised log-probabilities
- * @param target   int32 class indices in [0, C), or the ignored index: [], [N] or [N, d1, …]; or float probabilities
- *                 of the input's shape
+ * @param target   int32 class indices in [0, C), or the ignored index: [], [N] or [N, d1, …]; floats of that shape
+ *                 that the host knows to be whole, `tensor([0, 1])`, are classes too; or float probabilities of the
+ *                 input's shape
  * @param options  `labelSmoothing` in [0, 1] mixes the target with the uniform distribution
  * @returns        scalar for "mean" and "sum", the target's shape without classes for "none"; in nats
  * @throws         ShapeError if the batch or trailing dimensions differ
@@ -231,11 +234,13 @@ export function crossEntropy(
   if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
     throw new ArgumentError(`crossEntropy: labelSmoothing is ${labelSmoothing}, wanted a number in [0, 1]`);
   }
-  const logP = input.logSoftmax(classAxis(input));
   const settings = { ...options, labelSmoothing };
-  return isFloat(target.dtype)
-    ? probabilityLoss(logP, target, settings)
-    : classLoss("crossEntropy", logP, target, settings);
+  const areProbabilities = sameShape(input.shape, target.shape);
+  const classes = areProbabilities ? target : asClasses("crossEntropy", target, classShape(input));
+  const logP = input.logSoftmax(classAxis(input));
+  return isFloat(classes.dtype)
+    ? probabilityLoss(logP, classes, settings)
+    : classLoss("crossEntropy", logP, classes, settings);
 }
 
 type Settings = ClassOptions & { labelSmoothing: number };

@@ -7,7 +7,7 @@
 import { ArgumentError } from "@loopgrad/tensor";
 import { SafetensorsError } from "./error.ts";
 
-/** A path or `file:` URL (in Node), a Blob or File, or the bytes themselves. */
+/** A path or `file:` URL (in Node and the like), an http(s) URL, a Blob or File, or the bytes themselves. */
 export type SafetensorsSource = string | URL | Blob | ArrayBuffer | Uint8Array;
 
 /** An open source. */
@@ -23,6 +23,9 @@ export interface ByteSource {
 
 /** @throws ArgumentError for anything that is no source */
 export async function openSource(source: SafetensorsSource): Promise<ByteSource> {
+  if ((typeof source === "string" || source instanceof URL) && /^https?:/i.test(String(source))) {
+    return openUrl(String(source));
+  }
   if (typeof source === "string" || source instanceof URL) return openFile(source);
   if (source instanceof ArrayBuffer) return openBytes(new Uint8Array(source));
   if (source instanceof Uint8Array) return openBytes(source);
@@ -51,12 +54,37 @@ function openBlob(blob: Blob): ByteSource {
   };
 }
 
+/** What a server has under a URL, fetched as a whole. */
+async function openUrl(url: string): Promise<ByteSource> {
+  let response: Response;
+  let bytes: ArrayBuffer;
+  try {
+    response = await fetch(url);
+    bytes = await response.arrayBuffer();
+  } catch (cause) {
+    throw new SafetensorsError(
+      `${url}: it could not be fetched (${String(cause)}); is it there, and may this page ask?`,
+      {
+        cause,
+      },
+    );
+  }
+  if (!response.ok) {
+    throw new SafetensorsError(
+      `${url}: the server answered ${response.status} ${response.statusText}, wanted the file`,
+    );
+  }
+  return { ...openBytes(new Uint8Array(bytes)), name: url };
+}
+
 /** The most that is asked of the system at once, in bytes. */
 const READ_BYTES = 2 ** 30;
 
 async function openFile(path: string | URL): Promise<ByteSource> {
   const { open } = await fileSystem();
-  const handle = await open(path, "r");
+  const handle = await open(path, "r").catch((cause: unknown) => {
+    throw new SafetensorsError(`${String(path)}: it cannot be opened (${String(cause)})`, { cause });
+  });
   try {
     const { size } = await handle.stat();
     const name = String(path);

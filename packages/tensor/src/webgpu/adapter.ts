@@ -28,17 +28,35 @@ export interface FoundDevice {
   readonly tuning: Tuning;
 }
 
-const inNode = (): boolean => typeof process === "object" && process.versions?.node !== undefined;
+/** Deno has a `process` too. */
+const inNode = (): boolean =>
+  typeof process === "object" && process.versions?.node !== undefined && !("Deno" in globalThis);
 
-const REMEDY =
-  "In Node on Linux, install a Vulkan driver (Debian: mesa-vulkan-drivers) or let VK_DRIVER_FILES name one's JSON file; " +
-  'in a browser, use one with WebGPU switched on. init({ device: "cpu" }) needs none.';
+/** Where there is `Deno`, an own `navigator.gpu` stands for Dawn's bindings. */
+const inDeno = (): boolean => "Deno" in globalThis;
+
+const DRIVERS: Record<string, string> = {
+  linux: "Install a Vulkan driver (Debian, Ubuntu: mesa-vulkan-drivers), or let VK_DRIVER_FILES name one's JSON file",
+  darwin: "Metal is part of macOS: a virtual machine, or a session without graphics, may have none",
+  win32: "Update the driver of the graphics card, which brings Direct3D 12",
+};
+
+/** What helps where the program runs. */
+function remedy(): string {
+  const advice = inDeno()
+    ? "In Deno before 2, start with --unstable-webgpu; on Linux it needs a Vulkan driver"
+    : inNode()
+      ? (DRIVERS[process.platform] ?? "Install a driver for Vulkan, Metal or Direct3D 12")
+      : "Use a browser with WebGPU (Chrome or Edge 113, Safari 26, Firefox 141, or later), with hardware acceleration " +
+        "switched on, and serve the page from https or localhost";
+  return `${advice}. init({ device: "cpu" }) needs none.`;
+}
 
 async function webGPU(options: AdapterOptions): Promise<GPU> {
   if (!inNode()) {
     if (options.adapter === "null") throw new DeviceError('adapter "null" is for Node only');
     const { gpu } = navigator;
-    if (gpu === undefined) throw new DeviceError(`this browser has no WebGPU. ${REMEDY}`);
+    if (gpu === undefined) throw new DeviceError(`${inDeno() ? "Deno" : "this browser"} has no WebGPU. ${remedy()}`);
     return gpu;
   }
   // A name that bundlers for browsers do not follow.
@@ -86,10 +104,10 @@ export async function findDevice(options: AdapterOptions): Promise<FoundDevice> 
   // Some systems offer their software adapter as an ordinary one only.
   if (adapter === null && options.adapter === "software") adapter = await gpu.requestAdapter({ powerPreference });
   const kind = options.adapter ?? "any";
-  if (adapter === null) throw new DeviceError(`no WebGPU adapter was found (wanted: ${kind}). ${REMEDY}`);
+  if (adapter === null) throw new DeviceError(`no WebGPU adapter was found (wanted: ${kind}). ${remedy()}`);
   const software = options.adapter !== "null" && isSoftware(adapter);
   if (options.adapter === "hardware" && software) {
-    throw new DeviceError(`the only WebGPU adapter is a software one, and hardware was wanted. ${REMEDY}`);
+    throw new DeviceError(`the only WebGPU adapter is a software one, and hardware was wanted. ${remedy()}`);
   }
   if (options.adapter === "software" && !software) {
     throw new DeviceError("the WebGPU adapter is a hardware one, and a software one was wanted");
