@@ -18,6 +18,7 @@ import {
   aliasP,
   divP,
   literalP,
+  logisticP,
   maximumP,
   minimumP,
   mulP,
@@ -25,6 +26,7 @@ import {
   notP,
   type Primitive,
   scalarP,
+  sech2P,
   sigmoidP,
   signP,
   subP,
@@ -40,10 +42,10 @@ export interface Recipe {
   readonly steps: readonly Value[];
 }
 
-/** sigmoid and tanh are, because their own derivatives read x: it is saved anyway. */
+/** sigmoid, tanh and their slopes are, because their own derivatives read x: it is saved anyway. */
 const CHEAP = new Set<Primitive>([
   ...[aliasP, negP, absP, signP, notP, addP, subP, mulP, divP, maximumP, minimumP],
-  ...[sigmoidP, tanhP],
+  ...[sigmoidP, tanhP, logisticP, sech2P],
 ]);
 
 const isCheap = (primitive: Primitive): boolean =>

@@ -225,11 +225,11 @@ rule(
   d("x", (g, { x }) => mul(g, bind(sech2P, [x]))),
 );
 
-/** d (1 / cosh² x) = −2 tanh x / cosh² x dx. */
+/** d (1 / cosh² x) = −2 tanh x / cosh² x dx. Of x alone, which tanh has saved. */
 rule(
   sech2P,
-  d("xy", (g, { x, y }) => {
-    const share = mul(g, mul(y, tanh(x)));
+  d("x", (g, { x }) => {
+    const share = mul(g, mul(bind(sech2P, [x]), tanh(x)));
     return neg(add(share, share));
   }),
 );
@@ -278,7 +278,7 @@ rule(
 /** d (σ(x) σ(−x)) = −tanh(x / 2) σ(x) σ(−x) dx. */
 rule(
   logisticP,
-  d("xy", (g, { x, y }) => neg(mul(g, mul(y, tanh(div(x, two(x))))))),
+  d("x", (g, { x }) => neg(mul(g, mul(bind(logisticP, [x]), tanh(div(x, two(x))))))),
 );
 
 /** d log(1 + eˣ) = σ(x) dx. */
