@@ -33,6 +33,8 @@ export class Context<T = unknown> {
   waiting = 0;
   /** Where the latest wait began. */
   waitsAt: Place | null = null;
+  /** Of a context of synchronous code: what was innermost before, as `within` has it; else null. */
+  before: { readonly within: Context | null | undefined } | null = null;
 
   constructor(
     readonly kind: Kind<T>,
@@ -47,7 +49,8 @@ export class Context<T = unknown> {
     if (!this.open) return;
     this.open = false;
     openCount--;
-    if (store.get() === this) store.set(firstOpen(this.parent));
+    if (this.before !== null) within = this.before.within;
+    else if (innermost() === this) setInnermost(firstOpen(this.parent));
   }
 }
 
@@ -66,6 +69,12 @@ interface Store {
 }
 
 const store: Store = perChain() ?? single();
+
+/**
+ * The innermost context while synchronous code of the library runs, such as a walk's rule: nobody can come between, and
+ * the store need not know. Undefined: the store knows.
+ */
+let within: Context | null | undefined;
 
 /** Whether each chain of `await`s has contexts of its own here; else our promises put them back. */
 export const isExact = (): boolean => store.isPerChain;
@@ -98,7 +107,12 @@ function single(): Store {
 }
 
 /** The innermost context of the code that runs, whatever its kind; it may be closed. */
-export const innermost = (): Context | null => store.get();
+export const innermost = (): Context | null => (within !== undefined ? within : store.get());
+
+function setInnermost(context: Context | null): void {
+  if (within !== undefined) within = context;
+  else store.set(context);
+}
 
 /** Makes a context the innermost. */
 export const resumeIn = (context: Context | null): void => store.set(context);
@@ -111,7 +125,7 @@ function firstOpen(from: Context | null): Context | null {
 
 /** The innermost open context of a kind. */
 export function find<T>(kind: Kind<T>): Context<T> | null {
-  for (let context = store.get(); context !== null; context = context.parent) {
+  for (let context = innermost(); context !== null; context = context.parent) {
     if (context.kind === kind && context.open) return context as Context<T>;
   }
   return null;
@@ -128,14 +142,15 @@ export function around<T>({ kind, parent }: Context<T>): Context<T> | null {
 /** Opens a context for a block: it is innermost from now on, until it is closed. */
 export function enter<T>(kind: Kind<T>, value: T): Context<T> {
   const context = make(kind, value, false);
-  store.set(context);
+  setInnermost(context);
   return context;
 }
 
 /** Opens a context around synchronous code that closes it in any case: nobody else runs in it. */
 export function enterSync<T>(kind: Kind<T>, value: T): Context<T> {
   const context = make(kind, value, true);
-  store.set(context);
+  context.before = { within };
+  within = context;
   return context;
 }
 
@@ -154,16 +169,20 @@ export function enclosed<T, R>(
   finish?: (result: Awaited<R>) => void,
   ended?: () => void,
 ): R {
-  const outer = store.get();
+  const outer = innermost();
+  // An async function goes on when the synchronous code around this call is long done: then the store must know.
+  const stored = within === undefined ? undefined : store.get();
   const context = make(kind, value, true);
   let isAsync = false;
   try {
-    store.set(context);
+    setInnermost(context);
+    if (stored !== undefined) store.set(context);
     let result: R;
     try {
       result = fn(context);
     } finally {
-      store.set(outer);
+      setInnermost(outer);
+      if (stored !== undefined) store.set(stored);
     }
     if (!(result instanceof Promise)) {
       finish?.(result as Awaited<R>);
@@ -196,7 +215,7 @@ async function finishing<R>(
 }
 
 function make<T>(kind: Kind<T>, value: T, isEnclosed: boolean): Context<T> {
-  const parent = firstOpen(store.get());
+  const parent = firstOpen(innermost());
   // Links lead to what is open, or was a moment ago: a chain does not grow by what is closed.
   if (parent !== null) parent.parent = firstOpen(parent.parent);
   openCount++;
@@ -215,7 +234,7 @@ function make<T>(kind: Kind<T>, value: T, isEnclosed: boolean): Context<T> {
  * @returns       to be called when the code goes on; null if there is nothing to do then
  */
 export function suspend(who: (...args: never[]) => unknown, isOne: boolean): (() => void) | null {
-  const here = store.get();
+  const here = innermost();
   if (openCount === 0 && store.isPerChain) return null;
   const waiting: Context[] = [];
   for (let context = here; context !== null; context = context.parent) {
@@ -245,11 +264,11 @@ export interface Place {
 const FRAMES = 6;
 
 /** The place in the program from which a function was called. Costs 2 µs. */
-export function placeOf(called: (...args: never[]) => unknown): Place {
+export function placeOf(called: (...args: never[]) => unknown, frames = FRAMES): Place {
   const errors = Error as { captureStackTrace?: (target: object, from: unknown) => void; stackTraceLimit?: number };
   if (errors.captureStackTrace === undefined) return new Error();
   const limit = errors.stackTraceLimit;
-  errors.stackTraceLimit = FRAMES;
+  errors.stackTraceLimit = frames;
   const place = {};
   errors.captureStackTrace(place, called);
   errors.stackTraceLimit = limit;

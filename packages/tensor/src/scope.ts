@@ -34,7 +34,7 @@ export class Scope {
       return;
     }
     this.context = enter(SCOPE, new WeakRef(this));
-    dropped.register(this, { context: this.context, at: placeOf(opener) }, this);
+    dropped.register(this, { context: this.context, at: placeOf(opener, 3) }, this);
   }
 
   /** Releases what was made inside. Scopes opened inside it and still open go on. */
