@@ -145,16 +145,24 @@ function ofTensors(
 export const literals = (value: number, shape: Shape, { device, dtype }: { device: Device; dtype: DType }): Tensor =>
   expandTo(literal(device, dtype, value), [...shape]);
 
+function repeated(op: string, shape: Shape, value: number | boolean, options: CreationOptions): Tensor {
+  checkShape(shape, op);
+  checkCreation(op, options);
+  const device = options.device ?? getDevice();
+  const dtype = options.dtype ?? (typeof value === "boolean" ? "bool" : device.defaultDType);
+  return asLeaf(expandTo(scalar(device, dtype, numberOf(op, "the value", value)), [...shape]), options);
+}
+
 /** All 0. */
 export const zeros = named(
   "zeros",
-  (shape: Shape, options: CreationOptions = {}): Tensor => full(checkShape(shape, "zeros"), 0, options),
+  (shape: Shape, options: CreationOptions = {}): Tensor => repeated("zeros", shape, 0, options),
 );
 
 /** All 1, or true. */
 export const ones = named(
   "ones",
-  (shape: Shape, options: CreationOptions = {}): Tensor => full(checkShape(shape, "ones"), 1, options),
+  (shape: Shape, options: CreationOptions = {}): Tensor => repeated("ones", shape, 1, options),
 );
 
 /**
@@ -163,13 +171,11 @@ export const ones = named(
  * @param value  true or false makes a bool tensor, unless `dtype` says otherwise
  * @throws       ArgumentError for a number that an integer dtype does not hold
  */
-export const full = named("full", (shape: Shape, value: number | boolean, options: CreationOptions = {}): Tensor => {
-  checkCreation("full", options);
-  const device = options.device ?? getDevice();
-  const dtype = options.dtype ?? (typeof value === "boolean" ? "bool" : device.defaultDType);
-  const number = numberOf("full", "the value", value);
-  return asLeaf(expandTo(scalar(device, dtype, number), [...checkShape(shape, "full")]), options);
-});
+export const full = named(
+  "full",
+  (shape: Shape, value: number | boolean, options: CreationOptions = {}): Tensor =>
+    repeated("full", shape, value, options),
+);
 
 const like = (x: Tensor, options: CreationOptions): CreationOptions => ({
   dtype: x.dtype,
@@ -212,7 +218,7 @@ export function arange(first: number, second?: number | CreationOptions, step = 
   const options = typeof second === "object" ? second : last;
   checkCreation("arange", options);
   const n = Math.ceil((stop - start) / step);
-  if (!Number.isFinite(n) || n < 0) {
+  if (!Number.isFinite(n) || n < 0 || (stop - start) * step < 0) {
     throw new ArgumentError(`arange: steps of ${step} do not lead from ${start} to ${stop}`);
   }
   const device = options.device ?? getDevice();

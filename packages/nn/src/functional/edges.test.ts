@@ -3,11 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { grad } from "@loopgrad/autograd";
 import {
   ArgumentError,
+  arange,
+  avgPool2d,
   type Device,
   init,
   ones,
   ShapeError,
   scope,
+  softshrink,
   type Tensor,
   tensor,
   zeros,
@@ -187,4 +190,28 @@ describe.each([
       expect(before.flat().every(Number.isFinite)).toBe(true);
     }
   });
+});
+
+test("norms know their options, and refuse an eps or a size that makes no sense", async () => {
+  await init({ device: "cpu" });
+  const [x, c] = [ones([2, 2, 3]), ones([2])];
+  const wrong = { epsilon: 1 } as never;
+  for (const call of [
+    () => F.layerNorm(x, [3], null, null, wrong),
+    () => F.rmsNorm(x, [3], null, wrong),
+    () => F.groupNorm(x, 2, null, null, wrong),
+    () => F.instanceNorm(x, null, null, wrong),
+    () => F.batchNorm(x, c, c, null, null, wrong),
+    () => F.batchNorm(x, null, null, null, null, wrong),
+    () => F.localResponseNorm(x, 2, wrong),
+  ]) {
+    expect(call).toThrow(/unknown option epsilon/);
+  }
+  expect(() => F.batchNorm(x, c, c, null, null, { eps: -1 })).toThrow(/eps is -1, wanted a number >= 0/);
+  expect(() => F.layerNorm(x, [3], null, null, { eps: Number.NaN })).toThrow(/eps is NaN/);
+  expect(() => F.localResponseNorm(x, 0)).toThrow(/size is 0/);
+  expect(() => softshrink(x, { lambd: -1 })).toThrow(/lambd is -1/);
+  expect(() => avgPool2d(ones([1, 1, 4, 4]), 2, { divisorOverride: 0 })).toThrow(/divisorOverride is 0/);
+  expect(() => arange(5, 4, 10)).toThrow(/do not lead from 5 to 4/);
+  expect(arange(5, 5).shape).toEqual([0]);
 });

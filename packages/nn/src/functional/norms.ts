@@ -17,6 +17,7 @@ import {
   type Tensor,
   unfoldDim,
 } from "@loopgrad/tensor";
+import { checkOptions } from "../options.ts";
 
 /** Mean and biased variance, with the reduced dimensions kept as 1. */
 export interface Statistics {
@@ -69,12 +70,20 @@ export function batchNormTraining(
   bias: Tensor | null,
   options: { eps?: number } = {},
 ): Statistics & { output: Tensor } {
+  const eps = epsOf("batchNorm", options);
   checkChannels("batchNorm", x, { weight, bias });
   const axes = batchAxes(x);
   if (axes.every((axis) => x.shape[axis] === 1))
     throw new ArgumentError(`batchNorm: ${show(x.shape)} has one value per channel, wanted more`);
-  const { output, mean, variance } = normalizeOver(x, axes, options.eps ?? 1e-5);
+  const { output, mean, variance } = normalizeOver(x, axes, eps);
   return { output: affine(output, weight, bias), mean, variance };
+}
+
+/** The checked `eps` of a norm. */
+function epsOf(op: string, options: { eps?: number }): number {
+  const { eps = 1e-5 } = checkOptions(op, options, ["eps"]);
+  if (typeof eps === "number" && eps >= 0) return eps;
+  throw new ArgumentError(`${op}: eps is ${String(eps)}, wanted a number >= 0`);
 }
 
 /**
@@ -95,7 +104,7 @@ export function batchNorm(
 ): Tensor {
   if (runningMean === null || runningVar === null) return batchNormTraining(x, weight, bias, options).output;
   checkChannels("batchNorm", x, { runningMean, runningVar, weight, bias });
-  const deviation = alongChannels(runningVar.add(options.eps ?? 1e-5).rsqrt(), x);
+  const deviation = alongChannels(runningVar.add(epsOf("batchNorm", options)).rsqrt(), x);
   return affine(x.sub(alongChannels(runningMean, x)).mul(deviation), weight, bias);
 }
 
@@ -113,8 +122,9 @@ export function layerNorm(
   bias: Tensor | null = null,
   options: { eps?: number } = {},
 ): Tensor {
+  const eps = epsOf("layerNorm", options);
   const axes = lastAxes("layerNorm", x, normalizedShape);
-  const { output } = normalizeOver(x, axes, options.eps ?? 1e-5);
+  const { output } = normalizeOver(x, axes, eps);
   const scaled = weight === null ? output : output.mul(weight);
   return bias === null ? scaled : scaled.add(bias);
 }
@@ -127,7 +137,9 @@ export function rmsNorm(
   options: { eps?: number | null } = {},
 ): Tensor {
   const axes = lastAxes("rmsNorm", x, normalizedShape);
-  const eps = options.eps ?? (x.dtype === "float64" ? 2 ** -52 : 2 ** -23);
+  const spacing = x.dtype === "float64" ? 2 ** -52 : 2 ** -23;
+  checkOptions("rmsNorm", options, ["eps"]);
+  const eps = epsOf("rmsNorm", { eps: options.eps ?? spacing });
   const scale = x.square().mean(axes, { keepdim: true }).add(eps).rsqrt();
   return weight === null ? x.mul(scale) : x.mul(scale).mul(weight);
 }
@@ -153,12 +165,13 @@ export function groupNorm(
   bias: Tensor | null = null,
   options: { eps?: number } = {},
 ): Tensor {
+  const eps = epsOf("groupNorm", options);
   const [batch, channels] = x.shape;
   if (x.rank < 2 || channels % groups !== 0)
     throw new ShapeError(`groupNorm: ${show(x.shape)} in ${groups} groups of channels`);
   checkChannels("groupNorm", x, { weight, bias });
   const grouped = x.reshape([batch, groups, (channels / groups) * numel(x.shape.slice(2))]);
-  const { output } = normalizeOver(grouped, [2], options.eps ?? 1e-5);
+  const { output } = normalizeOver(grouped, [2], eps);
   return affine(output.reshape([...x.shape]), weight, bias);
 }
 
@@ -175,11 +188,12 @@ export function instanceNorm(
   options: { eps?: number } = {},
 ): Statistics & { output: Tensor } {
   const axes = Array.from({ length: x.rank - 2 }, (_, i) => i + 2);
+  const eps = epsOf("instanceNorm", options);
   checkChannels("instanceNorm", x, { weight, bias });
   if (axes.length === 0) throw new ShapeError(`instanceNorm: ${show(x.shape)} has no spatial dimensions`);
   if (axes.every((axis) => x.shape[axis] === 1))
     throw new ArgumentError(`instanceNorm: ${show(x.shape)} has one value per channel and sample, wanted more`);
-  const { output, mean, variance } = normalizeOver(x, axes, options.eps ?? 1e-5);
+  const { output, mean, variance } = normalizeOver(x, axes, eps);
   return { output: affine(output, weight, bias), mean, variance };
 }
 
@@ -195,7 +209,10 @@ export function localResponseNorm(
   size: number,
   options: { alpha?: number; beta?: number; k?: number } = {},
 ): Tensor {
-  const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
+  const { alpha = 1e-4, beta = 0.75, k = 1 } = checkOptions("localResponseNorm", options, ["alpha", "beta", "k"]);
+  if (!Number.isInteger(size) || size < 1) {
+    throw new ArgumentError(`localResponseNorm: size is ${String(size)}, wanted an integer >= 1`);
+  }
   if (!isFloat(x.dtype)) x = x.to(x.device.defaultDType);
   if (x.rank < 3) throw new ShapeError(`localResponseNorm: ${show(x.shape)}: wanted [N, C, d1, …]`);
   const spatial = new Array<number>(2 * (x.rank - 2)).fill(0);

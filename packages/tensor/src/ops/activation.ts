@@ -211,6 +211,7 @@ export function tanhshrink(x: Tensor): Tensor {
 export function softshrink(x: Tensor, options: { lambd?: number } = {}): Tensor {
   const { lambd = 0.5 } = checkOptions("softshrink", options, ["lambd"]);
   wantFloat("softshrink", x);
+  if (!(lambd >= 0)) throw new ArgumentError(`softshrink: lambd is ${lambd}, wanted a number >= 0`);
   const bound = scalar(x.device, x.dtype, lambd);
   const moved = bind(whereP, [bind(ltP, [bound, x]), bind(subP, [x, bound]), bind(addP, [x, bound])]);
   return bind(whereP, [bind(leP, [bind(absP, [x]), bound]), literalLike(x, 0), moved]);

@@ -193,6 +193,7 @@ function avgPool(n: number, x: Tensor, kernelSize: number | readonly number[], o
   const op = `avgPool${n}d`;
   checkOptions(op, options, ["countIncludePad", ...(n === 1 ? [] : ["divisorOverride"]), ...POOL]);
   const { countIncludePad = true, divisorOverride = null } = options;
+  if (divisorOverride === 0) throw new ArgumentError(`${op}: divisorOverride is 0, wanted another number, or null`);
   return batched(op, n, x, (input) => {
     const { k, o, stride, padding, windows: parts } = pool(op, n, input, kernelSize, options, 0);
     const axes = k.map((_, i) => i + 2);
