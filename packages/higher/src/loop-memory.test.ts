@@ -43,7 +43,7 @@ test("a loop that is never ended is left to the collector; training that follows
   };
   const settle = async (): Promise<number> => {
     // Finalizers run between turns of the event loop, after a collection.
-    for (let i = 0; i < 15; i++) {
+    for (let i = 0; i < 4; i++) {
       collect();
       await new Promise((done) => setTimeout(done, 2));
     }

@@ -154,7 +154,7 @@ test("a scope that is dropped is left to the collector, and says where it was op
   await leak();
   const held = device.stats().usedBytes - before;
   // Finalizers run between turns of the event loop, after a collection.
-  for (let i = 0; i < 20; i++) {
+  for (let i = 0; i < 4; i++) {
     collect();
     await new Promise((done) => setTimeout(done, 5));
   }
