@@ -5,7 +5,7 @@
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { noGrad } from "@loopgrad/autograd";
 import { Parameter } from "@loopgrad/nn";
-import { ArgumentError, init, LoopgradError, tensor } from "@loopgrad/tensor";
+import { ArgumentError, getDevice, init, LoopgradError, tensor } from "@loopgrad/tensor";
 import { Adam, AdamW, RMSprop, SGD } from "./index.ts";
 
 beforeAll(() => init({ device: "cpu", dtype: "float64" }));
@@ -51,6 +51,19 @@ describe.each([SGD, Adam, AdamW, RMSprop])("%p", (Opt) => {
     expect(await leaf.toArray()).toEqual(await parameter.toArray());
     expect([leaf.requiresGrad, leaf.isLeaf]).toEqual([true, true]);
   });
+});
+
+test("a loop over a leaf holds no more from step to step, though it opens no scope and reads nothing", () => {
+  const device = getDevice();
+  const leaf = tensor(new Float64Array(2000).fill(1), { requiresGrad: true });
+  const opt = new Adam([leaf], { lr: 0.01 });
+  const bytes = Array.from({ length: 60 }, () => {
+    opt.zeroGrad();
+    leaf.square().mean().backward();
+    opt.step();
+    return device.stats().usedBytes;
+  });
+  expect(Math.max(...bytes.slice(40))).toBeLessThan(Math.max(...bytes.slice(10, 30)) + 4 * 8 * 2000); // a copy a step: 20 and more
 });
 
 test("a result of the tape cannot be stepped", () => {

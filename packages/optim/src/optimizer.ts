@@ -22,6 +22,7 @@ import {
   show,
   syncScope,
   Tensor,
+  type Value,
   wrap,
 } from "@loopgrad/tensor";
 import { checkVectors } from "./cohort.ts";
@@ -78,6 +79,8 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
   /** Hyperparameters of a group that does not give its own. */
   readonly defaults: Readonly<H>;
   readonly #states = new States();
+  /** The value of a leaf that is no parameter before its present one. */
+  readonly #before = new WeakMap<Tensor, Value>();
 
   constructor(params: Params<H>, options: Partial<H>, defaults: H) {
     this.defaults = { ...defaults, ...this.#known(options, defaults) };
@@ -235,7 +238,12 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
     const { param, state } = this.update(leaf, leaf._grad as Tensor, this.stateOf(leaf), group);
     checkFits(this.constructor.name, leaf, param);
     return () => {
+      const old = leaf._value;
       leaf._rebind(param._live());
+      // As a Parameter's: what was computed two values ago, and neither read nor stored, goes.
+      const older = this.#before.get(leaf);
+      older?.device.lapse(older);
+      this.#before.set(leaf, old);
       this.setState(leaf, state);
     };
   }
