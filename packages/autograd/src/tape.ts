@@ -29,6 +29,8 @@ let section: Section = { loop: null };
 
 /** A loop of steps. */
 export interface StepLoop {
+  /** Updates that began. One alone repeats nothing, and has no seams. */
+  updates: number;
   /** It has submitted steps before its end. */
   isLong: boolean;
 }
@@ -190,6 +192,7 @@ export const timeMark = (): number => ++sequence;
  * here: so a longer loop has the same kernels, and more of them.
  */
 export function beginUpdate(loop: StepLoop): void {
+  loop.updates++;
   section.loop = loop;
   section = { loop: null };
 }

@@ -229,7 +229,7 @@ const MANY = 8192;
  * there are depends on how many steps came before in no way.
  */
 function crossSeam({ section, device }: Node, last: Node | null): void {
-  if (section.loop === null) return;
+  if (section.loop === null || section.loop.updates < 2) return;
   const begins = last === null || last.section.loop !== section.loop;
   if (section.loop.isLong && (begins || device.pending > MANY)) device.flush();
   else device.seam();

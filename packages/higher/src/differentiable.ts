@@ -148,7 +148,7 @@ export class DifferentiableOptimizer {
   /** Without a functional module: steps taken. */
   #steps = 0;
   readonly #wantsFunctions: boolean;
-  /** @internal */ readonly _loop: StepLoop = { isLong: false };
+  /** @internal */ readonly _loop: StepLoop = { updates: 0, isLong: false };
 
   constructor(opt: AnyOptimizer, params: readonly Tensor[], options: DifferentiableOptions = {}) {
     const { mode = "second-order", override, gradCallback, fmodel, _wantsFunctions = false, ...rest } = options;
@@ -211,7 +211,7 @@ export class DifferentiableOptimizer {
     const from = { params, states: this.#states, groups: this.paramGroups };
     const step = (): void => this.#adopt(params, this._updates(loss, from, options));
     scope(() => (this.mode === "none" ? noGrad(step) : step()));
-    params.at(0)?.device.seam();
+    if (this._loop.updates > 1) params.at(0)?.device.seam();
     return this.#fmodel?.parameters() ?? (this.#latest as readonly Tensor[]).map(inScope);
   }
 
