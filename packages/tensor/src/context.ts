@@ -33,8 +33,9 @@ export class Context<T = unknown> {
   waiting = 0;
   /** Where the latest wait began. */
   waitsAt: Place | null = null;
-  /** Of a context of synchronous code: what was innermost before, as `within` has it; else null. */
-  before: { readonly within: Context | null | undefined } | null = null;
+  /** Of synchronous code: what was innermost before it, as `within` has it. */
+  isSync = false;
+  before: Context | null | undefined = null;
 
   constructor(
     readonly kind: Kind<T>,
@@ -49,7 +50,7 @@ export class Context<T = unknown> {
     if (!this.open) return;
     this.open = false;
     openCount--;
-    if (this.before !== null) within = this.before.within;
+    if (this.isSync) within = this.before;
     else if (innermost() === this) setInnermost(firstOpen(this.parent));
   }
 }
@@ -149,7 +150,8 @@ export function enter<T>(kind: Kind<T>, value: T): Context<T> {
 /** Opens a context around synchronous code that closes it in any case: nobody else runs in it. */
 export function enterSync<T>(kind: Kind<T>, value: T): Context<T> {
   const context = make(kind, value, true);
-  context.before = { within };
+  context.isSync = true;
+  context.before = within;
   within = context;
   return context;
 }

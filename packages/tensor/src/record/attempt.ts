@@ -11,32 +11,39 @@ import type { Tensor } from "../tensor.ts";
 
 /** Attempts under way, one inside another. */
 let depth = 0;
-/** Handles made since the outermost of them began. */
-const made: Tensor[] = [];
+/** Handles made since the outermost of them began: the first `count`. An array that shrank would be made anew each time. */
+const made: (Tensor | null)[] = [];
+let count = 0;
 
 /** Notes a handle, if an attempt is under way. */
 export function noteMade(tensor: Tensor): void {
-  if (depth > 0) made.push(tensor);
+  if (depth > 0) made[count++] = tensor;
 }
 
 /** Begins an attempt. Returns what `undoAttempt` wants. */
 export function beginAttempt(): number {
   depth++;
-  return made.length;
+  return count;
 }
 
 /** Ends the innermost attempt, whether or not it was undone. */
 export function endAttempt(): void {
-  if (--depth === 0) made.length = 0;
+  if (--depth === 0) forget(0);
 }
 
 /** Releases the handles made since, the last first, and takes from the record what nobody needs any more. */
 export function undoAttempt(start: number): void {
   const devices = new Set<Device>();
-  for (let i = made.length - 1; i >= start; i--) {
-    devices.add(made[i].device);
-    made[i]._release();
+  for (let i = count - 1; i >= start; i--) {
+    const tensor = made[i] as Tensor;
+    devices.add(tensor.device);
+    tensor._release();
   }
-  made.length = start;
+  forget(start);
   for (const device of devices) device.trim();
+}
+
+function forget(start: number): void {
+  for (let i = start; i < count; i++) made[i] = null;
+  count = start;
 }
