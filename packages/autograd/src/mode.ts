@@ -10,7 +10,7 @@
  */
 import { around, type Context, enclosed, enter, find, GradError, Kind, linesOf } from "@loopgrad/tensor";
 
-const SWITCH = new Kind<boolean>("gradient switch");
+const SWITCH = new Kind<boolean>("gradient switch", true);
 
 /** Whether operations on tensors that require a gradient are put on the tape now. */
 export const isGradEnabled = (): boolean => find(SWITCH)?.value ?? true;

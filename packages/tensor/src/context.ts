@@ -24,7 +24,11 @@ export class Kind<T> {
   /** For types only. */
   declare readonly value: T;
 
-  constructor(readonly name: string) {}
+  constructor(
+    readonly name: string,
+    /** A context that is waiting refuses, and says where it waits. */
+    readonly refuses = false,
+  ) {}
 }
 
 export class Context<T = unknown> {
@@ -246,7 +250,7 @@ export function suspend(who: (...args: never[]) => unknown, isOne: boolean): (()
     context.waiting++;
     waiting.push(context);
   }
-  if (waiting.length > 0) {
+  if (waiting.some(({ kind }) => kind.refuses)) {
     const at = placeOf(who);
     for (const context of waiting) context.waitsAt = at;
   }
@@ -265,7 +269,7 @@ export interface Place {
 /** Frames that are kept of a place. */
 const FRAMES = 6;
 
-/** The place in the program from which a function was called. Costs 2 µs. */
+/** The place in the program from which a function was called. Costs 2 µs, and 30 under async functions. */
 export function placeOf(called: (...args: never[]) => unknown, frames = FRAMES): Place {
   const errors = Error as { captureStackTrace?: (target: object, from: unknown) => void; stackTraceLimit?: number };
   if (errors.captureStackTrace === undefined) return new Error();

@@ -135,6 +135,29 @@ test("a default device for a block or a function, sync or async", async () => {
   setDevice(device);
 });
 
+test("of many scopes not all are noted, but those that are dropped are named", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const warn = jest.spyOn(console, "warn").mockImplementation(() => {});
+  for (let i = 0; i < 400; i++) scope().end();
+  const forgetful = async (): Promise<void> => {
+    scope();
+    await make().data();
+  };
+  for (let round = 0; round < 3; round++) {
+    await forgetful();
+    for (let i = 0; i < 3; i++) {
+      collect();
+      await new Promise((done) => setTimeout(done, 5));
+    }
+  }
+  expect(currentScope()).toBeNull();
+  const messages = warn.mock.calls.map(([message]) => String(message));
+  warn.mockRestore();
+  expect(messages.length).toBeLessThanOrEqual(2);
+  expect(messages.at(-1)).toMatch(/It was opened[\s\S]*forgetful .*scope\.test\.ts/);
+});
+
 test("a scope that is dropped is left to the collector, and says where it was opened", async () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;

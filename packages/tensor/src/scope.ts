@@ -34,7 +34,7 @@ export class Scope {
       return;
     }
     this.context = enter(SCOPE, new WeakRef(this));
-    dropped.register(this, { context: this.context, at: placeOf(opener, 3) }, this);
+    dropped.register(this, { context: this.context, at: isPlaceNoted() ? placeOf(opener, 3) : null }, this);
   }
 
   /** Releases what was made inside. Scopes opened inside it and still open go on. */
@@ -63,17 +63,30 @@ export class Scope {
   }
 }
 
+/** Blocks opened so far. */
+let blocks = 0;
+/** Blocks whose places are noted, before only some are. */
+const MANY = 128;
+/** Of many blocks one in so many is noted: one that is dropped again and again is found all the same. */
+const SHARE = 16;
+/** One was dropped whose place is not known: from now on all are noted. */
+let areAllNoted = false;
+
+const isPlaceNoted = (): boolean => ++blocks <= MANY || blocks % SHARE === 0 || areAllNoted;
+
 const warned = new Set<string>();
 
 /** Scopes that the collector took while they were open. */
-const dropped = new FinalizationRegistry<{ context: Context<Held>; at: Place }>(({ context, at }) => {
+const dropped = new FinalizationRegistry<{ context: Context<Held>; at: Place | null }>(({ context, at }) => {
   context.close();
+  if (at === null) areAllNoted = true;
   // Behind the first line the way there may differ.
-  if (warned.has(linesOf(at, 1))) return;
-  warned.add(linesOf(at, 1));
+  const place = at === null ? "" : linesOf(at, 1);
+  if (warned.has(place)) return;
+  warned.add(place);
   console.warn(
     "loopgrad: a scope, or an inner loop, was dropped without having ended: its tensors were not released but left to " +
-      `the garbage collector. Open it with \`using\`, call end() or dispose(), or use the function form. It was opened\n${linesOf(at, 3)}`,
+      `the garbage collector. Open it with \`using\`, call end() or dispose(), or use the function form. ${at === null ? "The next one will be named." : `It was opened\n${linesOf(at, 3)}`}`,
   );
 });
 

@@ -13,7 +13,7 @@ import type { Tensor } from "./tensor.ts";
 /** What stands for which handle in an async call. */
 type StandIns = Map<Tensor, Tensor>;
 
-const CALL = new Kind<StandIns>("functional call");
+const CALL = new Kind<StandIns>("functional call", true);
 
 /** The innermost async call around the code that runs in which something stands for the handle. */
 function callOf(handle: Tensor): Context<StandIns> | null {
