@@ -17,6 +17,23 @@ const demos = join(root, "demos");
 export const dist = join(demos, "dist");
 
 /**
+ * How esbuild bundles loopgrad's sources for browsers.
+ *
+ * @type {import("esbuild").BuildOptions}
+ */
+export const forBrowsers = {
+  bundle: true,
+  format: "esm",
+  platform: "browser",
+  target: "es2022",
+  conditions: [sourceCondition],
+  loader: { ".wgsl": "text" },
+  // Node only, and never imported in a browser.
+  external: ["webgpu", "node:*"],
+  logLevel: "warning",
+};
+
+/**
  * Builds every demo anew.
  *
  * @returns {Promise<string[]>} the demos' names
@@ -31,16 +48,8 @@ export async function buildDemos() {
   await build({
     entryPoints: names.map((name) => ({ in: join(demos, name, "main.ts"), out: `${name}/main` })),
     outdir: dist,
-    bundle: true,
-    format: "esm",
-    platform: "browser",
-    target: "es2022",
-    conditions: [sourceCondition],
-    loader: { ".wgsl": "text" },
-    // Node only, and never imported in a browser.
-    external: ["webgpu", "node:*"],
+    ...forBrowsers,
     sourcemap: true,
-    logLevel: "warning",
   });
   const links = names.map((name) => `<li><a href="./${name}/">${name}</a></li>`).join("");
   writeFileSync(

@@ -11,6 +11,7 @@ import { init, Linear, loadSafetensors } from "loopgrad";
 import type { Browser } from "playwright-core";
 import { launchBrowser } from "../scripts/browser.mjs";
 import { serve } from "../scripts/serve.mjs";
+import { forBrowsers } from "./build.mjs";
 
 /** Trains, saves to a Blob, goes on in fresh objects, and tells what came out. */
 const PAGE = `
@@ -59,13 +60,7 @@ beforeAll(async () => {
   await build({
     stdin: { contents: PAGE, resolveDir: fileURLToPath(new URL(".", import.meta.url)) },
     outfile: join(folder, "main.js"),
-    bundle: true,
-    format: "esm",
-    platform: "browser",
-    target: "es2022",
-    conditions: ["@loopgrad/source"],
-    loader: { ".wgsl": "text" },
-    logLevel: "silent",
+    ...forBrowsers,
   });
   writeFileSync(join(folder, "index.html"), '<script type="module" src="./main.js"></script>');
   [browser, server] = await Promise.all([launchBrowser(), serve(folder)]);

@@ -11,7 +11,7 @@ import { build } from "esbuild";
 import type { Browser } from "playwright-core";
 import { launchBrowser } from "../scripts/browser.mjs";
 import { serve } from "../scripts/serve.mjs";
-import { sourceCondition } from "../scripts/workspace.mjs";
+import { forBrowsers } from "./build.mjs";
 
 /** What came of a pair of programs, and of each alone. */
 interface Pair {
@@ -30,14 +30,7 @@ beforeAll(async () => {
   await build({
     entryPoints: [fileURLToPath(new URL("../packages/higher/src/testing/interleaved-page.ts", import.meta.url))],
     outfile: join(folder, "main.js"),
-    bundle: true,
-    format: "esm",
-    platform: "browser",
-    target: "es2022",
-    conditions: [sourceCondition],
-    loader: { ".wgsl": "text" },
-    external: ["webgpu", "node:*"],
-    logLevel: "warning",
+    ...forBrowsers,
   });
   writeFileSync(join(folder, "index.html"), '<!doctype html><script type="module" src="./main.js"></script>');
   [browser, server] = await Promise.all([launchBrowser(), serve(folder)]);
