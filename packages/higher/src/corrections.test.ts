@@ -233,10 +233,11 @@ describe.each(OPTIMIZERS)("8. %s", (_, make) => {
   ): Promise<{ w: Tensor; loss: Tensor }> {
     const model = new One(3);
     const opt = make(model.parameters(), options);
-    const loop = innerLoop(model, opt);
-    const loss = loop.fmodel.forward();
-    loop.diffopt.step(climb ? loss.neg() : loss);
-    return { w: loop.fmodel.parameters()[0], loss };
+    return innerLoop(model, opt, {}, ({ fmodel, diffopt }) => {
+      const loss = fmodel.forward();
+      diffopt.step(climb ? loss.neg() : loss);
+      return { w: fmodel.parameters()[0], loss };
+    });
   }
 
   test("maximize climbs: it is descending on minus the objective", async () => {

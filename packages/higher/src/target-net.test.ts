@@ -95,17 +95,18 @@ describe("ten inner steps on fresh batches agree with the twin", () => {
   const lossOf = (y: Tensor, target: Tensor): Tensor => F.mseLoss(y, target);
 
   function byStep(model: Sequential, batches: Batch[], [queryX, queryY]: Batch): Unrolled {
-    const { fmodel, diffopt } = innerLoop(model, new SGD(model.parameters(), { lr: LR }));
-    const grads: (Tensor | null)[] = [];
-    const losses = batches.map(([x, y]) => {
-      const loss = lossOf(fmodel.forward(x), y);
-      grads.push(...grad(loss, fmodel.parameters(), { createGraph: true }));
-      diffopt.step(loss);
-      return loss;
+    return innerLoop(model, new SGD(model.parameters(), { lr: LR }), {}, ({ fmodel, diffopt }) => {
+      const grads: (Tensor | null)[] = [];
+      const losses = batches.map(([x, y]) => {
+        const loss = lossOf(fmodel.forward(x), y);
+        grads.push(...grad(loss, fmodel.parameters(), { createGraph: true }));
+        diffopt.step(loss);
+        return loss;
+      });
+      const metaLoss = lossOf(fmodel.forward(queryX), queryY);
+      const metaGrads = grad(metaLoss, fmodel.parameters({ time: 0 }));
+      return { losses, grads, weights: fmodel.parameters(), metaLoss, metaGrads };
     });
-    const metaLoss = lossOf(fmodel.forward(queryX), queryY);
-    const metaGrads = grad(metaLoss, fmodel.parameters({ time: 0 }));
-    return { losses, grads, weights: fmodel.parameters(), metaLoss, metaGrads };
   }
 
   /** Updates weights by hand; `forward` is a module's or the twin's. */
