@@ -6,6 +6,7 @@
  */
 
 import { bind, bindConstant, untracked } from "./bind.ts";
+import { operation } from "./checked.ts";
 import type { Device } from "./device.ts";
 import { type DType, dtypeCode, isFloat } from "./dtype.ts";
 import { ArgumentError, DeviceError, GradError, ShapeError } from "./errors.ts";
@@ -22,9 +23,7 @@ import {
 import { getDevice } from "./init.ts";
 import { stack } from "./ops/join.ts";
 import { expandTo, reshapeTo } from "./ops/movement.ts";
-import { named } from "./ops/named.ts";
 import { cast, literal, numberOf, scalar } from "./ops/operand.ts";
-import { checkDevice, checkOptions } from "./options.ts";
 import { addP, aliasP, eqP, iotaP, ltP, mulP, subP, whereP } from "./primitives.ts";
 import { checkShape, numel, type Shape, show } from "./shape.ts";
 import { Tensor, wrap } from "./tensor.ts";
@@ -48,14 +47,8 @@ export function setLeafHook(hook: (tensor: Tensor) => void): void {
   leafHook = hook;
 }
 
-/** The names of {@link CreationOptions}. */
-const CREATION = ["dtype", "device", "requiresGrad"];
-
-/** @internal Throws for options that creation does not know; `op` begins the message. */
-export function checkCreation(op: string, options: CreationOptions, known: readonly string[] = CREATION): void {
-  checkOptions(op, options, known);
-  checkDevice(op, options.device);
-}
+/** @internal {@link CreationOptions} in signatures. */
+export const CREATION = "{ dtype: string, device: device, requiresGrad: boolean }";
 
 /** @internal Makes the tensor a leaf of the tape if the options say so. */
 export function asLeaf(tensor: Tensor, options: CreationOptions): Tensor {
@@ -95,16 +88,18 @@ export function asLeaf(tensor: Tensor, options: CreationOptions): Tensor {
  * @example              tensor([[1, 2], [3, 4]], { requiresGrad: true })
  * @example              tensor(pixels, { shape: [28, 28] }).div(255) // pixels: a Uint8Array
  */
-export const tensor = named("tensor", (data: TensorData, options: CreationOptions & { shape?: Shape } = {}): Tensor => {
-  checkCreation("tensor", options, [...CREATION, "shape"]);
-  const tensors = tensorsIn(data);
-  const device = options.device ?? tensors[0]?.device ?? getDevice();
-  const dtype = options.dtype ?? kindOfData(data, tensors, device);
-  if (tensors.length > 0) return ofTensors(data, tensors, device, dtype, options);
-  const nested = shapeOfData(data);
-  const shape = options.shape === undefined ? nested : filled(options.shape, numel(nested));
-  return asLeaf(wrap(device.fromHost(hostElements("tensor", data, nested, dtype), shape, dtype)), options);
-});
+export const tensor = operation(
+  "tensor(data: any, options?: { dtype: string, device: device, requiresGrad: boolean, shape: numbers })",
+  (data: TensorData, options: CreationOptions & { shape?: Shape } = {}): Tensor => {
+    const tensors = tensorsIn(data);
+    const device = options.device ?? tensors[0]?.device ?? getDevice();
+    const dtype = options.dtype ?? kindOfData(data, tensors, device);
+    if (tensors.length > 0) return ofTensors(data, tensors, device, dtype, options);
+    const nested = shapeOfData(data);
+    const shape = options.shape === undefined ? nested : filled(options.shape, numel(nested));
+    return asLeaf(wrap(device.fromHost(hostElements("tensor", data, nested, dtype), shape, dtype)), options);
+  },
+);
 
 /** A copy of the shape, if it holds so many elements. */
 function filled(shape: Shape, size: number): number[] {
@@ -147,21 +142,20 @@ export const literals = (value: number, shape: Shape, { device, dtype }: { devic
 
 function repeated(op: string, shape: Shape, value: number | boolean, options: CreationOptions): Tensor {
   checkShape(shape, op);
-  checkCreation(op, options);
   const device = options.device ?? getDevice();
   const dtype = options.dtype ?? (typeof value === "boolean" ? "bool" : device.defaultDType);
   return asLeaf(expandTo(scalar(device, dtype, numberOf(op, "the value", value)), [...shape]), options);
 }
 
 /** All 0. */
-export const zeros = named(
-  "zeros",
+export const zeros = operation(
+  `zeros(shape: numbers, options?: ${CREATION})`,
   (shape: Shape, options: CreationOptions = {}): Tensor => repeated("zeros", shape, 0, options),
 );
 
 /** All 1, or true. */
-export const ones = named(
-  "ones",
+export const ones = operation(
+  `ones(shape: numbers, options?: ${CREATION})`,
   (shape: Shape, options: CreationOptions = {}): Tensor => repeated("ones", shape, 1, options),
 );
 
@@ -171,8 +165,8 @@ export const ones = named(
  * @param value  true or false makes a bool tensor, unless `dtype` says otherwise
  * @throws       ArgumentError for a number that an integer dtype does not hold
  */
-export const full = named(
-  "full",
+export const full = operation(
+  `full(shape: numbers, value: number|boolean, options?: ${CREATION})`,
   (shape: Shape, value: number | boolean, options: CreationOptions = {}): Tensor =>
     repeated("full", shape, value, options),
 );
@@ -184,20 +178,20 @@ const like = (x: Tensor, options: CreationOptions): CreationOptions => ({
 });
 
 /** Zeros in the shape, dtype and device of another tensor. */
-export const zerosLike = named(
-  "zerosLike",
+export const zerosLike = operation(
+  `zerosLike(x: tensor, options?: ${CREATION})`,
   (x: Tensor, options: CreationOptions = {}): Tensor => zeros(x.shape, like(x, options)),
 );
 
 /** Ones in the shape, dtype and device of another tensor. */
-export const onesLike = named(
-  "onesLike",
+export const onesLike = operation(
+  `onesLike(x: tensor, options?: ${CREATION})`,
   (x: Tensor, options: CreationOptions = {}): Tensor => ones(x.shape, like(x, options)),
 );
 
 /** One number in the shape, dtype and device of another tensor. */
-export const fullLike = named(
-  "fullLike",
+export const fullLike = operation(
+  `fullLike(x: tensor, value: number|boolean, options?: ${CREATION})`,
   (x: Tensor, value: number | boolean, options: CreationOptions = {}): Tensor => full(x.shape, value, like(x, options)),
 );
 
@@ -205,31 +199,32 @@ export const fullLike = named(
 export const iota = (device: Device, dtype: DType, n: number): Tensor =>
   bindConstant(device, iotaP, [dtypeCode(dtype), n]);
 
+interface Arange {
+  (stop: number, options?: CreationOptions): Tensor;
+  (start: number, stop: number, step?: number, options?: CreationOptions): Tensor;
+}
+
 /**
  * Numbers from `start` (0) up to but without `stop`, `step` (1) apart. int32 if all are integers, as in torch.
  *
  * @example arange(3) // 0, 1, 2
  * @example arange(1, 2, 0.25) // 1, 1.25, 1.5, 1.75
  */
-export function arange(stop: number, options?: CreationOptions): Tensor;
-export function arange(start: number, stop: number, step?: number, options?: CreationOptions): Tensor;
-export function arange(first: number, second?: number | CreationOptions, step = 1, last: CreationOptions = {}): Tensor {
-  const [start, stop] = typeof second === "number" ? [first, second] : [0, first];
-  const options = typeof second === "object" ? second : last;
-  checkCreation("arange", options);
-  const n = Math.ceil((stop - start) / step);
-  if (!Number.isFinite(n) || n < 0 || (stop - start) * step < 0) {
-    throw new ArgumentError(`arange: steps of ${step} do not lead from ${start} to ${stop}`);
-  }
-  const device = options.device ?? getDevice();
-  const whole = Number.isInteger(start) && Number.isInteger(stop) && Number.isInteger(step);
-  const dtype = options.dtype ?? (whole ? "int32" : device.defaultDType);
-  return counted(device, dtype, n, start, step, options);
-}
-
-const counted = named(
-  "arange",
-  (device: Device, dtype: DType, n: number, start: number, step: number, options: CreationOptions): Tensor => {
+export const arange: Arange = operation(
+  [
+    `arange(stop: number, options?: ${CREATION})`,
+    `arange(start: number, stop: number, step?: number, options?: ${CREATION})`,
+  ],
+  (first: number, second?: number | CreationOptions, step: number = 1, last: CreationOptions = {}): Tensor => {
+    const [start, stop] = typeof second === "number" ? [first, second] : [0, first];
+    const options = typeof second === "object" ? second : last;
+    const n = Math.ceil((stop - start) / step);
+    if (!Number.isFinite(n) || n < 0 || (stop - start) * step < 0) {
+      throw new ArgumentError(`arange: steps of ${step} do not lead from ${start} to ${stop}`);
+    }
+    const device = options.device ?? getDevice();
+    const whole = Number.isInteger(start) && Number.isInteger(stop) && Number.isInteger(step);
+    const dtype = options.dtype ?? (whole ? "int32" : device.defaultDType);
     const counting = dtype === "bool" ? "int32" : dtype;
     if (n > 0) for (const end of [start, start + (n - 1) * step]) elementOf("a number", end, counting);
     // Unsigned integers count downwards by what wraps to the same.
@@ -239,7 +234,7 @@ const counted = named(
     if (start !== 0) x = bind(addP, [x, scalar(device, counting, start)]);
     return asLeaf(dtype === counting ? x : cast(x, dtype), options);
   },
-);
+) as Arange;
 
 /**
  * `steps` numbers evenly from `start` to `end`, both included; of one step, `start`. An integer dtype cuts them towards 0,
@@ -248,10 +243,9 @@ const counted = named(
  * @param start, end  numbers, or float tensors of no dims: then the result is computed on their device, and has a
  *                    derivative by them
  */
-export const linspace = named(
-  "linspace",
+export const linspace = operation(
+  `linspace(start: tensor|number, end: tensor|number, steps: number, options?: ${CREATION})`,
   (start: number | Tensor, end: number | Tensor, steps: number, options: CreationOptions = {}): Tensor => {
-    checkCreation("linspace", options);
     checkShape([steps], "linspace");
     if (typeof start !== "number" || typeof end !== "number") return linspaceOf(start, end, steps, options);
     const device = options.device ?? getDevice();
@@ -294,13 +288,15 @@ function linspaceOf(start: number | Tensor, end: number | Tensor, steps: number,
 }
 
 /** The identity matrix, [n, n] or [n, m]. */
-export const eye = named("eye", (n: number, m: number = n, options: CreationOptions = {}): Tensor => {
-  checkCreation("eye", options);
-  checkShape([n, m], "eye");
-  const device = options.device ?? getDevice();
-  const rows = reshapeTo(iota(device, "int32", n), [n, 1]);
-  return asLeaf(cast(bind(eqP, [rows, iota(device, "int32", m)]), options.dtype ?? device.defaultDType), options);
-});
+export const eye = operation(
+  `eye(n: number, m?: number, options?: ${CREATION})`,
+  (n: number, m: number = n, options: CreationOptions = {}): Tensor => {
+    checkShape([n, m], "eye");
+    const device = options.device ?? getDevice();
+    const rows = reshapeTo(iota(device, "int32", n), [n, 1]);
+    return asLeaf(cast(bind(eqP, [rows, iota(device, "int32", m)]), options.dtype ?? device.defaultDType), options);
+  },
+);
 
 /**
  * The same elements in another dtype, or on another device.
@@ -308,14 +304,17 @@ export const eye = named("eye", (n: number, m: number = n, options: CreationOpti
  * @returns a tensor for a dtype; a promise for a device, because the elements travel through the host. The copy on
  *          the other device is a constant to the tape.
  */
-export function to(x: Tensor, dtype: DType): Tensor;
-export function to(x: Tensor, device: Device): Promise<Tensor>;
-export function to(x: Tensor, target: DType | Device): Tensor | Promise<Tensor>;
-export function to(x: Tensor, target: DType | Device): Tensor | Promise<Tensor> {
-  return typeof target === "string" ? castTo(x, target) : moved(x, target);
-}
+export const to: To = operation(
+  "to(x: tensor, target: string|device)",
+  (x: Tensor, target: DType | Device): Tensor | Promise<Tensor> =>
+    typeof target === "string" ? cast(x, target) : moved(x, target),
+) as To;
 
-const castTo = named("to", cast);
+interface To {
+  (x: Tensor, dtype: DType): Tensor;
+  (x: Tensor, device: Device): Promise<Tensor>;
+  (x: Tensor, target: DType | Device): Tensor | Promise<Tensor>;
+}
 
 async function moved(x: Tensor, device: Device): Promise<Tensor> {
   const { shape, dtype } = x;
@@ -323,4 +322,4 @@ async function moved(x: Tensor, device: Device): Promise<Tensor> {
 }
 
 /** Whether the dtype has fractions: float32 or float64. */
-export const isFloatingPoint = (x: Tensor): boolean => isFloat(x.dtype);
+export const isFloatingPoint = operation("isFloatingPoint(x: tensor)", (x: Tensor): boolean => isFloat(x.dtype));

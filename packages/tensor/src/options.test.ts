@@ -47,7 +47,11 @@ describe("operations", () => {
     ["maxPool2d", () => untyped.maxPool2d(image(), 2, { strides: 1 }), "maxPool2d: unknown option strides"],
     ["avgPool1d", () => untyped.avgPool1d(x, 2, { divisorOverride: 3 }), "avgPool1d: unknown option divisorOverride"],
     ["zeros", () => untyped.zeros([2], { requires_grad: true }), "zeros: unknown option requires_grad"],
-    ["tensor", () => untyped.tensor([1], { device: "cpu" }), 'tensor: device is "cpu": wanted what init() returns'],
+    [
+      "tensor",
+      () => untyped.tensor([1], { device: "cpu" }),
+      'tensor: device is the string "cpu": wanted a device, which init() returns',
+    ],
     ["randint", () => untyped.randint(0, 2, [3], { dType: "int32" }), "randint: unknown option dType"],
   ])("%s", (_, call, message) => {
     expect(call).toThrow(ArgumentError);
@@ -56,18 +60,24 @@ describe("operations", () => {
 });
 
 test.each<[string, () => unknown, string]>([
-  ["zeros(2, 3)", () => untyped.zeros(2, 3), "zeros: the shape is 2: wanted an array such as [2, 3]"],
-  ["reshape(x, 3, 2)", () => untyped.reshape(x, 3, 2), "reshape: the shape is 3"],
-  ["expand(x, 4)", () => untyped.expand(x, 4), "expand: the shape is 4"],
-  ["permute(x, 1, 0)", () => untyped.permute(x, 1, 0), "permute: the order of dims is 1"],
-  ["sum(x, { dim: 0 })", () => untyped.sum(x, { dim: 0 }), "sum: dim is [object Object]"],
+  ["zeros(2, 3)", () => untyped.zeros(2, 3), "zeros: shape is 2: wanted an array such as [2, 3]"],
+  ["reshape(x, 3, 2)", () => untyped.reshape(x, 3, 2), "reshape: shape is 3"],
+  ["expand(x, 4)", () => untyped.expand(x, 4), "expand: shape is 4"],
+  ["permute(x, 1, 0)", () => untyped.permute(x, 1, 0), "permute: dims is 1"],
+  [
+    "sum(x, { dim: 0 })",
+    () => untyped.sum(x, { dim: 0 }),
+    "sum: dim is an object: wanted a number, an array such as [2, 3] or null; dim is given by its place",
+  ],
 ])("%s lacks its brackets", (_, call, message) => {
   expect(call).toThrow(ShapeError);
   expect(call).toThrow(message);
 });
 
 test("cat, stack and einsum want their tensors in an array", () => {
-  expect(() => untyped.cat(x, x)).toThrow("cat: got Tensor([2, 3], float32, cpu): wanted an array of tensors");
-  expect(() => untyped.stack(x, x)).toThrow("stack: got Tensor");
-  expect(() => untyped.einsum("ij,ij->i", x, x)).toThrow("wanted an array of at least one operand");
+  expect(() => untyped.cat(x, x)).toThrow("cat: tensors is Tensor([2, 3], float32, cpu): wanted an array of tensors");
+  expect(() => untyped.stack(x, x)).toThrow("stack: tensors is Tensor");
+  expect(() => untyped.einsum("ij,ij->i", x, x)).toThrow(
+    "einsum: operands is Tensor([2, 3], float32, cpu): wanted an array of tensors",
+  );
 });

@@ -36,7 +36,7 @@ export function checkDevice(who: string, device: Device | undefined): void {
 }
 
 /** An object literal, of whatever realm: its prototype, if it has one, has none. */
-function isPlain(value: unknown): value is object {
+export function isPlain(value: unknown): value is object {
   if (typeof value !== "object" || value === null) return false;
   const prototype = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;

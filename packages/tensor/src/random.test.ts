@@ -42,7 +42,7 @@ test("a state can be kept and set again", async () => {
   setRngState(state);
   expect(await randn([3]).data()).toEqual(a);
   expect(() => manualSeed(-1)).toThrow(ArgumentError);
-  expect(() => manualSeed(0.5)).toThrow("random: seed is 0.5: wanted an integer >= 0");
+  expect(() => manualSeed(0.5)).toThrow("manualSeed: seed is 0.5: wanted an integer >= 0");
 });
 
 test("a shape's first numbers do not depend on what follows: element i is a function of key and i", async () => {

@@ -9,12 +9,13 @@
  * The result's shape: points drop their dim, and so do 0-d tensors; ranges keep theirs; the shapes of the other tensors
  * broadcast together, and stand where those tensors stood if they are neighbours once dims were dropped, else in front.
  */
+
 import { bind } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { iota } from "../creation.ts";
 import type { Device } from "../device.ts";
 import { type HostArray, isFloat } from "../dtype.ts";
 import { ArgumentError, DeviceError, DTypeError, ShapeError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
 import {
   addP,
   andP,
@@ -32,7 +33,6 @@ import {
 import { broadcastShapes, contiguousStrides, numel, type Shape, sameShape, show } from "../shape.ts";
 import { Tensor, wrap } from "../tensor.ts";
 import { expandTo, reshapeTo, sliceAxis, sliceBounds } from "./movement.ts";
-import { named } from "./named.ts";
 import { cast, literal, literalLike, type Operand, scalar, toScalar, unchanged } from "./operand.ts";
 import { mayBeOutside, positions } from "./positions.ts";
 import { replaceAt } from "./replace.ts";
@@ -171,7 +171,7 @@ function places(op: string, x: Tensor, { entries, shape, at, count }: Selection)
  * @see            torch.Tensor.__getitem__
  * @example        index(x, [rows, { start: 1 }, columns]) // x[rows, 1:, columns]
  */
-export const index = named("index", (x: Tensor, indices: readonly Index[]): Tensor => {
+export const index = operation("index(x: tensor, indices: any)", (x: Tensor, indices: readonly Index[]): Tensor => {
   const selection = selectionOf(x, indices);
   const { entries, shape } = selection;
   if (entries.some((e) => e.kind === "tensor")) {
@@ -195,10 +195,10 @@ export const index = named("index", (x: Tensor, indices: readonly Index[]): Tens
  * @see                       torch.Tensor.index_put
  * @example                   indexPut(x, [rows, columns], 0)
  */
-export const indexPut = named(
-  "indexPut",
+export const indexPut = operation(
+  "indexPut(x: tensor, indices: list, values: operand, options?: { accumulate: boolean })",
   (x: Tensor, indices: readonly Index[], values: Operand, options: { accumulate?: boolean } = {}): Tensor => {
-    const { accumulate = false } = checkOptions("indexPut", options, ["accumulate"]);
+    const { accumulate = false } = options;
     const selection = selectionOf(x, indices);
     const { shape } = selection;
     if (!(values instanceof Tensor || typeof values === "number" || typeof values === "boolean")) {
@@ -247,21 +247,28 @@ function lastOfEach(sorted: Tensor): Tensor {
  * @see                    torch.nonzero
  * @example                index(x, await nonzero(mask, { asTuple: true })) // x[mask]
  */
-export function nonzero(x: Tensor, options?: { asTuple?: false }): Promise<Tensor>;
-export function nonzero(x: Tensor, options: { asTuple: true }): Promise<Tensor[]>;
-export async function nonzero(x: Tensor, options: { asTuple?: boolean } = {}): Promise<Tensor | Tensor[]> {
-  const { asTuple = false } = checkOptions("nonzero", options, ["asTuple"]);
-  const { device } = x;
-  // As a tuple a 0-d tensor counts as a vector of one, as in torch.
-  const shape = asTuple && x.rank === 0 ? [1] : x.shape;
-  const strides = contiguousStrides(shape);
-  const hits = placesOf(await x.data());
-  const along = shape.map((d, dim) => hits.map((place) => Math.floor(place / strides[dim]) % d));
-  if (asTuple) return along.map((column) => fromHost(device, column, [hits.length]));
-  const rows = Int32Array.from({ length: hits.length * shape.length }, (_, i) => {
-    return along[i % shape.length][Math.floor(i / shape.length)];
-  });
-  return fromHost(device, rows, [hits.length, shape.length]);
+export const nonzero: Nonzero = operation(
+  "nonzero(x: tensor, options?: { asTuple: boolean })",
+  async (x: Tensor, options: { asTuple?: boolean } = {}): Promise<Tensor | Tensor[]> => {
+    const { asTuple = false } = options;
+    const { device } = x;
+    // As a tuple a 0-d tensor counts as a vector of one, as in torch.
+    const shape = asTuple && x.rank === 0 ? [1] : x.shape;
+    const strides = contiguousStrides(shape);
+    const hits = placesOf(await x.data());
+    const along = shape.map((d, dim) => hits.map((place) => Math.floor(place / strides[dim]) % d));
+    if (asTuple) return along.map((column) => fromHost(device, column, [hits.length]));
+    const rows = Int32Array.from({ length: hits.length * shape.length }, (_, i) => {
+      return along[i % shape.length][Math.floor(i / shape.length)];
+    });
+    return fromHost(device, rows, [hits.length, shape.length]);
+  },
+  "promise",
+) as Nonzero;
+
+interface Nonzero {
+  (x: Tensor, options?: { asTuple?: false }): Promise<Tensor>;
+  (x: Tensor, options: { asTuple: true }): Promise<Tensor[]>;
 }
 
 /**
@@ -274,14 +281,17 @@ export async function nonzero(x: Tensor, options: { asTuple?: boolean } = {}): P
  * @see         torch.masked_select
  * @example     const wrong = await maskedSelect(losses, predicted.ne(labels))
  */
-export const maskedSelect = named("maskedSelect", (x: Tensor, mask: Tensor): Promise<Tensor> => {
-  if (mask.dtype !== "bool") throw new DTypeError(`maskedSelect: the mask is ${mask.dtype}, wanted bool`);
-  if (mask.device !== x.device) {
-    throw new DeviceError(`maskedSelect: inputs are on ${x.device} and on ${mask.device}; move one with to()`);
-  }
-  const common = broadcastShapes(x.shape, mask.shape, "maskedSelect");
-  return selected(x._share(), expandTo(mask, common), common);
-});
+export const maskedSelect = operation(
+  "maskedSelect(x: tensor, mask: tensor)",
+  (x: Tensor, mask: Tensor): Promise<Tensor> => {
+    if (mask.dtype !== "bool") throw new DTypeError(`maskedSelect: the mask is ${mask.dtype}, wanted bool`);
+    if (mask.device !== x.device) {
+      throw new DeviceError(`maskedSelect: inputs are on ${x.device} and on ${mask.device}; move one with to()`);
+    }
+    const common = broadcastShapes(x.shape, mask.shape, "maskedSelect");
+    return selected(x._share(), expandTo(mask, common), common);
+  },
+);
 
 /** @param x  a handle of its own: the caller's scope may end before the mask was read */
 async function selected(x: Tensor, mask: Tensor, common: Shape): Promise<Tensor> {

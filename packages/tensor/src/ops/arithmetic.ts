@@ -3,9 +3,9 @@
  */
 
 import { bind, bindUntracked, untracked } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { isFloat } from "../dtype.ts";
 import { ArgumentError, DTypeError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
 import {
   absP,
   addP,
@@ -34,23 +34,28 @@ import {
 import { intRange } from "../record/int-range.ts";
 import { Tensor } from "../tensor.ts";
 import { expandTo } from "./movement.ts";
-import { named } from "./named.ts";
 import { asFloat, binary, cast, constantOf, literalLike, meet, type Operand, scalar, unchanged } from "./operand.ts";
 import { reciprocal, round, safeSqrt, sqrt, trunc } from "./unary.ts";
 
 /** a + alpha · b. */
-export const add = (a: Operand, b: Operand, options?: { alpha?: Operand }): Tensor =>
-  binary(addP, a, options?.alpha === undefined ? b : scaled(b, options.alpha));
+export const add = operation(
+  "add(a: operand, b: operand, options?: { alpha: operand })",
+  (a: Operand, b: Operand, options?: { alpha?: Operand }): Tensor =>
+    binary(addP, a, options?.alpha === undefined ? b : scaled(b, options.alpha)),
+);
 
 /** a − alpha · b. */
-export const sub = (a: Operand, b: Operand, options?: { alpha?: Operand }): Tensor =>
-  binary(subP, a, options?.alpha === undefined ? b : scaled(b, options.alpha));
+export const sub = operation(
+  "sub(a: operand, b: operand, options?: { alpha: operand })",
+  (a: Operand, b: Operand, options?: { alpha?: Operand }): Tensor =>
+    binary(subP, a, options?.alpha === undefined ? b : scaled(b, options.alpha)),
+);
 
 const scaled = (b: Operand, alpha: Operand): Operand =>
   typeof b === "number" && typeof alpha === "number" ? b * alpha : binary(mulP, b, alpha);
 
 /** a · b. */
-export const mul = (a: Operand, b: Operand): Tensor => binary(mulP, a, b);
+export const mul = operation("mul(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => binary(mulP, a, b));
 
 /** How a quotient is rounded. */
 export interface RoundingOptions {
@@ -61,24 +66,27 @@ export interface RoundingOptions {
 /**
  * a / b. Integers give floats, as in torch, unless a rounding mode is given.
  */
-export const div = named("div", (a: Operand, b: Operand, options?: RoundingOptions): Tensor => {
-  const [p, q] = meet("div", a, b);
-  const mode = checkOptions("div", options, ["roundingMode"])?.roundingMode ?? null;
-  if (mode === null) return bind(divP, [asFloat(p), asFloat(q)]);
-  if (mode !== "floor" && mode !== "trunc") {
-    throw new ArgumentError(`div: roundingMode is ${JSON.stringify(mode)}: wanted "floor", "trunc" or null`);
-  }
-  if (isFloat(p.dtype)) {
-    // A step function: the quotient is off the tape, so that a division by 0 makes no NaN of the derivative 0.
-    return constantOf(
-      untracked(() => (mode === "floor" ? floorQuotient(p, q) : trunc(bind(divP, [p, q])))),
-      p,
-      q,
-    );
-  }
-  wantDivisor("div", q);
-  return bind(divP, [mode === "floor" ? bind(subP, [p, remainder(p, q)]) : p, q]);
-});
+export const div = operation(
+  "div(a: operand, b: operand, options?: { roundingMode: string|null })",
+  (a: Operand, b: Operand, options?: RoundingOptions): Tensor => {
+    const [p, q] = meet("div", a, b);
+    const mode = options?.roundingMode ?? null;
+    if (mode === null) return bind(divP, [asFloat(p), asFloat(q)]);
+    if (mode !== "floor" && mode !== "trunc") {
+      throw new ArgumentError(`div: roundingMode is ${JSON.stringify(mode)}: wanted "floor", "trunc" or null`);
+    }
+    if (isFloat(p.dtype)) {
+      // A step function: the quotient is off the tape, so that a division by 0 makes no NaN of the derivative 0.
+      return constantOf(
+        untracked(() => (mode === "floor" ? floorQuotient(p, q) : trunc(bind(divP, [p, q])))),
+        p,
+        q,
+      );
+    }
+    wantDivisor("div", q);
+    return bind(divP, [mode === "floor" ? bind(subP, [p, remainder(p, q)]) : p, q]);
+  },
+);
 
 /**
  * ⌊a / b⌋ of the exact quotient: the remainder is taken off first, because a / b may be rounded up to a whole number.
@@ -107,20 +115,20 @@ function wantDivisor(op: string, divisor: Tensor): void {
  * @throws  ArgumentError for integers if b has a 0 among its elements and they are still on the host; where only the
  *          device knows them, the result there is 0
  */
-export const floorDivide = named(
-  "floorDivide",
+export const floorDivide = operation(
+  "floorDivide(a: operand, b: operand)",
   (a: Operand, b: Operand): Tensor => div(a, b, { roundingMode: "floor" }),
 );
 
 /** Remainder with the sign of the dividend, as C's fmod. Of integers by 0: see {@link floorDivide}. */
-export const fmod = named("fmod", (a: Operand, b: Operand): Tensor => {
+export const fmod = operation("fmod(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => {
   const [p, q] = meet("fmod", a, b);
   wantDivisor("fmod", q);
   return bind(fmodP, [p, q]);
 });
 
 /** Remainder with the sign of the divisor: a − b ⌊a / b⌋. Of integers by 0: see {@link floorDivide}. */
-export const remainder = named("remainder", (a: Operand, b: Operand): Tensor => {
+export const remainder = operation("remainder(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => {
   const [p, q] = meet("remainder", a, b);
   wantDivisor("remainder", q);
   const r = bind(fmodP, [p, q]);
@@ -137,7 +145,7 @@ export const remainder = named("remainder", (a: Operand, b: Operand): Tensor => 
  *
  * @throws ArgumentError for integers and a negative whole number as the exponent, as torch: cast them to floats first
  */
-export const pow = named("pow", (base: Operand, exponent: Operand): Tensor => {
+export const pow = operation("pow(base: operand, exponent: operand)", (base: Operand, exponent: Operand): Tensor => {
   if (base instanceof Tensor && base.dtype === "bool" && typeof exponent === "number") base = cast(base, "int32");
   if (base instanceof Tensor && typeof exponent === "number") {
     if (!isFloat(base.dtype) && Number.isInteger(exponent) && exponent < 0) {
@@ -204,19 +212,25 @@ function integerPower(base: Tensor, exponent: number): Tensor {
 }
 
 /** The larger; NaN if either is. Equal values share the gradient. */
-export const maximum = (a: Operand, b: Operand): Tensor => binary(maximumP, a, b);
+export const maximum = operation(
+  "maximum(a: operand, b: operand)",
+  (a: Operand, b: Operand): Tensor => binary(maximumP, a, b),
+);
 
 /** The smaller; NaN if either is. Equal values share the gradient. */
-export const minimum = (a: Operand, b: Operand): Tensor => binary(minimumP, a, b);
+export const minimum = operation(
+  "minimum(a: operand, b: operand)",
+  (a: Operand, b: Operand): Tensor => binary(minimumP, a, b),
+);
 
 /** The angle of the point (x, y), in (−π, π]. */
-export const atan2 = named("atan2", (y: Operand, x: Operand): Tensor => {
+export const atan2 = operation("atan2(y: operand, x: operand)", (y: Operand, x: Operand): Tensor => {
   const [p, q] = meet("atan2", y, x);
   return bind(atan2P, [asFloat(p), asFloat(q)]);
 });
 
 /** √(a² + b²) without overflow; ∞ beside NaN, as IEEE 754 has it; gradient 0 at (0, 0). */
-export const hypot = named("hypot", (a: Operand, b: Operand): Tensor => {
+export const hypot = operation("hypot(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => {
   const [p, q] = meet("hypot", a, b).map(asFloat);
   // Scaling by a constant does not change the function, so the scale needs no derivative.
   const larger = bindUntracked(maximumP, [bindUntracked(absP, [p]), bindUntracked(absP, [q])]);
@@ -229,7 +243,7 @@ export const hypot = named("hypot", (a: Operand, b: Operand): Tensor => {
 });
 
 /** log(eᵃ + eᵇ) without overflow. */
-export const logaddexp = named("logaddexp", (a: Operand, b: Operand): Tensor => {
+export const logaddexp = operation("logaddexp(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => {
   const [p, q] = meet("logaddexp", a, b).map(asFloat);
   const swap = bind(ltP, [p, q]);
   const [high, low] = [bind(whereP, [swap, q, p]), bind(whereP, [swap, p, q])];
@@ -239,7 +253,7 @@ export const logaddexp = named("logaddexp", (a: Operand, b: Operand): Tensor => 
 });
 
 /** x · log(y), and 0 where x is 0, whatever y (except NaN). */
-export const xlogy = named("xlogy", (x: Operand, y: Operand): Tensor => {
+export const xlogy = operation("xlogy(x: operand, y: operand)", (x: Operand, y: Operand): Tensor => {
   const [p, q] = meet("xlogy", x, y).map(asFloat);
   const [zero, one] = [literalLike(p, 0), literalLike(p, 1)];
   const logIsInfinite = bind(orP, [bind(ltP, [q, zero]), bind(orP, [bind(eqP, [q, zero]), bind(isinfP, [q])])]);
@@ -252,15 +266,18 @@ export const xlogy = named("xlogy", (x: Operand, y: Operand): Tensor => {
  *
  * @param weight  number or tensor; 0 gives `start`, 1 gives `end`
  */
-export const lerp = named("lerp", (start: Tensor, end: Tensor, weight: Operand): Tensor => {
-  return binary(addP, start, binary(mulP, binary(subP, end, start), weight));
-});
+export const lerp = operation(
+  "lerp(start: tensor, end: tensor, weight: operand)",
+  (start: Tensor, end: Tensor, weight: Operand): Tensor => {
+    return binary(addP, start, binary(mulP, binary(subP, end, start), weight));
+  },
+);
 
 /** x + value · a · b. */
-export const addcmul = named(
-  "addcmul",
+export const addcmul = operation(
+  "addcmul(x: tensor, a: tensor, b: tensor, options?: { value: operand })",
   (x: Tensor, a: Tensor, b: Tensor, options: { value?: Operand } = {}): Tensor => {
-    const { value = 1 } = checkOptions("addcmul", options, ["value"]);
+    const { value = 1 } = options;
     const product = binary(mulP, a, b);
     if (product.dtype === "bool") throw new DTypeError("addcmul: wanted numbers, got bool; cast it first");
     return binary(addP, x, value === 1 ? product : binary(mulP, product, value));
@@ -268,23 +285,32 @@ export const addcmul = named(
 );
 
 /** x + value · a / b. */
-export const addcdiv = named(
-  "addcdiv",
+export const addcdiv = operation(
+  "addcdiv(x: tensor, a: tensor, b: tensor, options?: { value: operand })",
   (x: Tensor, a: Tensor, b: Tensor, options: { value?: Operand } = {}): Tensor => {
-    const { value = 1 } = checkOptions("addcdiv", options, ["value"]);
+    const { value = 1 } = options;
     const quotient = div(a, b);
     return binary(addP, x, value === 1 ? quotient : binary(mulP, quotient, value));
   },
 );
 
 /** Bitwise on integers, logical on bool. */
-export const bitwiseAnd = named("bitwiseAnd", (a: Operand, b: Operand): Tensor => binary(andP, a, b));
+export const bitwiseAnd = operation(
+  "bitwiseAnd(a: operand, b: operand)",
+  (a: Operand, b: Operand): Tensor => binary(andP, a, b),
+);
 /** Bitwise on integers, logical on bool. */
-export const bitwiseOr = named("bitwiseOr", (a: Operand, b: Operand): Tensor => binary(orP, a, b));
+export const bitwiseOr = operation(
+  "bitwiseOr(a: operand, b: operand)",
+  (a: Operand, b: Operand): Tensor => binary(orP, a, b),
+);
 /** Bitwise on integers, logical on bool. */
-export const bitwiseXor = named("bitwiseXor", (a: Operand, b: Operand): Tensor => binary(xorP, a, b));
+export const bitwiseXor = operation(
+  "bitwiseXor(a: operand, b: operand)",
+  (a: Operand, b: Operand): Tensor => binary(xorP, a, b),
+);
 /** All bits inverted; the opposite on bool. */
-export const bitwiseNot = named("bitwiseNot", (x: Tensor): Tensor => {
+export const bitwiseNot = operation("bitwiseNot(x: tensor)", (x: Tensor): Tensor => {
   if (x.dtype === "bool") return bind(notP, [x]);
   if (isFloat(x.dtype)) throw new DTypeError(`bitwiseNot: wanted integers or bool, got ${x.dtype}`);
   return bind(subP, [bind(negP, [x]), literalLike(x, 1)]);

@@ -3,15 +3,14 @@
  */
 
 import { bind } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { iota } from "../creation.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
 import { addP, leP, mulP, reshapeP, whereP } from "../primitives.ts";
 import { show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { matmul } from "./contraction.ts";
 import { transpose } from "./movement.ts";
-import { named } from "./named.ts";
 import { binary, scalar, wantFloat } from "./operand.ts";
 import { safeSoftmax, softmax } from "./softmax.ts";
 
@@ -33,10 +32,10 @@ export interface AttentionOptions {
  * @returns      […, L, V]
  * @throws       ArgumentError if both a mask and `isCausal` are given
  */
-export const scaledDotProductAttention = named(
-  "scaledDotProductAttention",
+export const scaledDotProductAttention = operation(
+  "scaledDotProductAttention(query: tensor, key: tensor, value: tensor, mask?: tensor|null, options?: { isCausal: boolean, scale: number })",
   (query: Tensor, key: Tensor, value: Tensor, mask?: Tensor | null, options: AttentionOptions = {}): Tensor => {
-    const { isCausal = false, scale } = checkOptions("scaledDotProductAttention", options, ["isCausal", "scale"]);
+    const { isCausal = false, scale } = options;
     const { rank, shape, device, dtype } = query;
     if (rank < 2 || key.rank < 2)
       throw new ShapeError(`scaledDotProductAttention: query ${show(shape)}, key ${show(key.shape)}: wanted […, L, E]`);

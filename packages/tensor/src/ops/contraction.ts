@@ -3,13 +3,12 @@
  */
 
 import { bind } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { ShapeError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
 import { addP, matmulP, mulP, permuteP, reshapeP, sumP } from "../primitives.ts";
 import { normalizeAxis, numel, type Shape, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { permuteTo, reshapeTo } from "./movement.ts";
-import { named } from "./named.ts";
 import { binary, cast, type Operand, resultDType } from "./operand.ts";
 
 /**
@@ -18,7 +17,7 @@ import { binary, cast, type Operand, resultDType } from "./operand.ts";
  *
  * @throws ShapeError if the inner dimensions differ
  */
-export const matmul = named("matmul", (a: Tensor, b: Tensor): Tensor => {
+export const matmul = operation("matmul(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
   if (a.dtype !== b.dtype) {
     const dtype = resultDType(a, b);
     a = cast(a, dtype);
@@ -62,32 +61,32 @@ function wantRanks(op: string, a: Tensor, rankA: number, b: Tensor, rankB: numbe
 }
 
 /** [M, K] × [K, N] → [M, N]. */
-export const mm = named("mm", (a: Tensor, b: Tensor): Tensor => {
+export const mm = operation("mm(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
   wantRanks("mm", a, 2, b, 2);
   return matmul(a, b);
 });
 
 /** [B, M, K] × [B, K, N] → [B, M, N]; no broadcasting. */
-export const bmm = named("bmm", (a: Tensor, b: Tensor): Tensor => {
+export const bmm = operation("bmm(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
   wantRanks("bmm", a, 3, b, 3);
   if (a.shape[0] !== b.shape[0]) throw new ShapeError(`bmm: ${show(a.shape)} × ${show(b.shape)}: batches differ`);
   return matmul(a, b);
 });
 
 /** [M, K] × [K] → [M]. */
-export const mv = named("mv", (a: Tensor, b: Tensor): Tensor => {
+export const mv = operation("mv(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
   wantRanks("mv", a, 2, b, 1);
   return matmul(a, b);
 });
 
 /** [K] · [K] → []. */
-export const dot = named("dot", (a: Tensor, b: Tensor): Tensor => {
+export const dot = operation("dot(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
   wantRanks("dot", a, 1, b, 1);
   return matmul(a, b);
 });
 
 /** [M], [N] → [M, N]: all products. */
-export const outer = named("outer", (a: Tensor, b: Tensor): Tensor => {
+export const outer = operation("outer(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
   wantRanks("outer", a, 1, b, 1);
   return binary(mulP, bind(reshapeP, [a], [a.shape[0], 1]), b);
 });
@@ -101,16 +100,21 @@ export const outer = named("outer", (a: Tensor, b: Tensor): Tensor => {
  * @returns       […, out]
  * @throws        ShapeError if the last dimension of x is not `in`
  */
-export const linear = named("linear", (x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor => {
-  if (weight.rank !== 2 || x.rank === 0 || x._shape[x.rank - 1] !== weight._shape[1]) {
-    throw new ShapeError(`linear: input ${show(x.shape)}, weight ${show(weight.shape)}: wanted […, in] and [out, in]`);
-  }
-  if (bias && show(bias._shape) !== show([weight._shape[0]])) {
-    throw new ShapeError(`linear: bias ${show(bias._shape)}: wanted [${weight._shape[0]}], one per output`);
-  }
-  const y = matmul(x, bind(permuteP, [weight], [1, 0]));
-  return bias === undefined || bias === null ? y : binary(addP, y, bias);
-});
+export const linear = operation(
+  "linear(x: tensor, weight: tensor, bias?: tensor|null)",
+  (x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor => {
+    if (weight.rank !== 2 || x.rank === 0 || x._shape[x.rank - 1] !== weight._shape[1]) {
+      throw new ShapeError(
+        `linear: input ${show(x.shape)}, weight ${show(weight.shape)}: wanted […, in] and [out, in]`,
+      );
+    }
+    if (bias && show(bias._shape) !== show([weight._shape[0]])) {
+      throw new ShapeError(`linear: bias ${show(bias._shape)}: wanted [${weight._shape[0]}], one per output`);
+    }
+    const y = matmul(x, bind(permuteP, [weight], [1, 0]));
+    return bias === undefined || bias === null ? y : binary(addP, y, bias);
+  },
+);
 
 export interface AddMatmulOptions {
   /** Factor of the product; 1. */
@@ -120,25 +124,25 @@ export interface AddMatmulOptions {
 }
 
 function addProduct(x: Tensor, product: Tensor, options: AddMatmulOptions): Tensor {
-  const { alpha = 1, beta = 1 } = checkOptions("addmm", options, ["alpha", "beta"]);
+  const { alpha = 1, beta = 1 } = options;
   return binary(addP, beta === 1 ? x : binary(mulP, x, beta), alpha === 1 ? product : binary(mulP, product, alpha));
 }
 
 /** beta · x + alpha · (a × b) for matrices. */
-export const addmm = named(
-  "addmm",
+export const addmm = operation(
+  "addmm(x: tensor, a: tensor, b: tensor, options?: { alpha: operand, beta: operand })",
   (x: Tensor, a: Tensor, b: Tensor, options: AddMatmulOptions = {}): Tensor => addProduct(x, mm(a, b), options),
 );
 
 /** beta · x + alpha · (a × b) for batches of matrices. */
-export const baddbmm = named(
-  "baddbmm",
+export const baddbmm = operation(
+  "baddbmm(x: tensor, a: tensor, b: tensor, options?: { alpha: operand, beta: operand })",
   (x: Tensor, a: Tensor, b: Tensor, options: AddMatmulOptions = {}): Tensor => addProduct(x, bmm(a, b), options),
 );
 
 /** beta · x + alpha · (a × b) for a matrix and a vector. */
-export const addmv = named(
-  "addmv",
+export const addmv = operation(
+  "addmv(x: tensor, a: tensor, b: tensor, options?: { alpha: operand, beta: operand })",
   (x: Tensor, a: Tensor, b: Tensor, options: AddMatmulOptions = {}): Tensor => addProduct(x, mv(a, b), options),
 );
 
@@ -147,8 +151,8 @@ export const addmv = named(
  *
  * @param dims  a number n: the last n dims of a with the first n of b; or the two lists of dims to pair
  */
-export const tensordot = named(
-  "tensordot",
+export const tensordot = operation(
+  "tensordot(a: tensor, b: tensor, dims: number|list)",
   (a: Tensor, b: Tensor, dims: number | readonly [readonly number[], readonly number[]]): Tensor => {
     if (typeof dims === "number" && !(Number.isInteger(dims) && dims >= 0 && dims <= Math.min(a.rank, b.rank))) {
       throw new ShapeError(`tensordot: ${dims} dims of ${show(a.shape)} and ${show(b.shape)}: they have not so many`);
@@ -184,7 +188,7 @@ const rest = (shape: Shape, axes: readonly number[]): number[] =>
   shape.map((_, i) => i).filter((i) => !axes.includes(i));
 
 /** Kronecker product: every element of a times all of b; shapes multiply. */
-export const kron = named("kron", (a: Tensor, b: Tensor): Tensor => {
+export const kron = operation("kron(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
   const rank = Math.max(a.rank, b.rank);
   const [p, q] = [raised(a, rank), raised(b, rank)];
   const spread = reshapeTo(
@@ -210,24 +214,27 @@ export const kron = named("kron", (a: Tensor, b: Tensor): Tensor => {
  * @param bias    [out], or null for none
  * @returns       […, out]
  */
-export const bilinear = named("bilinear", (a: Tensor, b: Tensor, weight: Tensor, bias?: Tensor | null): Tensor => {
-  const [out, in1, in2] = weight.shape;
-  if (weight.rank !== 3 || a.shape[a.rank - 1] !== in1 || b.shape[b.rank - 1] !== in2) {
-    throw new ShapeError(
-      `bilinear: inputs ${show(a.shape)} and ${show(b.shape)}, weight ${show(weight.shape)}: wanted […, in1], […, in2], [out, in1, in2]`,
-    );
-  }
-  const lead = a.shape.slice(0, -1);
-  if (show(lead) !== show(b.shape.slice(0, -1))) {
-    throw new ShapeError(`bilinear: inputs ${show(a.shape)} and ${show(b.shape)} differ before the last dim`);
-  }
-  if (bias && show(bias.shape) !== show([out])) {
-    throw new ShapeError(`bilinear: bias ${show(bias.shape)}: wanted [${out}], one per output`);
-  }
-  const rows = numel(lead);
-  // [B, in1] × [in1, out·in2] → [B, out, in2], then against b
-  const half = matmul(reshapeTo(a, [rows, in1]), reshapeTo(permuteTo(weight, [1, 0, 2]), [in1, out * in2]));
-  const y = matmul(reshapeTo(half, [rows, out, in2]), reshapeTo(b, [rows, in2, 1]));
-  const result = reshapeTo(y, [...lead, out]);
-  return bias === undefined || bias === null ? result : binary(addP, result, bias);
-});
+export const bilinear = operation(
+  "bilinear(a: tensor, b: tensor, weight: tensor, bias?: tensor|null)",
+  (a: Tensor, b: Tensor, weight: Tensor, bias?: Tensor | null): Tensor => {
+    const [out, in1, in2] = weight.shape;
+    if (weight.rank !== 3 || a.shape[a.rank - 1] !== in1 || b.shape[b.rank - 1] !== in2) {
+      throw new ShapeError(
+        `bilinear: inputs ${show(a.shape)} and ${show(b.shape)}, weight ${show(weight.shape)}: wanted […, in1], […, in2], [out, in1, in2]`,
+      );
+    }
+    const lead = a.shape.slice(0, -1);
+    if (show(lead) !== show(b.shape.slice(0, -1))) {
+      throw new ShapeError(`bilinear: inputs ${show(a.shape)} and ${show(b.shape)} differ before the last dim`);
+    }
+    if (bias && show(bias.shape) !== show([out])) {
+      throw new ShapeError(`bilinear: bias ${show(bias.shape)}: wanted [${out}], one per output`);
+    }
+    const rows = numel(lead);
+    // [B, in1] × [in1, out·in2] → [B, out, in2], then against b
+    const half = matmul(reshapeTo(a, [rows, in1]), reshapeTo(permuteTo(weight, [1, 0, 2]), [in1, out * in2]));
+    const y = matmul(reshapeTo(half, [rows, out, in2]), reshapeTo(b, [rows, in2, 1]));
+    const result = reshapeTo(y, [...lead, out]);
+    return bias === undefined || bias === null ? result : binary(addP, result, bias);
+  },
+);

@@ -5,13 +5,12 @@
  */
 
 import { bind } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
 import { addP, convAttrs, convInputP, convP, padP, reshapeP } from "../primitives.ts";
 import { show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { reshapeTo } from "./movement.ts";
-import { named } from "./named.ts";
 import { spatial } from "./windows.ts";
 
 export interface ConvOptions {
@@ -27,7 +26,6 @@ export interface ConvOptions {
 
 function conv(n: number, x: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: ConvOptions): Tensor {
   const op = `conv${n}d`;
-  checkOptions(op, options, ["stride", "padding", "dilation", "groups"]);
   const stride = spatial(op, "stride", options.stride ?? 1, n, 1);
   const dilation = spatial(op, "dilation", options.dilation ?? 1, n, 1);
   const groups = wantGroups(op, options.groups);
@@ -95,8 +93,8 @@ function withBias(op: string, y: Tensor, bias: Tensor | null | undefined, n: num
  * @returns       [N, O, (L + 2 padding − dilation (k − 1) − 1) / stride + 1]
  * @throws        ShapeError if channels do not fit, or the kernel is larger than the padded input
  */
-export const conv1d = named(
-  "conv1d",
+export const conv1d = operation(
+  "conv1d(x: tensor, weight: tensor, bias?: tensor|null, options?: { stride: number|numbers, padding: number|string|numbers, dilation: number|numbers, groups: number })",
   (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvOptions = {}): Tensor =>
     conv(1, x, weight, bias, options),
 );
@@ -108,15 +106,15 @@ export const conv1d = named(
  * @param weight  [O, C / groups, kh, kw]
  * @example       conv2d(images, kernels, null, { stride: 2, padding: 1 })
  */
-export const conv2d = named(
-  "conv2d",
+export const conv2d = operation(
+  "conv2d(x: tensor, weight: tensor, bias?: tensor|null, options?: { stride: number|numbers, padding: number|string|numbers, dilation: number|numbers, groups: number })",
   (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvOptions = {}): Tensor =>
     conv(2, x, weight, bias, options),
 );
 
 /** 3-d convolution of [N, C, D, H, W] with [O, C / groups, kd, kh, kw]; see {@link conv1d}. */
-export const conv3d = named(
-  "conv3d",
+export const conv3d = operation(
+  "conv3d(x: tensor, weight: tensor, bias?: tensor|null, options?: { stride: number|numbers, padding: number|string|numbers, dilation: number|numbers, groups: number })",
   (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvOptions = {}): Tensor =>
     conv(3, x, weight, bias, options),
 );
@@ -139,7 +137,6 @@ function convTranspose(
   options: ConvTransposeOptions,
 ): Tensor {
   const op = `convTranspose${n}d`;
-  checkOptions(op, options, ["stride", "padding", "outputPadding", "dilation", "groups"]);
   const stride = spatial(op, "stride", options.stride ?? 1, n, 1);
   const padding = spatial(op, "padding", options.padding ?? 0, n, 0);
   const outputPadding = spatial(op, "outputPadding", options.outputPadding ?? 0, n, 0);
@@ -179,22 +176,22 @@ function convTranspose(
  * @param bias    [O], or null for none
  * @returns       [N, O, (L − 1) stride − 2 padding + dilation (k − 1) + outputPadding + 1]
  */
-export const convTranspose1d = named(
-  "convTranspose1d",
+export const convTranspose1d = operation(
+  "convTranspose1d(x: tensor, weight: tensor, bias?: tensor|null, options?: { stride: number|numbers, padding: number|numbers, outputPadding: number|numbers, dilation: number|numbers, groups: number })",
   (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvTransposeOptions = {}): Tensor =>
     convTranspose(1, x, weight, bias, options),
 );
 
 /** Transposed 2-d convolution of [N, C, H, W] with [C, O / groups, kh, kw]; see {@link convTranspose1d}. */
-export const convTranspose2d = named(
-  "convTranspose2d",
+export const convTranspose2d = operation(
+  "convTranspose2d(x: tensor, weight: tensor, bias?: tensor|null, options?: { stride: number|numbers, padding: number|numbers, outputPadding: number|numbers, dilation: number|numbers, groups: number })",
   (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvTransposeOptions = {}): Tensor =>
     convTranspose(2, x, weight, bias, options),
 );
 
 /** Transposed 3-d convolution of [N, C, D, H, W] with [C, O / groups, kd, kh, kw]; see {@link convTranspose1d}. */
-export const convTranspose3d = named(
-  "convTranspose3d",
+export const convTranspose3d = operation(
+  "convTranspose3d(x: tensor, weight: tensor, bias?: tensor|null, options?: { stride: number|numbers, padding: number|numbers, outputPadding: number|numbers, dilation: number|numbers, groups: number })",
   (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvTransposeOptions = {}): Tensor =>
     convTranspose(3, x, weight, bias, options),
 );

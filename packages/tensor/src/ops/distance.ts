@@ -3,13 +3,12 @@
  */
 
 import { bind } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { ShapeError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
 import { addP, divP, ltP, mulP, reshapeP, subP, sumP, whereP } from "../primitives.ts";
 import { broadcastShapes, normalizeAxis, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { expandTo } from "./movement.ts";
-import { named } from "./named.ts";
 import { binary, meet, scalar, wantFloat } from "./operand.ts";
 import { dropped, norm } from "./reduce.ts";
 
@@ -24,10 +23,10 @@ function atLeast(x: Tensor, eps: number): Tensor {
  *
  * @param options  `p` of the norm (2), `dim` (1), `eps`: the least divisor (1e-12)
  */
-export const normalize = named(
-  "normalize",
+export const normalize = operation(
+  "normalize(x: tensor, options?: { p: number, dim: number, eps: number })",
   (x: Tensor, options: { p?: number; dim?: number; eps?: number } = {}): Tensor => {
-    const { p = 2, dim = 1, eps = 1e-12 } = checkOptions("normalize", options, ["p", "dim", "eps"]);
+    const { p = 2, dim = 1, eps = 1e-12 } = options;
     wantFloat("normalize", x);
     return bind(divP, [x, atLeast(norm(x, dim, { p, keepdim: true }), eps)]);
   },
@@ -38,10 +37,10 @@ export const normalize = named(
  *
  * @param options  `dim` (1), `eps`: the least length (1e-8)
  */
-export const cosineSimilarity = named(
-  "cosineSimilarity",
+export const cosineSimilarity = operation(
+  "cosineSimilarity(a: tensor, b: tensor, options?: { dim: number, eps: number })",
   (a: Tensor, b: Tensor, options: { dim?: number; eps?: number } = {}): Tensor => {
-    const { dim = 1, eps = 1e-8 } = checkOptions("cosineSimilarity", options, ["dim", "eps"]);
+    const { dim = 1, eps = 1e-8 } = options;
     const [p, q] = meet("cosineSimilarity", a, b);
     wantFloat("cosineSimilarity", p);
     const axis = normalizeAxis(dim, Math.max(p.rank, q.rank), "cosineSimilarity");
@@ -60,10 +59,10 @@ export const cosineSimilarity = named(
  *
  * @param options  `p` of the norm (2), `eps` added to the difference (1e-6), `keepdim`
  */
-export const pairwiseDistance = named(
-  "pairwiseDistance",
+export const pairwiseDistance = operation(
+  "pairwiseDistance(a: tensor, b: tensor, options?: { p: number, eps: number, keepdim: boolean })",
   (a: Tensor, b: Tensor, options: { p?: number; eps?: number; keepdim?: boolean } = {}): Tensor => {
-    const { p = 2, eps = 1e-6, keepdim } = checkOptions("pairwiseDistance", options, ["p", "eps", "keepdim"]);
+    const { p = 2, eps = 1e-6, keepdim } = options;
     return norm(binary(addP, binary(subP, a, b), eps), -1, { p, keepdim });
   },
 );
@@ -81,15 +80,18 @@ const batchesMeet = (a: Tensor, b: Tensor): boolean => {
  * @param b  […, R, d]
  * @returns  […, P, R]
  */
-export const cdist = named("cdist", (a: Tensor, b: Tensor, options: { p?: number } = {}): Tensor => {
-  const { p = 2 } = checkOptions("cdist", options, ["p"]);
-  const [x, y] = meet("cdist", a, b);
-  if (x.rank < 2 || y.rank < 2 || x.shape[x.rank - 1] !== y.shape[y.rank - 1]) {
-    throw new ShapeError(`cdist: ${show(x.shape)} and ${show(y.shape)}: wanted […, P, d] and […, R, d]`);
-  }
-  if (!batchesMeet(x, y))
-    throw new ShapeError(`cdist: the batches of ${show(x.shape)} and ${show(y.shape)} do not broadcast`);
-  const rows = bind(reshapeP, [x], [...x.shape.slice(0, -1), 1, x.shape[x.rank - 1]]);
-  const columns = bind(reshapeP, [y], [...y.shape.slice(0, -2), 1, ...y.shape.slice(-2)]);
-  return norm(bind(subP, [rows, columns]), -1, { p });
-});
+export const cdist = operation(
+  "cdist(a: tensor, b: tensor, options?: { p: number })",
+  (a: Tensor, b: Tensor, options: { p?: number } = {}): Tensor => {
+    const { p = 2 } = options;
+    const [x, y] = meet("cdist", a, b);
+    if (x.rank < 2 || y.rank < 2 || x.shape[x.rank - 1] !== y.shape[y.rank - 1]) {
+      throw new ShapeError(`cdist: ${show(x.shape)} and ${show(y.shape)}: wanted […, P, d] and […, R, d]`);
+    }
+    if (!batchesMeet(x, y))
+      throw new ShapeError(`cdist: the batches of ${show(x.shape)} and ${show(y.shape)} do not broadcast`);
+    const rows = bind(reshapeP, [x], [...x.shape.slice(0, -1), 1, x.shape[x.rank - 1]]);
+    const columns = bind(reshapeP, [y], [...y.shape.slice(0, -2), 1, ...y.shape.slice(-2)]);
+    return norm(bind(subP, [rows, columns]), -1, { p });
+  },
+);

@@ -6,13 +6,13 @@
  */
 
 import { bind } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
 import { matmulP, reshapeP, sumP } from "../primitives.ts";
 import { show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { diagonal } from "./diagonal.ts";
 import { expandTo, permuteTo, reshapeTo } from "./movement.ts";
-import { named } from "./named.ts";
 import { cast, resultDType } from "./operand.ts";
 
 /** A tensor and the letter of each of its dims. */
@@ -30,44 +30,47 @@ interface Labelled {
  * @throws          ArgumentError if the equation is malformed, ShapeError if sizes of a letter differ
  * @example         einsum("ij,jk->ik", [a, b]) // matmul
  */
-export const einsum = named("einsum", (equation: string, operands: readonly Tensor[]): Tensor => {
-  if (!Array.isArray(operands) || operands.length === 0) {
-    throw new ArgumentError(`einsum "${equation}": wanted an array of at least one operand`);
-  }
-  const { groups, result } = parse(equation, operands);
-  const sizes = new Map<string, number>();
-  operands.forEach((x, i) => {
-    [...groups[i]].forEach((letter, axis) => {
-      const [known, size] = [sizes.get(letter) ?? 1, x.shape[axis]];
-      if (known !== 1 && size !== 1 && known !== size) {
-        throw new ShapeError(`einsum "${equation}": letter ${readable(letter)} is ${known} and ${size}`);
-      }
-      sizes.set(letter, Math.max(known, size));
+export const einsum = operation(
+  "einsum(equation: string, operands: tensors)",
+  (equation: string, operands: readonly Tensor[]): Tensor => {
+    if (!Array.isArray(operands) || operands.length === 0) {
+      throw new ArgumentError(`einsum "${equation}": wanted an array of at least one operand`);
+    }
+    const { groups, result } = parse(equation, operands);
+    const sizes = new Map<string, number>();
+    operands.forEach((x, i) => {
+      [...groups[i]].forEach((letter, axis) => {
+        const [known, size] = [sizes.get(letter) ?? 1, x.shape[axis]];
+        if (known !== 1 && size !== 1 && known !== size) {
+          throw new ShapeError(`einsum "${equation}": letter ${readable(letter)} is ${known} and ${size}`);
+        }
+        sizes.set(letter, Math.max(known, size));
+      });
     });
-  });
-  const dtype = operands.reduce((a, b) => (resultDType(a, b) === a.dtype ? a : b)).dtype;
-  let rest = operands.map((x, i) => withoutRepeats({ x: cast(x, dtype), letters: groups[i] }));
-  let left = rest[0];
-  for (rest = rest.slice(1); rest.length > 0; rest = rest.slice(1)) {
-    const later =
-      result +
-      rest
-        .slice(1)
-        .map((operand) => operand.letters)
-        .join("");
-    left = contract(left, rest[0], later, sizes);
-  }
-  const { x, letters } = summed(left, result);
-  const present = [...result].filter((letter) => letters.includes(letter)).join("");
-  const ordered = permuteTo(
-    x,
-    [...present].map((letter) => letters.indexOf(letter)),
-  );
-  return expandTo(
-    ordered,
-    [...result].map((letter) => sizes.get(letter) as number),
-  );
-});
+    const dtype = operands.reduce((a, b) => (resultDType(a, b) === a.dtype ? a : b)).dtype;
+    let rest = operands.map((x, i) => withoutRepeats({ x: cast(x, dtype), letters: groups[i] }));
+    let left = rest[0];
+    for (rest = rest.slice(1); rest.length > 0; rest = rest.slice(1)) {
+      const later =
+        result +
+        rest
+          .slice(1)
+          .map((operand) => operand.letters)
+          .join("");
+      left = contract(left, rest[0], later, sizes);
+    }
+    const { x, letters } = summed(left, result);
+    const present = [...result].filter((letter) => letters.includes(letter)).join("");
+    const ordered = permuteTo(
+      x,
+      [...present].map((letter) => letters.indexOf(letter)),
+    );
+    return expandTo(
+      ordered,
+      [...result].map((letter) => sizes.get(letter) as number),
+    );
+  },
+);
 
 /** Letters of the operands and of the result, dims of "..." as letters of a private range. */
 function parse(equation: string, operands: readonly Tensor[]): { groups: string[]; result: string } {

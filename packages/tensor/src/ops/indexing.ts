@@ -6,16 +6,15 @@
  */
 
 import { bind, bindUntracked, untracked } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { iota } from "../creation.ts";
 import { isFloat } from "../dtype.ts";
 import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
 import { addP, aliasP, divP, eqP, gatherP, ltP, mulP, reshapeP, scatterAddP, subP, whereP } from "../primitives.ts";
 import { intRange } from "../record/int-range.ts";
 import { broadcastShapes, normalizeAxis, sameShape, show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { expandTo } from "./movement.ts";
-import { named } from "./named.ts";
 import { binary, cast, literal, numberOf, type Operand, scalar } from "./operand.ts";
 import { positions } from "./positions.ts";
 import { norm } from "./reduce.ts";
@@ -32,13 +31,14 @@ import { reciprocal } from "./unary.ts";
  * @throws       IndexError for an index outside the dim: at once where the host knows it, else at the next read
  * @see          torch.gather
  */
-export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
-  const axis = normalizeAxis(dim, x.rank, "gather");
-  if (x.rank === 0 || index.rank === 0) return shaped(gatherRaised(raised(x), axis, raised(index)), index.shape);
-  return bind(gatherP, [x, along("gather", x, axis, index)], [axis]);
-}
-
-const gatherRaised = named("gather", gather);
+export const gather = operation(
+  "gather(x: tensor, dim: number, index: tensor)",
+  (x: Tensor, dim: number, index: Tensor): Tensor => {
+    const axis = normalizeAxis(dim, x.rank, "gather");
+    if (x.rank === 0 || index.rank === 0) return shaped(gather(raised(x), axis, raised(index)), index.shape);
+    return bind(gatherP, [x, along("gather", x, axis, index)], [axis]);
+  },
+);
 
 /**
  * `gather` whose other dims broadcast between x and index. Without a dim, x and index are flattened, as in torch.
@@ -47,21 +47,24 @@ const gatherRaised = named("gather", gather);
  * @see     torch.take_along_dim
  * @example takeAlongDim(x, argmax(x, 1, { keepdim: true }), 1)
  */
-export const takeAlongDim = named("takeAlongDim", (x: Tensor, index: Tensor, dim?: number | null): Tensor => {
-  if (dim === undefined || dim === null) {
-    const at = along("takeAlongDim", shaped(x, [x.size]), 0, shaped(index, [index.size]));
-    return bind(gatherP, [shaped(x, [x.size]), at], [0]);
-  }
-  const axis = normalizeAxis(dim, x.rank, "takeAlongDim");
-  if (x.rank === 0) return gather(x, axis, index);
-  if (index.rank !== x.rank) {
-    throw new ShapeError(`takeAlongDim: x ${show(x.shape)} and index ${show(index.shape)}: the ranks differ`);
-  }
-  const common = broadcastShapes(x.shape.with(axis, 1), index.shape.with(axis, 1), "takeAlongDim");
-  const from = expandTo(x, common.with(axis, x.shape[axis]));
-  const at = along("takeAlongDim", x, axis, index);
-  return bind(gatherP, [from, expandTo(at, common.with(axis, index.shape[axis]))], [axis]);
-});
+export const takeAlongDim = operation(
+  "takeAlongDim(x: tensor, index: tensor, dim?: number|null)",
+  (x: Tensor, index: Tensor, dim?: number | null): Tensor => {
+    if (dim === undefined || dim === null) {
+      const at = along("takeAlongDim", shaped(x, [x.size]), 0, shaped(index, [index.size]));
+      return bind(gatherP, [shaped(x, [x.size]), at], [0]);
+    }
+    const axis = normalizeAxis(dim, x.rank, "takeAlongDim");
+    if (x.rank === 0) return gather(x, axis, index);
+    if (index.rank !== x.rank) {
+      throw new ShapeError(`takeAlongDim: x ${show(x.shape)} and index ${show(index.shape)}: the ranks differ`);
+    }
+    const common = broadcastShapes(x.shape.with(axis, 1), index.shape.with(axis, 1), "takeAlongDim");
+    const from = expandTo(x, common.with(axis, x.shape[axis]));
+    const at = along("takeAlongDim", x, axis, index);
+    return bind(gatherP, [from, expandTo(at, common.with(axis, index.shape[axis]))], [axis]);
+  },
+);
 
 /**
  * x with `source` added at the indices; repeated indices add up.
@@ -71,11 +74,14 @@ export const takeAlongDim = named("takeAlongDim", (x: Tensor, index: Tensor, dim
  * @throws        IndexError for an index outside the dim: at once where the host knows it, else at the next read
  * @see           torch.Tensor.scatter_add
  */
-export const scatterAdd = named("scatterAdd", (x: Tensor, dim: number, index: Tensor, source: Operand): Tensor => {
-  const axis = normalizeAxis(dim, x.rank, "scatterAdd");
-  const [to, at, from] = scattered("scatterAdd", x, axis, index, source);
-  return shaped(addedAt(to, at, from, axis), x.shape);
-});
+export const scatterAdd = operation(
+  "scatterAdd(x: tensor, dim: number, index: tensor, source: operand)",
+  (x: Tensor, dim: number, index: Tensor, source: Operand): Tensor => {
+    const axis = normalizeAxis(dim, x.rank, "scatterAdd");
+    const [to, at, from] = scattered("scatterAdd", x, axis, index, source);
+    return shaped(addedAt(to, at, from, axis), x.shape);
+  },
+);
 
 /** x with source added at positions; of bool "or". */
 function addedAt(x: Tensor, at: Tensor, source: Tensor, axis: number): Tensor {
@@ -99,10 +105,10 @@ export interface ScatterOptions {
  * @see           torch.Tensor.scatter
  * @see           {@link scatterReduce}, which has more ways to meet what is there
  */
-export const scatter = named(
-  "scatter",
+export const scatter = operation(
+  "scatter(x: tensor, dim: number, index: tensor, source: operand, options?: { reduce: string|null })",
   (x: Tensor, dim: number, index: Tensor, source: Operand, options: ScatterOptions = {}): Tensor => {
-    const { reduce = null } = checkOptions("scatter", options, ["reduce"]);
+    const { reduce = null } = options;
     const axis = normalizeAxis(dim, x.rank, "scatter");
     if (reduce !== null) {
       if (reduce !== "add" && reduce !== "multiply") {
@@ -142,16 +148,19 @@ function spread(at: Tensor, shape: readonly number[], axis: number): Tensor {
  * @throws       IndexError for an index outside the dim: at once where the host knows it, else at the next read
  * @see          torch.index_select
  */
-export const indexSelect = named("indexSelect", (x: Tensor, dim: number, index: Tensor): Tensor => {
-  const axis = normalizeAxis(dim, x.rank, "indexSelect");
-  if (x.rank === 0) {
-    if (index.size !== 1) {
-      throw new ShapeError(`indexSelect: index ${show(index.shape)} for a 0-d tensor: wanted one element`);
+export const indexSelect = operation(
+  "indexSelect(x: tensor, dim: number, index: tensor)",
+  (x: Tensor, dim: number, index: Tensor): Tensor => {
+    const axis = normalizeAxis(dim, x.rank, "indexSelect");
+    if (x.rank === 0) {
+      if (index.size !== 1) {
+        throw new ShapeError(`indexSelect: index ${show(index.shape)} for a 0-d tensor: wanted one element`);
+      }
+      return shaped(bind(gatherP, [raised(x), slices("indexSelect", raised(x), 0, index)], [0]), []);
     }
-    return shaped(bind(gatherP, [raised(x), slices("indexSelect", raised(x), 0, index)], [0]), []);
-  }
-  return bind(gatherP, [x, slices("indexSelect", x, axis, index)], [axis]);
-});
+    return bind(gatherP, [x, slices("indexSelect", x, axis, index)], [axis]);
+  },
+);
 
 /**
  * x with alpha · source added to the chosen slices; repeated indices add up.
@@ -161,10 +170,10 @@ export const indexSelect = named("indexSelect", (x: Tensor, dim: number, index: 
  * @throws        IndexError for an index outside the dim: at once where the host knows it, else at the next read
  * @see           torch.Tensor.index_add
  */
-export const indexAdd = named(
-  "indexAdd",
+export const indexAdd = operation(
+  "indexAdd(x: tensor, dim: number, index: tensor, source: tensor, options?: { alpha: operand })",
   (x: Tensor, dim: number, index: Tensor, source: Tensor, options: { alpha?: Operand } = {}): Tensor => {
-    const { alpha = 1 } = checkOptions("indexAdd", options, ["alpha"]);
+    const { alpha = 1 } = options;
     const axis = normalizeAxis(dim, x.rank, "indexAdd");
     if (x.rank === 0 && source.rank > 0) {
       throw new ShapeError(`indexAdd: source ${show(source.shape)}: wanted [], as x`);
@@ -191,9 +200,6 @@ export interface EmbeddingLookup {
   scaleGradByFreq?: boolean;
 }
 
-/** The names of {@link EmbeddingLookup}. */
-const LOOKUP = ["paddingIdx", "maxNorm", "normType", "scaleGradByFreq"];
-
 /** Added to lengths before they divide, as torch does. */
 const LENGTH_EPS = 1e-7;
 
@@ -202,8 +208,8 @@ const LENGTH_EPS = 1e-7;
  *
  * @param normType  of the norm that measures rows; 2
  */
-export const renormalized = named(
-  "renormalized",
+export const renormalized = operation(
+  "renormalized(rows: tensor, maxNorm: number, normType?: number)",
   (rows: Tensor, maxNorm: number, normType = 2): Tensor =>
     untracked(() => {
       const longest = numberOf("renormalized", "maxNorm", maxNorm);
@@ -231,31 +237,34 @@ function withGradientOf(value: Tensor, x: Tensor): Tensor {
  *                            next read; such an index has given a row of zeros
  * @see                       torch.nn.functional.embedding
  */
-export const embedding = named("embedding", (index: Tensor, weight: Tensor, options: EmbeddingLookup = {}): Tensor => {
-  const { paddingIdx, maxNorm = null, normType, scaleGradByFreq = false } = checkOptions("embedding", options, LOOKUP);
-  if (weight.rank !== 2) throw new ShapeError(`embedding: weight ${show(weight.shape)}: wanted [rows, d]`);
-  const [rows, d] = weight.shape;
-  const at = positions("embedding", index, { n: rows, kind: "token" });
-  const flat = bind(reshapeP, [at], [at.size]);
-  let picked = bind(gatherP, [weight, spread(flat, weight.shape, 0)], [0]);
-  if (maxNorm !== null) picked = withGradientOf(renormalized(picked, maxNorm, normType), picked);
-  if (scaleGradByFreq) {
-    const one = literal(at.device, "int32", 1);
-    const none = expandTo(literal(at.device, "int32", 0), [rows]);
-    const counts = bind(scatterAddP, [none, flat, expandTo(one, flat.shape)], [0]);
-    const often = bind(reshapeP, [cast(bind(gatherP, [counts, flat], [0]), weight.dtype)], [flat.size, 1]);
-    picked = withGradientOf(picked, bind(mulP, [picked, reciprocal(often)]));
-  }
-  if (paddingIdx !== undefined && paddingIdx !== null) {
-    const row = paddingIdx < 0 ? paddingIdx + rows : paddingIdx;
-    if (!Number.isInteger(row) || row < 0 || row >= rows) {
-      throw new ArgumentError(`embedding: paddingIdx ${paddingIdx} is not one of ${rows} rows`);
+export const embedding = operation(
+  "embedding(index: tensor, weight: tensor, options?: { paddingIdx: number|null, maxNorm: number|null, normType: number, scaleGradByFreq: boolean })",
+  (index: Tensor, weight: Tensor, options: EmbeddingLookup = {}): Tensor => {
+    const { paddingIdx, maxNorm = null, normType, scaleGradByFreq = false } = options;
+    if (weight.rank !== 2) throw new ShapeError(`embedding: weight ${show(weight.shape)}: wanted [rows, d]`);
+    const [rows, d] = weight.shape;
+    const at = positions("embedding", index, { n: rows, kind: "token" });
+    const flat = bind(reshapeP, [at], [at.size]);
+    let picked = bind(gatherP, [weight, spread(flat, weight.shape, 0)], [0]);
+    if (maxNorm !== null) picked = withGradientOf(renormalized(picked, maxNorm, normType), picked);
+    if (scaleGradByFreq) {
+      const one = literal(at.device, "int32", 1);
+      const none = expandTo(literal(at.device, "int32", 0), [rows]);
+      const counts = bind(scatterAddP, [none, flat, expandTo(one, flat.shape)], [0]);
+      const often = bind(reshapeP, [cast(bind(gatherP, [counts, flat], [0]), weight.dtype)], [flat.size, 1]);
+      picked = withGradientOf(picked, bind(mulP, [picked, reciprocal(often)]));
     }
-    const isPadding = bind(eqP, [bind(reshapeP, [flat], [flat.size, 1]), literal(at.device, "int32", row)]);
-    picked = bind(whereP, [isPadding, bindUntracked(aliasP, [picked]), picked]);
-  }
-  return bind(reshapeP, [picked], [...at.shape, d]);
-});
+    if (paddingIdx !== undefined && paddingIdx !== null) {
+      const row = paddingIdx < 0 ? paddingIdx + rows : paddingIdx;
+      if (!Number.isInteger(row) || row < 0 || row >= rows) {
+        throw new ArgumentError(`embedding: paddingIdx ${paddingIdx} is not one of ${rows} rows`);
+      }
+      const isPadding = bind(eqP, [bind(reshapeP, [flat], [flat.size, 1]), literal(at.device, "int32", row)]);
+      picked = bind(whereP, [isPadding, bindUntracked(aliasP, [picked]), picked]);
+    }
+    return bind(reshapeP, [picked], [...at.shape, d]);
+  },
+);
 
 /**
  * 1 at the class, 0 elsewhere: int32, with a new last dim.
@@ -266,15 +275,18 @@ export const embedding = named("embedding", (index: Tensor, weight: Tensor, opti
  *                 given zeros
  * @see            torch.nn.functional.one_hot
  */
-export function oneHot(classes: Tensor, numClasses = -1): Tensor {
-  if (numClasses === -1) numClasses = classCount(classes);
-  if (!Number.isInteger(numClasses) || numClasses < 1) {
-    throw new ArgumentError(`oneHot: numClasses is ${numClasses}: wanted an integer >= 1, or −1 to count them`);
-  }
-  const index = positions("oneHot", classes, { n: numClasses, kind: "class" });
-  const column = bind(reshapeP, [index], [...index.shape, 1]);
-  return cast(bind(eqP, [column, iota(classes.device, "int32", numClasses)]), "int32");
-}
+export const oneHot = operation(
+  "oneHot(classes: tensor, numClasses?: number)",
+  (classes: Tensor, numClasses = -1): Tensor => {
+    if (numClasses === -1) numClasses = classCount(classes);
+    if (!Number.isInteger(numClasses) || numClasses < 1) {
+      throw new ArgumentError(`oneHot: numClasses is ${numClasses}: wanted an integer >= 1, or −1 to count them`);
+    }
+    const index = positions("oneHot", classes, { n: numClasses, kind: "class" });
+    const column = bind(reshapeP, [index], [...index.shape, 1]);
+    return cast(bind(eqP, [column, iota(classes.device, "int32", numClasses)]), "int32");
+  },
+);
 
 /** As many classes as the largest names. */
 function classCount(classes: Tensor): number {

@@ -1,12 +1,13 @@
 /**
  * Likeness: tensors made like another, in shape, dtype or value, and questions whether two are alike.
  */
+
 import { bind } from "../bind.ts";
-import { type CreationOptions, checkCreation, full, ones, tensor, zeros } from "../creation.ts";
+import { operation } from "../checked.ts";
+import { CREATION, type CreationOptions, full, ones, tensor, zeros } from "../creation.ts";
 import { isFloat } from "../dtype.ts";
 import { ArgumentError } from "../errors.ts";
 import { getDevice } from "../init.ts";
-import { checkOptions } from "../options.ts";
 import { aliasP } from "../primitives.ts";
 import { checkShape, type Shape, sameShape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
@@ -14,7 +15,6 @@ import { nonzero } from "./advanced-indexing.ts";
 import { add, mul, sub } from "./arithmetic.ts";
 import { eq, isfinite, isnan, le, logicalAnd, logicalNot, logicalOr } from "./compare.ts";
 import { expandTo, reshapeTo } from "./movement.ts";
-import { named } from "./named.ts";
 import { asFloat, meet, type Operand, toTensor } from "./operand.ts";
 import { any } from "./reduce.ts";
 import { abs } from "./unary.ts";
@@ -22,13 +22,16 @@ import { abs } from "./unary.ts";
 // ---- copies and shapes ------------------------------------------------------------------------------------------
 
 /** The same elements as another tensor, with a place of its own on the tape; gradients flow through. @see torch.clone */
-export const clone = named("clone", (x: Tensor): Tensor => bind(aliasP, [x]));
+export const clone = operation("clone(x: tensor)", (x: Tensor): Tensor => bind(aliasP, [x]));
 
 /** All elements in one dim. @see torch.ravel */
-export const ravel = named("ravel", (x: Tensor): Tensor => reshapeTo(x, [x.size]));
+export const ravel = operation("ravel(x: tensor)", (x: Tensor): Tensor => reshapeTo(x, [x.size]));
 
 /** In the shape of another tensor. @see torch.Tensor.reshape_as */
-export const reshapeAs = named("reshapeAs", (x: Tensor, other: Tensor): Tensor => reshapeTo(x, [...other.shape]));
+export const reshapeAs = operation(
+  "reshapeAs(x: tensor, other: tensor)",
+  (x: Tensor, other: Tensor): Tensor => reshapeTo(x, [...other.shape]),
+);
 
 // ---- tensors of a dtype and device -----------------------------------------------------------------------------
 
@@ -38,36 +41,39 @@ export const reshapeAs = named("reshapeAs", (x: Tensor, other: Tensor): Tensor =
  *
  * @see torch.empty
  */
-export const empty = named("empty", (shape: Shape, options: CreationOptions = {}): Tensor => zeros(shape, options));
+export const empty = operation(
+  `empty(shape: numbers, options?: ${CREATION})`,
+  (shape: Shape, options: CreationOptions = {}): Tensor => zeros(shape, options),
+);
 
 /** {@link empty} in the shape, dtype and device of another tensor. @see torch.empty_like */
-export const emptyLike = named(
-  "emptyLike",
+export const emptyLike = operation(
+  `emptyLike(x: tensor, options?: ${CREATION})`,
   (x: Tensor, options: CreationOptions = {}): Tensor => zeros(x.shape, like(x, options)),
 );
 
 /** Zeros of a shape, in the dtype and on the device of a tensor. @see torch.Tensor.new_zeros */
-export const newZeros = named(
-  "newZeros",
+export const newZeros = operation(
+  `newZeros(x: tensor, shape: numbers, options?: ${CREATION})`,
   (x: Tensor, shape: Shape, options: CreationOptions = {}): Tensor => zeros(shape, like(x, options)),
 );
 
 /** Ones of a shape, in the dtype and on the device of a tensor. @see torch.Tensor.new_ones */
-export const newOnes = named(
-  "newOnes",
+export const newOnes = operation(
+  `newOnes(x: tensor, shape: numbers, options?: ${CREATION})`,
   (x: Tensor, shape: Shape, options: CreationOptions = {}): Tensor => ones(shape, like(x, options)),
 );
 
 /** One number in a shape, in the dtype and on the device of a tensor. @see torch.Tensor.new_full */
-export const newFull = named(
-  "newFull",
+export const newFull = operation(
+  `newFull(x: tensor, shape: numbers, value: number|boolean, options?: ${CREATION})`,
   (x: Tensor, shape: Shape, value: number | boolean, options: CreationOptions = {}): Tensor =>
     full(shape, value, like(x, options)),
 );
 
 /** {@link empty} of a shape, in the dtype and on the device of a tensor. @see torch.Tensor.new_empty */
-export const newEmpty = named(
-  "newEmpty",
+export const newEmpty = operation(
+  `newEmpty(x: tensor, shape: numbers, options?: ${CREATION})`,
   (x: Tensor, shape: Shape, options: CreationOptions = {}): Tensor => zeros(shape, like(x, options)),
 );
 
@@ -83,11 +89,10 @@ const like = (x: Tensor, options: CreationOptions): CreationOptions => ({
  * @see     torch.logspace
  * @example logspace(0, 2, 3) // 1, 10, 100
  */
-export const logspace = named(
-  "logspace",
+export const logspace = operation(
+  "logspace(start: number, end: number, steps: number, options?: { dtype: string, device: device, requiresGrad: boolean, base: number })",
   (start: number, end: number, steps: number, options: CreationOptions & { base?: number } = {}): Tensor => {
     const { base = 10, ...rest } = options;
-    checkCreation("logspace", rest);
     checkShape([steps], "logspace");
     const step = steps > 1 ? (end - start) / (steps - 1) : 0;
     const device = rest.device ?? getDevice();
@@ -117,31 +122,37 @@ export interface Closeness {
  *
  * @see torch.isclose
  */
-export const isclose = named("isclose", (a: Tensor, b: Operand, options: Closeness = {}): Tensor => {
-  checkOptions("isclose", options, ["rtol", "atol", "equalNan"]);
-  const { rtol = 1e-5, atol = 1e-8, equalNan = false } = options;
-  for (const [name, value] of Object.entries({ rtol, atol })) {
-    if (!(value >= 0)) throw new ArgumentError(`isclose: ${name} is ${value}, wanted a number >= 0`);
-  }
-  const [x, y] = meet("isclose", a, b);
-  const [p, q] = [asFloat(x), asFloat(y)];
-  const near = logicalAnd(le(abs(sub(p, q)), add(mul(abs(q), rtol), atol)), logicalAnd(isfinite(p), isfinite(q)));
-  const close = logicalOr(eq(x, y), near);
-  return equalNan ? logicalOr(close, logicalAnd(isnan(p), isnan(q))) : close;
-});
+export const isclose = operation(
+  "isclose(a: tensor, b: operand, options?: { rtol: number, atol: number, equalNan: boolean })",
+  (a: Tensor, b: Operand, options: Closeness = {}): Tensor => {
+    const { rtol = 1e-5, atol = 1e-8, equalNan = false } = options;
+    for (const [name, value] of Object.entries({ rtol, atol })) {
+      if (!(value >= 0)) throw new ArgumentError(`isclose: ${name} is ${value}, wanted a number >= 0`);
+    }
+    const [x, y] = meet("isclose", a, b);
+    const [p, q] = [asFloat(x), asFloat(y)];
+    const near = logicalAnd(le(abs(sub(p, q)), add(mul(abs(q), rtol), atol)), logicalAnd(isfinite(p), isfinite(q)));
+    const close = logicalOr(eq(x, y), near);
+    return equalNan ? logicalOr(close, logicalAnd(isnan(p), isnan(q))) : close;
+  },
+);
 
 /**
  * Whether two tensors have one shape and the same elements; reads them from the device. NaN equals nothing.
  *
  * @see torch.equal
  */
-export async function equal(a: Tensor, b: Tensor): Promise<boolean> {
-  a._live();
-  b._live();
-  if (!sameShape(a.shape, b.shape)) return false;
-  if (a.size === 0) return true;
-  return (await logicalNot(any(logicalNot(eq(a, b)))).item()) !== 0;
-}
+export const equal = operation(
+  "equal(a: tensor, b: tensor)",
+  async (a: Tensor, b: Tensor): Promise<boolean> => {
+    a._live();
+    b._live();
+    if (!sameShape(a.shape, b.shape)) return false;
+    if (a.size === 0) return true;
+    return (await logicalNot(any(logicalNot(eq(a, b)))).item()) !== 0;
+  },
+  "promise",
+);
 
 /**
  * True where an element is among those of another tensor.
@@ -149,10 +160,9 @@ export async function equal(a: Tensor, b: Tensor): Promise<boolean> {
  * @param options  `invert`: true where it is not
  * @see            torch.isin
  */
-export const isin = named(
-  "isin",
+export const isin = operation(
+  "isin(elements: operand, testElements: operand, options?: { invert: boolean, assumeUnique: boolean })",
   (elements: Operand, testElements: Operand, options: { invert?: boolean; assumeUnique?: boolean } = {}): Tensor => {
-    checkOptions("isin", options, ["invert", "assumeUnique"]);
     const given = [elements, testElements].find((x) => x instanceof Tensor);
     if (!(given instanceof Tensor)) throw new ArgumentError("isin: wanted a tensor among the first two arguments");
     const [x, tests] = [elements, testElements].map((side) => toTensor("isin", side, given));
@@ -164,4 +174,4 @@ export const isin = named(
 );
 
 /** The places of elements that are not 0, a row each. @see torch.argwhere */
-export const argwhere = (x: Tensor): Promise<Tensor> => nonzero(x);
+export const argwhere = operation("argwhere(x: tensor)", (x: Tensor): Promise<Tensor> => nonzero(x), "promise");

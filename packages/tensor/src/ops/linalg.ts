@@ -12,9 +12,9 @@
  */
 
 import { bind, bindUntracked, untracked } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { iota } from "../creation.ts";
-import { DTypeError, ShapeError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
+import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
 import {
   absP,
   addP,
@@ -41,7 +41,6 @@ import { broadcastShapes, type Shape, sameShape, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { cat } from "./join.ts";
 import { expandTo, flip, reshapeTo, sliceAxis, transpose } from "./movement.ts";
-import { named } from "./named.ts";
 import { binary, literal, literalLike, scalar, unchanged, wantFloat } from "./operand.ts";
 
 function wantSquare(op: string, a: Tensor): number {
@@ -62,23 +61,26 @@ const rowNumbers = (a: Tensor): Tensor =>
  * Cholesky factor of a symmetric positive definite matrix: the lower one, A = L Lᵀ, or with `upper` the upper one, A = Lᵀ L. Of another matrix, that of (A + Aᵀ) / 2.
  * If the first k rows and columns are positive definite and the first k + 1 are not, columns from k on are NaN.
  */
-export const cholesky = named("cholesky", (a: Tensor, options: { upper?: boolean } = {}): Tensor => {
-  const { upper = false } = checkOptions("cholesky", options, ["upper"]);
-  const n = wantSquare("cholesky", a);
-  if (n === 0) return unchanged(a);
-  let rest = bind(mulP, [bind(addP, [a, transpose(a, -1, -2)]), scalar(a.device, a.dtype, 0.5)]);
-  const rows = rowNumbers(a);
-  const columns: Tensor[] = [];
-  for (let j = 0; j < n; j++) {
-    const below = bind(leP, [literal(a.device, "int32", j), rows]);
-    const pivot = bind(sqrtP, [row(column(rest, j), j)]);
-    const l = bind(whereP, [below, bind(divP, [column(rest, j), pivot]), literalLike(a, 0)]);
-    columns.push(l);
-    if (j + 1 < n) rest = bind(subP, [rest, bind(mulP, [l, transpose(l, -1, -2)])]);
-  }
-  const lower = cat(columns, -1);
-  return upper ? transpose(lower, -1, -2) : lower;
-});
+export const cholesky = operation(
+  "cholesky(a: tensor, options?: { upper: boolean })",
+  (a: Tensor, options: { upper?: boolean } = {}): Tensor => {
+    const { upper = false } = options;
+    const n = wantSquare("cholesky", a);
+    if (n === 0) return unchanged(a);
+    let rest = bind(mulP, [bind(addP, [a, transpose(a, -1, -2)]), scalar(a.device, a.dtype, 0.5)]);
+    const rows = rowNumbers(a);
+    const columns: Tensor[] = [];
+    for (let j = 0; j < n; j++) {
+      const below = bind(leP, [literal(a.device, "int32", j), rows]);
+      const pivot = bind(sqrtP, [row(column(rest, j), j)]);
+      const l = bind(whereP, [below, bind(divP, [column(rest, j), pivot]), literalLike(a, 0)]);
+      columns.push(l);
+      if (j + 1 < n) rest = bind(subP, [rest, bind(mulP, [l, transpose(l, -1, -2)])]);
+    }
+    const lower = cat(columns, -1);
+    return upper ? transpose(lower, -1, -2) : lower;
+  },
+);
 
 /** Batch dims of a and b broadcast. */
 function paired(op: string, a: Tensor, b: Tensor): [Tensor, Tensor] {
@@ -99,11 +101,11 @@ function paired(op: string, a: Tensor, b: Tensor): [Tensor, Tensor] {
  * @param b        […, n, k]
  * @param options  `upper`: which triangle holds A; `left`: false solves X A = B; `unitriangular`: the diagonal is taken as 1
  */
-export const triangularSolve = named(
-  "triangularSolve",
+export const triangularSolve = operation(
+  "triangularSolve(a: tensor, b: tensor, options: { upper: boolean, left: boolean, unitriangular: boolean })",
   (a: Tensor, b: Tensor, options: { upper: boolean; left?: boolean; unitriangular?: boolean }): Tensor => {
-    checkOptions("triangularSolve", options, ["upper", "left", "unitriangular"]);
     const { upper, left = true, unitriangular = false } = options;
+    if (upper === undefined) throw new ArgumentError("triangularSolve: upper is missing: wanted true or false");
     if (!left) {
       const solution = triangularSolve(transpose(a, -1, -2), transpose(b, -1, -2), { upper: !upper, unitriangular });
       return transpose(solution, -1, -2);
@@ -164,27 +166,30 @@ const exchanged = (list: Tensor, p: Tensor, q: Tensor): Tensor =>
  * @param options  `left`: false solves X A = B, with B […, k, n]. Default true
  * @see            torch.linalg.solve
  */
-export const solve = named("solve", (a: Tensor, b: Tensor, options: { left?: boolean } = {}): Tensor => {
-  const { left = true } = checkOptions("solve", options, ["left"]);
-  const n = wantSquare("solve", a);
-  if (b.rank === 1 || (b.rank === a.rank - 1 && sameShape(b.shape, a.shape.slice(0, -1)))) {
-    if (b.shape[b.rank - 1] !== n) {
-      throw new ShapeError(`solve: ${show(a.shape)} and ${show(b.shape)}: wanted […, n, n] and […, n, k] or […, n]`);
+export const solve = operation(
+  "solve(a: tensor, b: tensor, options?: { left: boolean })",
+  (a: Tensor, b: Tensor, options: { left?: boolean } = {}): Tensor => {
+    const { left = true } = options;
+    const n = wantSquare("solve", a);
+    if (b.rank === 1 || (b.rank === a.rank - 1 && sameShape(b.shape, a.shape.slice(0, -1)))) {
+      if (b.shape[b.rank - 1] !== n) {
+        throw new ShapeError(`solve: ${show(a.shape)} and ${show(b.shape)}: wanted […, n, n] and […, n, k] or […, n]`);
+      }
+      if (!left) throw new ShapeError(`solve: b ${show(b.shape)} is vectors: with left: false it must be […, k, n]`);
+      const solution = solve(a, reshapeTo(b, [...b.shape, 1]));
+      return reshapeTo(solution, solution.shape.slice(0, -1));
     }
-    if (!left) throw new ShapeError(`solve: b ${show(b.shape)} is vectors: with left: false it must be […, k, n]`);
-    const solution = solve(a, reshapeTo(b, [...b.shape, 1]));
-    return reshapeTo(solution, solution.shape.slice(0, -1));
-  }
-  if (!left) return transpose(solve(transpose(a, -1, -2), transpose(b, -1, -2)), -1, -2);
-  const [p, q] = paired("solve", a, b);
-  if (q.size === 0) return unchanged(q);
-  const work = eliminate(cat([p, q], -1));
-  const [u, y] = [sliceAxis(work, p.rank - 1, 0, n), sliceAxis(work, p.rank - 1, n, q.shape[p.rank - 1])];
-  return triangularSolve(u, y, { upper: true });
-});
+    if (!left) return transpose(solve(transpose(a, -1, -2), transpose(b, -1, -2)), -1, -2);
+    const [p, q] = paired("solve", a, b);
+    if (q.size === 0) return unchanged(q);
+    const work = eliminate(cat([p, q], -1));
+    const [u, y] = [sliceAxis(work, p.rank - 1, 0, n), sliceAxis(work, p.rank - 1, n, q.shape[p.rank - 1])];
+    return triangularSolve(u, y, { upper: true });
+  },
+);
 
 /** The inverse of a matrix. If it is singular, no element of the result is finite. */
-export const inverse = named("inverse", (a: Tensor): Tensor => {
+export const inverse = operation("inverse(a: tensor)", (a: Tensor): Tensor => {
   const n = wantSquare("inverse", a);
   if (a.size === 0) return unchanged(a);
   const identity = bind(whereP, [
@@ -304,7 +309,7 @@ function expansion(a: Tensor): Tensor {
  * Its derivatives are right at singular matrices as well (of the first order they are the cofactors): at every order
  * if the rank is at least n − 3, else up to the third.
  */
-export const det = named("det", (a: Tensor): Tensor => {
+export const det = operation("det(a: tensor)", (a: Tensor): Tensor => {
   wantSquare("det", a);
   const { factors, scale, rest, odd } = eliminated(a, 3);
   let product = expansion(rest);
@@ -326,7 +331,7 @@ const shaped = (x: Tensor, batch: Shape): Tensor => (x.rank === 0 ? expandTo(x, 
  *
  * @returns [sign, log |det|], each […] for […, n, n]
  */
-export const slogdet = named("slogdet", (a: Tensor): [Tensor, Tensor] => {
+export const slogdet = operation("slogdet(a: tensor)", (a: Tensor): [Tensor, Tensor] => {
   wantSquare("slogdet", a);
   const { factors, rest, odd } = eliminated(a, 1);
   const last = expansion(rest);

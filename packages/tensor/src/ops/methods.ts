@@ -281,11 +281,10 @@ const METHODS = {
 } satisfies Record<keyof TensorMethods, (x: Tensor, ...rest: never[]) => unknown>;
 
 for (const [name, operation] of Object.entries(METHODS)) {
-  const fn = operation as (x: Tensor, a: unknown, b: unknown, c: unknown, d: unknown, e: unknown) => unknown;
+  const fn = operation as unknown as (x: Tensor, ...rest: unknown[]) => unknown;
   Object.defineProperty(Tensor.prototype, name, {
-    // Five parameters rather than a rest list: no array is made per call.
-    value(this: Tensor, a: unknown, b: unknown, c: unknown, d: unknown, e: unknown) {
-      return fn(this, a, b, c, d, e);
+    value(this: Tensor, ...rest: unknown[]) {
+      return fn(this, ...rest);
     },
     writable: true,
     configurable: true,

@@ -5,11 +5,11 @@
  */
 
 import { bind } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
 import { expandP, flipP, permuteP, reshapeP, sliceP } from "../primitives.ts";
 import { normalizeAxes, normalizeAxis, numel, resolveShape, type Shape, sameShape, show, wantArray } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
-import { named } from "./named.ts";
 import { hostNumber, unchanged, wantInteger } from "./operand.ts";
 
 /** The shape is known to fit. */
@@ -23,43 +23,56 @@ export const reshapeTo = (x: Tensor, shape: Shape): Tensor =>
  * @throws       ShapeError if the numbers of elements differ
  * @example      reshape(x, [-1, 4])
  */
-export const reshape = (x: Tensor, shape: Shape): Tensor => reshapeTo(x, resolveShape(shape, x.size, "reshape"));
+export const reshape = operation(
+  "reshape(x: tensor, shape: numbers)",
+  (x: Tensor, shape: Shape): Tensor => reshapeTo(x, resolveShape(shape, x.size, "reshape")),
+);
 
 /** Merges the dims from `startDim` to `endDim`, both included, into one. */
-export function flatten(x: Tensor, startDim = 0, endDim = -1): Tensor {
-  const shape = x._shape;
-  const start = normalizeAxis(startDim, shape.length, "flatten");
-  const end = normalizeAxis(endDim, shape.length, "flatten");
-  if (shape.length === 0) return reshapeTo(x, [1]);
-  if (start > end) throw new ShapeError(`flatten: startDim ${startDim} comes after endDim ${endDim} in ${show(shape)}`);
-  return reshapeTo(x, [...shape.slice(0, start), numel(shape.slice(start, end + 1)), ...shape.slice(end + 1)]);
-}
+export const flatten = operation(
+  "flatten(x: tensor, startDim?: number, endDim?: number)",
+  (x: Tensor, startDim = 0, endDim = -1): Tensor => {
+    const shape = x._shape;
+    const start = normalizeAxis(startDim, shape.length, "flatten");
+    const end = normalizeAxis(endDim, shape.length, "flatten");
+    if (shape.length === 0) return reshapeTo(x, [1]);
+    if (start > end)
+      throw new ShapeError(`flatten: startDim ${startDim} comes after endDim ${endDim} in ${show(shape)}`);
+    return reshapeTo(x, [...shape.slice(0, start), numel(shape.slice(start, end + 1)), ...shape.slice(end + 1)]);
+  },
+);
 
 /** Splits one dim into several; one of the sizes may be −1. */
-export function unflatten(x: Tensor, dim: number, sizes: Shape): Tensor {
-  const shape = x._shape;
-  const axis = normalizeAxis(dim, shape.length, "unflatten");
-  const parts = resolveShape(sizes, shape[axis], "unflatten");
-  return reshapeTo(x, [...shape.slice(0, axis), ...parts, ...shape.slice(axis + 1)]);
-}
+export const unflatten = operation(
+  "unflatten(x: tensor, dim: number, sizes: numbers)",
+  (x: Tensor, dim: number, sizes: Shape): Tensor => {
+    const shape = x._shape;
+    const axis = normalizeAxis(dim, shape.length, "unflatten");
+    const parts = resolveShape(sizes, shape[axis], "unflatten");
+    return reshapeTo(x, [...shape.slice(0, axis), ...parts, ...shape.slice(axis + 1)]);
+  },
+);
 
 /** Drops dims of size 1: all of them, or the given ones (those of another size stay, as in torch); of a list [] none. */
-export function squeeze(x: Tensor, dim?: number | readonly number[] | null): Tensor {
-  if (Array.isArray(dim) && dim.length === 0) return unchanged(x);
-  const shape = x._shape;
-  const axes = normalizeAxes(dim, shape.length, "squeeze");
-  return reshapeTo(
-    x,
-    shape.filter((d, i) => d !== 1 || !axes.includes(i)),
-  );
-}
+export const squeeze = operation(
+  "squeeze(x: tensor, dim?: number|numbers|null)",
+  (x: Tensor, dim?: number | readonly number[] | null): Tensor => {
+    if (Array.isArray(dim) && dim.length === 0) return unchanged(x);
+    const shape = x._shape;
+    const axes = normalizeAxes(dim, shape.length, "squeeze");
+    return reshapeTo(
+      x,
+      shape.filter((d, i) => d !== 1 || !axes.includes(i)),
+    );
+  },
+);
 
 /** Inserts a dim of size 1 before `dim`. */
-export function unsqueeze(x: Tensor, dim: number): Tensor {
+export const unsqueeze = operation("unsqueeze(x: tensor, dim: number)", (x: Tensor, dim: number): Tensor => {
   const shape = x._shape;
   const axis = normalizeAxis(dim, shape.length + 1, "unsqueeze");
   return bind(reshapeP, [x], [...shape.slice(0, axis), 1, ...shape.slice(axis)]);
-}
+});
 
 /** The dims are known to be a permutation. */
 export function permuteTo(x: Tensor, dims: readonly number[]): Tensor {
@@ -72,7 +85,7 @@ export function permuteTo(x: Tensor, dims: readonly number[]): Tensor {
  *
  * @param dims  for each new dim the old one
  */
-export function permute(x: Tensor, dims: readonly number[]): Tensor {
+export const permute = operation("permute(x: tensor, dims: numbers)", (x: Tensor, dims: readonly number[]): Tensor => {
   const { rank } = x;
   wantArray(dims, "permute: the order of dims");
   if (dims.length !== rank)
@@ -80,47 +93,49 @@ export function permute(x: Tensor, dims: readonly number[]): Tensor {
   const order = dims.map((dim) => normalizeAxis(dim, rank, "permute"));
   if (new Set(order).size !== rank) throw new ShapeError(`permute: a dim appears twice in ${show(dims)}`);
   return permuteTo(x, order);
-}
+});
 
 /** Swaps two dims. */
-export function transpose(x: Tensor, dim0: number, dim1: number): Tensor {
-  const { rank } = x;
-  const a = normalizeAxis(dim0, rank, "transpose");
-  const b = normalizeAxis(dim1, rank, "transpose");
-  if (a === b) return unchanged(x);
-  const order = x._shape.map((_, i) => i);
-  order[a] = b;
-  order[b] = a;
-  return bind(permuteP, [x], order);
-}
+export const transpose = operation(
+  "transpose(x: tensor, dim0: number, dim1: number)",
+  (x: Tensor, dim0: number, dim1: number): Tensor => {
+    const { rank } = x;
+    const a = normalizeAxis(dim0, rank, "transpose");
+    const b = normalizeAxis(dim1, rank, "transpose");
+    if (a === b) return unchanged(x);
+    const order = x._shape.map((_, i) => i);
+    order[a] = b;
+    order[b] = a;
+    return bind(permuteP, [x], order);
+  },
+);
 
 /** Another name for {@link transpose}. */
 export const swapaxes = transpose;
 
 /** The transpose of a matrix; a vector or 0-d tensor stays. */
-export function t(x: Tensor): Tensor {
+export const t = operation("t(x: tensor)", (x: Tensor): Tensor => {
   if (x.rank > 2) throw new ShapeError(`t: wanted at most 2 dims, got ${show(x._shape)}; use transpose or permute`);
   return x.rank < 2 ? unchanged(x) : bind(permuteP, [x], [1, 0]);
-}
+});
 
 /** Moves dims to new places; the others keep their order. */
-export function movedim(
-  x: Tensor,
-  source: number | readonly number[],
-  destination: number | readonly number[],
-): Tensor {
-  const { rank } = x;
-  const from = list(source).map((dim) => normalizeAxis(dim, rank, "movedim"));
-  const to = list(destination).map((dim) => normalizeAxis(dim, rank, "movedim"));
-  if (from.length !== to.length || new Set(from).size !== from.length || new Set(to).size !== to.length) {
-    throw new ShapeError(
-      `movedim: source ${show(list(source))} and destination ${show(list(destination))} do not pair up`,
-    );
-  }
-  const rest = x._shape.map((_, i) => i).filter((i) => !from.includes(i));
-  const order = x._shape.map((_, i) => (to.includes(i) ? from[to.indexOf(i)] : (rest.shift() as number)));
-  return permuteTo(x, order);
-}
+export const movedim = operation(
+  "movedim(x: tensor, source: number|numbers, destination: number|numbers)",
+  (x: Tensor, source: number | readonly number[], destination: number | readonly number[]): Tensor => {
+    const { rank } = x;
+    const from = list(source).map((dim) => normalizeAxis(dim, rank, "movedim"));
+    const to = list(destination).map((dim) => normalizeAxis(dim, rank, "movedim"));
+    if (from.length !== to.length || new Set(from).size !== from.length || new Set(to).size !== to.length) {
+      throw new ShapeError(
+        `movedim: source ${show(list(source))} and destination ${show(list(destination))} do not pair up`,
+      );
+    }
+    const rest = x._shape.map((_, i) => i).filter((i) => !from.includes(i));
+    const order = x._shape.map((_, i) => (to.includes(i) ? from[to.indexOf(i)] : (rest.shift() as number)));
+    return permuteTo(x, order);
+  },
+);
 
 const list = (dims: number | readonly number[]): readonly number[] => (typeof dims === "number" ? [dims] : dims);
 
@@ -129,7 +144,7 @@ const list = (dims: number | readonly number[]): readonly number[] => (typeof di
  *
  * @param shape  new dims may come in front; −1 keeps a size
  */
-export function expand(x: Tensor, shape: Shape): Tensor {
+export const expand = operation("expand(x: tensor, shape: numbers)", (x: Tensor, shape: Shape): Tensor => {
   const from = x._shape;
   wantArray(shape, "expand: the shape");
   const added = shape.length - from.length;
@@ -139,7 +154,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
   }
   const to = shape.map((d, i) => (d === -1 && i >= added ? from[i - added] : d));
   return expandTo(x, to);
-}
+});
 
 /** The shape holds no −1. */
 export function expandTo(x: Tensor, shape: Shape): Tensor {
@@ -151,7 +166,10 @@ export function expandTo(x: Tensor, shape: Shape): Tensor {
 }
 
 /** The shape of another tensor. */
-export const expandAs = named("expandAs", (x: Tensor, other: Tensor): Tensor => expandTo(x, other.shape));
+export const expandAs = operation(
+  "expandAs(x: tensor, other: tensor)",
+  (x: Tensor, other: Tensor): Tensor => expandTo(x, other.shape),
+);
 
 /** Another name for {@link expand}. */
 export const broadcastTo = expand;
@@ -180,23 +198,20 @@ export function sliceAxis(x: Tensor, axis: number, start: number, size: number, 
  * @param step   ≥ 1
  * @example      slice(x, 0, 1, -1) // without the first and the last row
  */
-export function slice(
-  x: Tensor,
-  dim: number,
-  start?: number | Tensor | null,
-  stop?: number | Tensor | null,
-  step = 1,
-): Tensor {
-  const axis = normalizeAxis(dim, x.rank, "slice");
-  if (x.rank === 0) throw new ShapeError("slice: a 0-d tensor has no dim to slice");
-  const { start: from, size } = sliceBounds(
-    x._shape[axis],
-    start instanceof Tensor ? hostNumber("slice", "start", start) : start,
-    stop instanceof Tensor ? hostNumber("slice", "stop", stop) : stop,
-    step,
-  );
-  return sliceAxis(x, axis, from, size, step);
-}
+export const slice = operation(
+  "slice(x: tensor, dim: number, start?: tensor|number|null, stop?: tensor|number|null, step?: number)",
+  (x: Tensor, dim: number, start?: number | Tensor | null, stop?: number | Tensor | null, step = 1): Tensor => {
+    const axis = normalizeAxis(dim, x.rank, "slice");
+    if (x.rank === 0) throw new ShapeError("slice: a 0-d tensor has no dim to slice");
+    const { start: from, size } = sliceBounds(
+      x._shape[axis],
+      start instanceof Tensor ? hostNumber("slice", "start", start) : start,
+      stop instanceof Tensor ? hostNumber("slice", "stop", stop) : stop,
+      step,
+    );
+    return sliceAxis(x, axis, from, size, step);
+  },
+);
 
 /** Where start:stop:step of a dim of n elements begins, and how many it takes. */
 export function sliceBounds(
@@ -218,30 +233,39 @@ export function sliceBounds(
 const clip = (bound: number, n: number): number => Math.min(Math.max(bound < 0 ? bound + n : bound, 0), n);
 
 /** `length` elements along a dim, beginning at `start`: a number, or a tensor of one integer that the host knows. */
-export function narrow(x: Tensor, dim: number, first: number | Tensor, length: number): Tensor {
-  const axis = normalizeAxis(dim, x.rank, "narrow");
-  const start = hostNumber("narrow", "start", first);
-  const n = x._shape[axis];
-  const from = start < 0 ? start + n : start;
-  if (!(Number.isInteger(from) && Number.isInteger(length) && from >= 0 && length >= 0 && from + length <= n)) {
-    throw new ShapeError(`narrow: start ${start}, length ${length} leaves dim ${dim} of ${show(x._shape)}`);
-  }
-  return sliceAxis(x, axis, from, length);
-}
+export const narrow = operation(
+  "narrow(x: tensor, dim: number, first: tensor|number, length: number)",
+  (x: Tensor, dim: number, first: number | Tensor, length: number): Tensor => {
+    const axis = normalizeAxis(dim, x.rank, "narrow");
+    const start = hostNumber("narrow", "start", first);
+    const n = x._shape[axis];
+    const from = start < 0 ? start + n : start;
+    if (!(Number.isInteger(from) && Number.isInteger(length) && from >= 0 && length >= 0 && from + length <= n)) {
+      throw new ShapeError(`narrow: start ${start}, length ${length} leaves dim ${dim} of ${show(x._shape)}`);
+    }
+    return sliceAxis(x, axis, from, length);
+  },
+);
 
 /** One index along a dim, which disappears. */
-export function select(x: Tensor, dim: number, index: number): Tensor {
-  const shape = x._shape;
-  const axis = normalizeAxis(dim, shape.length, "select");
-  const n = shape[axis];
-  if (!Number.isInteger(index) || index < -n || index >= n || shape.length === 0) {
-    throw new ShapeError(`select: index ${index} is outside dim ${dim} of ${show(shape)}`);
-  }
-  return bind(reshapeP, [sliceAxis(x, axis, index < 0 ? index + n : index, 1)], shape.toSpliced(axis, 1));
-}
+export const select = operation(
+  "select(x: tensor, dim: number, index: number)",
+  (x: Tensor, dim: number, index: number): Tensor => {
+    const shape = x._shape;
+    const axis = normalizeAxis(dim, shape.length, "select");
+    const n = shape[axis];
+    if (!Number.isInteger(index) || index < -n || index >= n || shape.length === 0) {
+      throw new ShapeError(`select: index ${index} is outside dim ${dim} of ${show(shape)}`);
+    }
+    return bind(reshapeP, [sliceAxis(x, axis, index < 0 ? index + n : index, 1)], shape.toSpliced(axis, 1));
+  },
+);
 
 /** Reverses dims. */
-export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
-  const axes = list(dims).length === 0 ? [] : normalizeAxes(dims, x.rank, "flip");
-  return axes.length === 0 ? unchanged(x) : bind(flipP, [x], axes);
-}
+export const flip = operation(
+  "flip(x: tensor, dims: number|numbers)",
+  (x: Tensor, dims: number | readonly number[]): Tensor => {
+    const axes = list(dims).length === 0 ? [] : normalizeAxes(dims, x.rank, "flip");
+    return axes.length === 0 ? unchanged(x) : bind(flipP, [x], axes);
+  },
+);

@@ -6,7 +6,9 @@
  * Two tensors of different dtypes meet in the higher one, as torch promotes: bool < uint32 < int32 < float32 <
  * float64, where a 0-d tensor does not raise a tensor with dimensions within its category (bool, integer, float).
  */
+
 import { bind, bindConstant } from "../bind.ts";
+import { operation } from "../checked.ts";
 import type { Device } from "../device.ts";
 import { DTYPES, type DType, dtypeCode, isFloat, numberDType, promote } from "../dtype.ts";
 import { ArgumentError, DTypeError } from "../errors.ts";
@@ -27,7 +29,6 @@ import {
 } from "../primitives.ts";
 import { intRange } from "../record/int-range.ts";
 import { Tensor } from "../tensor.ts";
-import { named, whole } from "./named.ts";
 
 /** A tensor, or a number that becomes a scalar beside one. */
 export type Operand = Tensor | number | boolean;
@@ -64,7 +65,7 @@ export const constantLike = (x: Tensor, value: number): Tensor =>
  *
  * @throws DTypeError for a dtype that does not exist, or not on the tensor's device
  */
-export const cast = named("cast", (x: Tensor, dtype: DType): Tensor => {
+export const cast = operation("cast(x: tensor, dtype: string)", (x: Tensor, dtype: DType): Tensor => {
   if (x.dtype === dtype) return unchanged(x);
   const attrs = DTYPE_ATTRS[dtypeCode(dtype)];
   x.device.backend.checkDType(dtype);
@@ -169,10 +170,10 @@ export function binary(primitive: Primitive, a: Operand, b: Operand): Tensor {
   return bindMet(primitive, a, b);
 }
 
-const bindMet = whole((primitive: Primitive, a: Operand, b: Operand): Tensor => {
+function bindMet(primitive: Primitive, a: Operand, b: Operand): Tensor {
   const met = meet(primitive.name, a, b);
   return bind(met[0].dtype === "bool" ? (LOGICAL.get(primitive) ?? primitive) : primitive, met);
-});
+}
 
 /**
  * A number that shapes a result: a step, a bound, a place. A tensor of one element stands for one if the host knows it.

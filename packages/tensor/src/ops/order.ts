@@ -3,10 +3,10 @@
  */
 
 import { bind, bindUntracked } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { iota } from "../creation.ts";
 import { isFloat } from "../dtype.ts";
-import { ArgumentError, ShapeError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
+import { ShapeError } from "../errors.ts";
 import {
   andP,
   argmaxP,
@@ -28,7 +28,6 @@ import { normalizeAxis, show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { maximum, minimum } from "./arithmetic.ts";
 import { sliceAxis } from "./movement.ts";
-import { named } from "./named.ts";
 import { cast, literal, literalLike, scalar, unchanged, wantNumbers } from "./operand.ts";
 import { amax, amin, dropped, REDUCE, type ReduceOptions, reversed } from "./reduce.ts";
 
@@ -49,23 +48,13 @@ function pick(x: Tensor, axis: number, at: Tensor): Tensor {
 }
 
 /** The first largest along an axis, which disappears: what max-pooling keeps. */
-export const firstLargest = named("firstLargest", (x: Tensor, axis: number): Tensor => {
-  return dropped(pick(x, axis, place(x, axis)), [axis], false);
-});
-
-const largest = named("max", (x: Tensor): Tensor => amax(x));
-const smallest = named("min", (x: Tensor): Tensor => amin(x));
-const larger = named("max", maximum);
-const smaller = named("min", minimum);
-
-/** Of two tensors there is no dim to keep. */
-function wantNoOptions(op: string, options: ReduceOptions | undefined): void {
-  if (options !== undefined) throw new ArgumentError(`${op}: of two tensors takes no options`);
-}
+export const firstLargest = operation(
+  "firstLargest(x: tensor, axis: number)",
+  (x: Tensor, axis: number): Tensor => dropped(pick(x, axis, place(x, axis)), [axis], false),
+);
 
 /** @param order  x, or its elements in the opposite order */
 function extreme(op: string, x: Tensor, order: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor] {
-  checkOptions(op, options, REDUCE);
   const axis = normalizeAxis(dim, x.rank, op);
   if (x.rank === 0) return [unchanged(x), literal(x.device, "int32", 0)];
   if (x.shape[axis] === 0) throw new ShapeError(`${op}: dim ${dim} of ${show(x.shape)} is empty`);
@@ -80,35 +69,31 @@ function extreme(op: string, x: Tensor, order: Tensor, dim: number, options?: Re
  *          tie, which also gets the gradient; with a tensor what {@link maximum} gives
  * @example const [best, where] = max(logits, -1)
  */
-export function max(x: Tensor): Tensor;
-export function max(x: Tensor, other: Tensor): Tensor;
-export function max(x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor];
-export function max(x: Tensor, dim?: number | Tensor, options?: ReduceOptions): Tensor | [Tensor, Tensor] {
-  if (dim instanceof Tensor) {
-    wantNoOptions("max", options);
-    return larger(x, dim);
-  }
-  return dim === undefined ? largest(x) : extreme("max", x, x, dim, options);
+export const max: Extreme = operation(
+  ["max(x: tensor, other?: tensor)", `max(x: tensor, dim: number, options?: ${REDUCE})`],
+  (x: Tensor, dim?: number | Tensor, options?: ReduceOptions): Tensor | [Tensor, Tensor] => {
+    if (dim instanceof Tensor) return maximum(x, dim);
+    return dim === undefined ? amax(x) : extreme("max", x, x, dim, options);
+  },
+) as Extreme;
+
+interface Extreme {
+  (x: Tensor): Tensor;
+  (x: Tensor, other: Tensor): Tensor;
+  (x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor];
 }
 
 /** The smallest element; with a dim, [values, indices]; with another tensor, the smaller of each pair. See {@link max}. */
-export function min(x: Tensor): Tensor;
-export function min(x: Tensor, other: Tensor): Tensor;
-export function min(x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor];
-export function min(x: Tensor, dim?: number | Tensor, options?: ReduceOptions): Tensor | [Tensor, Tensor] {
-  if (dim instanceof Tensor) {
-    wantNoOptions("min", options);
-    return smaller(x, dim);
-  }
-  return dim === undefined ? smallest(x) : smallestAlong(x, dim, options);
-}
-
-const smallestAlong = named("min", (x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor] => {
-  return extreme("min", x, reversed(x.dtype === "bool" ? cast(x, "int32") : x), dim, options);
-});
+export const min: Extreme = operation(
+  ["min(x: tensor, other?: tensor)", `min(x: tensor, dim: number, options?: ${REDUCE})`],
+  (x: Tensor, dim?: number | Tensor, options?: ReduceOptions): Tensor | [Tensor, Tensor] => {
+    if (dim instanceof Tensor) return minimum(x, dim);
+    if (dim === undefined) return amin(x);
+    return extreme("min", x, reversed(x.dtype === "bool" ? cast(x, "int32") : x), dim, options);
+  },
+) as Extreme;
 
 function argExtreme(op: string, x: Tensor, dim: number | null | undefined, options?: ReduceOptions): Tensor {
-  checkOptions(op, options, REDUCE);
   if (x.size === 0) throw new ShapeError(`${op}: ${show(x.shape)} is empty: nothing to choose from`);
   if (dim === undefined || dim === null) {
     const flat = place(bind(reshapeP, [x], [x.size]), 0);
@@ -120,12 +105,14 @@ function argExtreme(op: string, x: Tensor, dim: number | null | undefined, optio
 }
 
 /** Index of the first largest (the first NaN, if there is one) along a dim, or among all: int32. */
-export const argmax = (x: Tensor, dim?: number | null, options?: ReduceOptions): Tensor =>
-  argExtreme("argmax", x, dim, options);
+export const argmax = operation(
+  `argmax(x: tensor, dim?: number|null, options?: ${REDUCE})`,
+  (x: Tensor, dim?: number | null, options?: ReduceOptions): Tensor => argExtreme("argmax", x, dim, options),
+);
 
 /** Index of the first smallest (the first NaN, if there is one) along a dim, or among all: int32. */
-export const argmin = named(
-  "argmin",
+export const argmin = operation(
+  `argmin(x: tensor, dim?: number|null, options?: ${REDUCE})`,
   (x: Tensor, dim?: number | null, options?: ReduceOptions): Tensor => argExtreme("argmin", reversed(x), dim, options),
 );
 
@@ -135,39 +122,48 @@ export interface SortOptions {
 }
 
 /** Indices that sort along a dim (the last by default), stable: int32. */
-export function argsort(x: Tensor, dim = -1, options: SortOptions = {}): Tensor {
-  const { descending = false } = checkOptions("argsort", options, ["descending"]);
-  const axis = normalizeAxis(dim, x.rank, "argsort");
-  if (x.rank === 0) return literal(x.device, "int32", 0);
-  return bind(argsortP, [x], [axis, descending ? 1 : 0]);
-}
+export const argsort = operation(
+  "argsort(x: tensor, dim?: number, options?: { descending: boolean })",
+  (x: Tensor, dim = -1, options: SortOptions = {}): Tensor => {
+    const { descending = false } = options;
+    const axis = normalizeAxis(dim, x.rank, "argsort");
+    if (x.rank === 0) return literal(x.device, "int32", 0);
+    return bind(argsortP, [x], [axis, descending ? 1 : 0]);
+  },
+);
 
 /**
  * Sorts along a dim (the last by default), stable. NaN comes last.
  *
  * @returns [values, indices]
  */
-export const sort = named("sort", (x: Tensor, dim = -1, options: SortOptions = {}): [Tensor, Tensor] => {
-  if (x.rank === 0) return [unchanged(x), argsort(x, dim)];
-  const order = argsort(x, dim, options);
-  return [bind(gatherP, [x, order], [normalizeAxis(dim, x.rank, "sort")]), order];
-});
+export const sort = operation(
+  "sort(x: tensor, dim?: number, options?: { descending: boolean })",
+  (x: Tensor, dim = -1, options: SortOptions = {}): [Tensor, Tensor] => {
+    if (x.rank === 0) return [unchanged(x), argsort(x, dim)];
+    const order = argsort(x, dim, options);
+    return [bind(gatherP, [x, order], [normalizeAxis(dim, x.rank, "sort")]), order];
+  },
+);
 
 /**
  * The k largest (or smallest) along a dim, in order. NaN comes last, as in {@link sort}.
  *
  * @returns [values, indices]
  */
-export function topk(x: Tensor, k: number, dim = -1, options: { largest?: boolean } = {}): [Tensor, Tensor] {
-  const { largest = true } = checkOptions("topk", options, ["largest"]);
-  const axis = normalizeAxis(dim, x.rank, "topk");
-  const n = x.rank === 0 ? 1 : x.shape[axis];
-  if (!Number.isInteger(k) || k < 0 || k > n)
-    throw new ShapeError(`topk: k is ${k}: dim ${dim} of ${show(x.shape)} has ${n}`);
-  if (x.rank === 0) return sort(x);
-  const order = sliceAxis(argsort(x, axis, { descending: largest }), axis, 0, k);
-  return [bind(gatherP, [x, order], [axis]), order];
-}
+export const topk = operation(
+  "topk(x: tensor, k: number, dim?: number, options?: { largest: boolean })",
+  (x: Tensor, k: number, dim = -1, options: { largest?: boolean } = {}): [Tensor, Tensor] => {
+    const { largest = true } = options;
+    const axis = normalizeAxis(dim, x.rank, "topk");
+    const n = x.rank === 0 ? 1 : x.shape[axis];
+    if (!Number.isInteger(k) || k < 0 || k > n)
+      throw new ShapeError(`topk: k is ${k}: dim ${dim} of ${show(x.shape)} has ${n}`);
+    if (x.rank === 0) return sort(x);
+    const order = sliceAxis(argsort(x, axis, { descending: largest }), axis, 0, k);
+    return [bind(gatherP, [x, order], [axis]), order];
+  },
+);
 
 /** What counts as the middle. */
 interface Middle {
@@ -210,7 +206,6 @@ function medianOfAll(how: Middle, x: Tensor): Tensor {
 
 function medianAlong(how: Middle, x: Tensor, dim: number, options?: ReduceOptions): [Tensor, Tensor] {
   const { op } = how;
-  checkOptions(op, options, REDUCE);
   const axis = normalizeAxis(dim, x.rank, op);
   if (x.rank === 0) return [unchanged(x), literal(x.device, "int32", 0)];
   if (x.shape[axis] === 0) throw new ShapeError(`${op}: dim ${dim} of ${show(x.shape)} is empty`);
@@ -221,12 +216,13 @@ function medianAlong(how: Middle, x: Tensor, dim: number, options?: ReduceOption
 
 /** `median` and `nanmedian`, which differ in what NaN does. */
 function medians(how: Middle): MedianFunction {
-  const whole = named(how.op, (x: Tensor): Tensor => medianOfAll(how, x));
-  const along = named(how.op, (x: Tensor, dim: number, options?: ReduceOptions) => medianAlong(how, x, dim, options));
-  return ((x: Tensor, dim?: number, options?: ReduceOptions) => {
-    wantNumbers(how.op, x);
-    return dim === undefined ? whole(x) : along(x, dim, options);
-  }) as MedianFunction;
+  return operation(
+    [`${how.op}(x: tensor)`, `${how.op}(x: tensor, dim: number, options?: ${REDUCE})`],
+    (x: Tensor, dim?: number, options?: ReduceOptions) => {
+      wantNumbers(how.op, x);
+      return dim === undefined ? medianOfAll(how, x) : medianAlong(how, x, dim, options);
+    },
+  ) as MedianFunction;
 }
 
 interface MedianFunction {

@@ -1,9 +1,10 @@
 /**
  * Padding: elements added around a tensor.
  */
+
 import { bind } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
 import { expandP, flipP, padP, sliceP, whereP } from "../primitives.ts";
 import { show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -30,31 +31,34 @@ const MODES: readonly string[] = ["constant", "reflect", "replicate", "circular"
  *                 amount cuts off
  * @example        pad(image, [1, 1, 1, 1]) // a border of zeros around the last two dims
  */
-export function pad(x: Tensor, amounts: readonly number[], options: PadOptions = {}): Tensor {
-  const { mode = "constant", value } = checkOptions("pad", options, ["mode", "value"]);
-  const { rank } = x;
-  if (amounts.length % 2 !== 0 || amounts.length > 2 * rank || !amounts.every(Number.isInteger)) {
-    throw new ShapeError(
-      `pad: amounts ${show(amounts)} for ${show(x.shape)}: wanted integer pairs, at most one per dim`,
-    );
-  }
-  const before = new Array<number>(rank).fill(0);
-  const after = new Array<number>(rank).fill(0);
-  for (let i = 0; i < amounts.length / 2; i++) {
-    before[rank - 1 - i] = amounts[2 * i];
-    after[rank - 1 - i] = amounts[2 * i + 1];
-  }
-  if (!MODES.includes(mode)) {
-    throw new ArgumentError(`pad: mode ${JSON.stringify(mode)}: wanted one of "${MODES.join('", "')}"`);
-  }
-  if (mode === "constant") return padConstant(x, before, after, value ?? 0);
-  if (value !== undefined) throw new ArgumentError(`pad: mode "${mode}" takes no value`);
-  let y = x;
-  for (let axis = 0; axis < rank; axis++) {
-    if (before[axis] !== 0 || after[axis] !== 0) y = padAxis(y, axis, before[axis], after[axis], mode);
-  }
-  return y === x ? unchanged(x) : y;
-}
+export const pad = operation(
+  "pad(x: tensor, amounts: numbers, options?: { mode: string, value: number })",
+  (x: Tensor, amounts: readonly number[], options: PadOptions = {}): Tensor => {
+    const { mode = "constant", value } = options;
+    const { rank } = x;
+    if (amounts.length % 2 !== 0 || amounts.length > 2 * rank || !amounts.every(Number.isInteger)) {
+      throw new ShapeError(
+        `pad: amounts ${show(amounts)} for ${show(x.shape)}: wanted integer pairs, at most one per dim`,
+      );
+    }
+    const before = new Array<number>(rank).fill(0);
+    const after = new Array<number>(rank).fill(0);
+    for (let i = 0; i < amounts.length / 2; i++) {
+      before[rank - 1 - i] = amounts[2 * i];
+      after[rank - 1 - i] = amounts[2 * i + 1];
+    }
+    if (!MODES.includes(mode)) {
+      throw new ArgumentError(`pad: mode ${JSON.stringify(mode)}: wanted one of "${MODES.join('", "')}"`);
+    }
+    if (mode === "constant") return padConstant(x, before, after, value ?? 0);
+    if (value !== undefined) throw new ArgumentError(`pad: mode "${mode}" takes no value`);
+    let y = x;
+    for (let axis = 0; axis < rank; axis++) {
+      if (before[axis] !== 0 || after[axis] !== 0) y = padAxis(y, axis, before[axis], after[axis], mode);
+    }
+    return y === x ? unchanged(x) : y;
+  },
+);
 
 /** `value` before and after every dim; negative amounts cut off. */
 export function padConstant(x: Tensor, before: readonly number[], after: readonly number[], value: number): Tensor {

@@ -3,18 +3,18 @@
  *
  * Max-pooling takes the first of equal elements, in row-major order of the window; padding never wins.
  */
+
 import { bind } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { iota, tensor } from "../creation.ts";
 import { isFloat } from "../dtype.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
 import { integerRange } from "../host-data.ts";
-import { checkOptions } from "../options.ts";
 import { addP, divP, maximumP, minimumP, mulP, reshapeP, subP, sumP } from "../primitives.ts";
 import { numel, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { matmul } from "./contraction.ts";
 import { permuteTo, reshapeTo, transpose } from "./movement.ts";
-import { whole } from "./named.ts";
 import { cast, constantLike, literal, literalLike, wantFloat, wantNumbers } from "./operand.ts";
 import { argmax, firstLargest } from "./order.ts";
 import { padConstant } from "./padding.ts";
@@ -29,7 +29,7 @@ export interface PoolOptions {
   ceilMode?: boolean;
 }
 
-const POOL = ["stride", "padding", "ceilMode"];
+const POOL = "stride: number|numbers|null, padding: number|numbers, ceilMode: boolean";
 
 export interface MaxPoolOptions extends PoolOptions {
   /** Distance of the window's elements; 1. */
@@ -110,12 +110,12 @@ function pool(
 }
 
 /** Runs `fn` on [N, C, …], adding the batch dim that an unbatched input lacks. */
-const batched = whole((op: string, n: number, x: Tensor, fn: (x: Tensor) => Tensor): Tensor => {
+function batched(op: string, n: number, x: Tensor, fn: (x: Tensor) => Tensor): Tensor {
   if (x.rank === n + 2) return fn(x);
   if (x.rank !== n + 1) throw new ShapeError(`${op}: ${show(x.shape)}: wanted rank ${n + 2}, or ${n + 1} unbatched`);
   const y = fn(bind(reshapeP, [x], [1, ...x.shape]));
   return reshapeTo(y, y.shape.slice(1));
-});
+}
 
 /** A max-pooling function of n spatial dims. */
 export interface MaxPool {
@@ -126,7 +126,7 @@ export interface MaxPool {
 function maxPool(n: number): MaxPool {
   const op = `maxPool${n}d`;
   const call = (x: Tensor, kernelSize: number | readonly number[], options: MaxPoolOptions = {}) => {
-    const { returnIndices = false } = checkOptions(op, options, ["dilation", "returnIndices", ...POOL]);
+    const { returnIndices = false } = options;
     let indices: Tensor | null = null;
     const values = batched(op, n, x, (input) => {
       const pooling = pool(op, n, input, kernelSize, options, integerRange(x.dtype)?.[0] ?? -Infinity);
@@ -137,7 +137,8 @@ function maxPool(n: number): MaxPool {
     });
     return indices === null ? values : [values, reshapeTo(indices, values.shape)];
   };
-  return call as MaxPool;
+  const text = `${op}(x: tensor, kernelSize: number|numbers, options?: { dilation: number|numbers, returnIndices: boolean, ${POOL} })`;
+  return operation(text, call) as MaxPool;
 }
 
 /**
@@ -191,7 +192,6 @@ export const maxPool3d = maxPool(3);
 
 function avgPool(n: number, x: Tensor, kernelSize: number | readonly number[], options: AvgPool2dOptions): Tensor {
   const op = `avgPool${n}d`;
-  checkOptions(op, options, ["countIncludePad", ...(n === 1 ? [] : ["divisorOverride"]), ...POOL]);
   const { countIncludePad = true, divisorOverride = null } = options;
   if (divisorOverride === 0) throw new ArgumentError(`${op}: divisorOverride is 0, wanted another number, or null`);
   return batched(op, n, x, (input) => {
@@ -232,16 +232,25 @@ function elementCounts(
 }
 
 /** Mean of every window of [N, C, L], or [C, L]. */
-export const avgPool1d = (x: Tensor, kernelSize: number | readonly number[], options: AvgPoolOptions = {}): Tensor =>
-  avgPool(1, x, kernelSize, options);
+export const avgPool1d = operation(
+  `avgPool1d(x: tensor, kernelSize: number|numbers, options?: { countIncludePad: boolean, ${POOL} })`,
+  (x: Tensor, kernelSize: number | readonly number[], options: AvgPoolOptions = {}): Tensor =>
+    avgPool(1, x, kernelSize, options),
+);
 
 /** Mean of every window of [N, C, H, W], or [C, H, W]. */
-export const avgPool2d = (x: Tensor, kernelSize: number | readonly number[], options: AvgPool2dOptions = {}): Tensor =>
-  avgPool(2, x, kernelSize, options);
+export const avgPool2d = operation(
+  `avgPool2d(x: tensor, kernelSize: number|numbers, options?: { divisorOverride: number|null, countIncludePad: boolean, ${POOL} })`,
+  (x: Tensor, kernelSize: number | readonly number[], options: AvgPool2dOptions = {}): Tensor =>
+    avgPool(2, x, kernelSize, options),
+);
 
 /** Mean of every window of [N, C, D, H, W], or [C, D, H, W]. */
-export const avgPool3d = (x: Tensor, kernelSize: number | readonly number[], options: AvgPool2dOptions = {}): Tensor =>
-  avgPool(3, x, kernelSize, options);
+export const avgPool3d = operation(
+  `avgPool3d(x: tensor, kernelSize: number|numbers, options?: { divisorOverride: number|null, countIncludePad: boolean, ${POOL} })`,
+  (x: Tensor, kernelSize: number | readonly number[], options: AvgPool2dOptions = {}): Tensor =>
+    avgPool(3, x, kernelSize, options),
+);
 
 function adaptiveAvgPool(n: number, x: Tensor, outputSize: number | readonly (number | null)[]): Tensor {
   const op = `adaptiveAvgPool${n}d`;
@@ -290,13 +299,19 @@ export function alongAxis(x: Tensor, axis: number, matrix: Tensor): Tensor {
  * @param x           [N, C, L], or [C, L]
  * @param outputSize  a number; null keeps the size
  */
-export const adaptiveAvgPool1d = (x: Tensor, outputSize: number | readonly (number | null)[]): Tensor =>
-  adaptiveAvgPool(1, x, outputSize);
+export const adaptiveAvgPool1d = operation(
+  "adaptiveAvgPool1d(x: tensor, outputSize: number|list)",
+  (x: Tensor, outputSize: number | readonly (number | null)[]): Tensor => adaptiveAvgPool(1, x, outputSize),
+);
 
 /** See {@link adaptiveAvgPool1d}; 1 gives the mean of each channel. */
-export const adaptiveAvgPool2d = (x: Tensor, outputSize: number | readonly (number | null)[]): Tensor =>
-  adaptiveAvgPool(2, x, outputSize);
+export const adaptiveAvgPool2d = operation(
+  "adaptiveAvgPool2d(x: tensor, outputSize: number|list)",
+  (x: Tensor, outputSize: number | readonly (number | null)[]): Tensor => adaptiveAvgPool(2, x, outputSize),
+);
 
 /** See {@link adaptiveAvgPool1d}. */
-export const adaptiveAvgPool3d = (x: Tensor, outputSize: number | readonly (number | null)[]): Tensor =>
-  adaptiveAvgPool(3, x, outputSize);
+export const adaptiveAvgPool3d = operation(
+  "adaptiveAvgPool3d(x: tensor, outputSize: number|list)",
+  (x: Tensor, outputSize: number | readonly (number | null)[]): Tensor => adaptiveAvgPool(3, x, outputSize),
+);

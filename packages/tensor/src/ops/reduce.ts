@@ -3,9 +3,9 @@
  */
 
 import { bind, bindUntracked } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { type DType, isFloat } from "../dtype.ts";
 import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
 import {
   absP,
   addP,
@@ -30,7 +30,6 @@ import {
 } from "../primitives.ts";
 import { normalizeAxes, type Shape, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { named } from "./named.ts";
 import { nuclearNorm } from "./nuclear-norm.ts";
 import { asFloat, binary, cast, constantLike, constantOf, literalLike, scalar, wantFloat } from "./operand.ts";
 import { safeSqrt } from "./unary.ts";
@@ -43,15 +42,16 @@ export interface ReduceOptions {
   keepdim?: boolean;
 }
 
-/** The names of {@link ReduceOptions}. */
-export const REDUCE = ["keepdim"];
+/** {@link ReduceOptions} in signatures. */
+export const REDUCE = "{ keepdim: boolean }";
 
 export interface TotalOptions extends ReduceOptions {
   /** The dtype in which it is computed, and of the result: x is cast first. */
   dtype?: DType | null;
 }
 
-const TOTAL = ["dtype", ...REDUCE];
+/** {@link TotalOptions} in signatures. */
+const TOTAL = "{ dtype: string|null, keepdim: boolean }";
 
 /** The shape without the axes. */
 const without = (shape: Shape, axes: readonly number[]): number[] => shape.filter((_, i) => !axes.includes(i));
@@ -69,14 +69,13 @@ function wantElements(op: string, x: Tensor, dim: Dims | undefined): void {
 }
 
 function reduce(primitive: Primitive, x: Tensor, dim: Dims | undefined, options: ReduceOptions | undefined): Tensor {
-  checkOptions(primitive.name, options, REDUCE);
   const axes = normalizeAxes(dim, x.rank, primitive.name);
   return dropped(bind(primitive, [x.dtype === "bool" ? cast(x, "int32") : x], axes), axes, options?.keepdim);
 }
 
 /** A sum or product in the dtype that is asked for: x is cast first. Of truths it is "any" or "all" for bool. */
 function totalled(primitive: Primitive, x: Tensor, dim: Dims | undefined, options: TotalOptions | undefined): Tensor {
-  const { keepdim, dtype = null } = checkOptions(primitive.name, options, TOTAL) ?? {};
+  const { keepdim, dtype = null } = options ?? {};
   if (dtype === null) return reduce(primitive, x, dim, keepdim === undefined ? undefined : { keepdim });
   // Before the cast is recorded.
   normalizeAxes(dim, x.rank, primitive.name);
@@ -96,39 +95,54 @@ function count(shape: Shape, axes: readonly number[]): number {
  *
  * @example sum(x, [0, 2], { keepdim: true })
  */
-export const sum = (x: Tensor, dim?: Dims, options?: TotalOptions): Tensor => totalled(sumP, x, dim, options);
+export const sum = operation(
+  `sum(x: tensor, dim?: number|numbers|null, options?: ${TOTAL})`,
+  (x: Tensor, dim?: Dims, options?: TotalOptions): Tensor => totalled(sumP, x, dim, options),
+);
 
 /**
  * Arithmetic mean.
  *
  * @throws DTypeError for integers, as torch, unless `dtype` is a float
  */
-export function mean(x: Tensor, dim?: Dims, options?: TotalOptions): Tensor {
-  const dtype = checkOptions("mean", options, TOTAL)?.dtype ?? null;
-  if (dtype === null) wantFloat("mean", x);
-  else if (!isFloat(dtype)) throw new DTypeError(`mean: dtype is ${dtype}: wanted a float`);
-  const axes = normalizeAxes(dim, x.rank, "mean");
-  if (dtype !== null) x = cast(x, dtype);
-  const total = dropped(bind(sumP, [x], axes), axes, options?.keepdim);
-  return bind(divP, [total, constantLike(x, count(x._shape, axes))]);
-}
+export const mean = operation(
+  `mean(x: tensor, dim?: number|numbers|null, options?: ${TOTAL})`,
+  (x: Tensor, dim?: Dims, options?: TotalOptions): Tensor => {
+    const dtype = options?.dtype ?? null;
+    if (dtype === null) wantFloat("mean", x);
+    else if (!isFloat(dtype)) throw new DTypeError(`mean: dtype is ${dtype}: wanted a float`);
+    const axes = normalizeAxes(dim, x.rank, "mean");
+    if (dtype !== null) x = cast(x, dtype);
+    const total = dropped(bind(sumP, [x], axes), axes, options?.keepdim);
+    return bind(divP, [total, constantLike(x, count(x._shape, axes))]);
+  },
+);
 
 /** Product; of nothing 1. The derivative is right where factors are 0. */
-export const prod = (x: Tensor, dim?: Dims, options?: TotalOptions): Tensor => totalled(prodP, x, dim, options);
+export const prod = operation(
+  `prod(x: tensor, dim?: number|numbers|null, options?: ${TOTAL})`,
+  (x: Tensor, dim?: Dims, options?: TotalOptions): Tensor => totalled(prodP, x, dim, options),
+);
 
 /** The largest; NaN if there is one. Ties share the gradient equally. */
-export const amax = named("amax", (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
-  wantElements("amax", x, dim);
-  const largest = reduce(maxP, x, dim, options);
-  return x.dtype === "bool" ? cast(largest, "bool") : largest;
-});
+export const amax = operation(
+  `amax(x: tensor, dim?: number|numbers|null, options?: ${REDUCE})`,
+  (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
+    wantElements("amax", x, dim);
+    const largest = reduce(maxP, x, dim, options);
+    return x.dtype === "bool" ? cast(largest, "bool") : largest;
+  },
+);
 
 /** The smallest; NaN if there is one. Ties share the gradient equally. */
-export const amin = named("amin", (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
-  wantElements("amin", x, dim);
-  if (x.dtype === "bool") return cast(reversed(reduce(maxP, reversed(cast(x, "int32")), dim, options)), "bool");
-  return reversed(reduce(maxP, reversed(x), dim, options));
-});
+export const amin = operation(
+  `amin(x: tensor, dim?: number|numbers|null, options?: ${REDUCE})`,
+  (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
+    wantElements("amin", x, dim);
+    if (x.dtype === "bool") return cast(reversed(reduce(maxP, reversed(cast(x, "int32")), dim, options)), "bool");
+    return reversed(reduce(maxP, reversed(x), dim, options));
+  },
+);
 
 /** A value per element in the opposite order, and back again: −x, or all bits inverted. */
 export function reversed(x: Tensor): Tensor {
@@ -140,20 +154,20 @@ export function reversed(x: Tensor): Tensor {
 const truth = (x: Tensor): Tensor => cast(cast(x, "bool"), "int32");
 
 /** True where all are true, or other than 0; of nothing true. */
-export const all = named(
-  "all",
+export const all = operation(
+  `all(x: tensor, dim?: number|numbers|null, options?: ${REDUCE})`,
   (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => cast(reduce(prodP, truth(x), dim, options), "bool"),
 );
 
 /** True where at least one is true, or other than 0; of nothing false. */
-export const any = named(
-  "any",
+export const any = operation(
+  `any(x: tensor, dim?: number|numbers|null, options?: ${REDUCE})`,
   (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => cast(reduce(sumP, truth(x), dim, options), "bool"),
 );
 
 /** How many are true, or other than 0: int32. */
-export const countNonzero = named(
-  "countNonzero",
+export const countNonzero = operation(
+  "countNonzero(x: tensor, dim?: number|numbers|null)",
   (x: Tensor, dim?: Dims): Tensor => reduce(sumP, truth(x), dim, undefined),
 );
 
@@ -162,7 +176,7 @@ export interface VarianceOptions extends ReduceOptions {
   correction?: number;
 }
 
-const VARIANCE = ["correction", ...REDUCE];
+const VARIANCE = "{ correction: number, keepdim: boolean }";
 
 /** Variance in two passes, so that a large mean costs no digits, and the mean. Reduced dims stay as 1. */
 function moments(x: Tensor, axes: readonly number[], correction: number): { variance: Tensor; average: Tensor } {
@@ -179,45 +193,56 @@ function moments(x: Tensor, axes: readonly number[], correction: number): { vari
  * @throws   DTypeError for integers
  * @example  x.var(0, { correction: 0 })
  */
-export function variance(x: Tensor, dim?: Dims, options: VarianceOptions = {}): Tensor {
-  wantFloat("var", x);
-  const { correction = 1, keepdim } = checkOptions("var", options, VARIANCE);
-  const axes = normalizeAxes(dim, x.rank, "var");
-  return dropped(moments(x, axes, correction).variance, axes, keepdim);
-}
+export const variance = operation(
+  `var(x: tensor, dim?: number|numbers|null, options?: ${VARIANCE})`,
+  (x: Tensor, dim?: Dims, options: VarianceOptions = {}): Tensor => {
+    wantFloat("var", x);
+    const { correction = 1, keepdim } = options;
+    const axes = normalizeAxes(dim, x.rank, "var");
+    return dropped(moments(x, axes, correction).variance, axes, keepdim);
+  },
+);
 
 /** [variance, mean]. */
-export function varMean(x: Tensor, dim?: Dims, options: VarianceOptions = {}): [Tensor, Tensor] {
-  wantFloat("varMean", x);
-  const { correction = 1, keepdim } = checkOptions("varMean", options, VARIANCE);
-  const axes = normalizeAxes(dim, x.rank, "varMean");
-  const { variance, average } = moments(x, axes, correction);
-  return [dropped(variance, axes, keepdim), dropped(average, axes, keepdim)];
-}
+export const varMean = operation(
+  `varMean(x: tensor, dim?: number|numbers|null, options?: ${VARIANCE})`,
+  (x: Tensor, dim?: Dims, options: VarianceOptions = {}): [Tensor, Tensor] => {
+    wantFloat("varMean", x);
+    const { correction = 1, keepdim } = options;
+    const axes = normalizeAxes(dim, x.rank, "varMean");
+    const { variance, average } = moments(x, axes, correction);
+    return [dropped(variance, axes, keepdim), dropped(average, axes, keepdim)];
+  },
+);
 
 /** Standard deviation; its gradient is 0 where all elements are equal. */
-export const std = named(
-  "std",
+export const std = operation(
+  `std(x: tensor, dim?: number|numbers|null, options?: ${VARIANCE})`,
   (x: Tensor, dim?: Dims, options?: VarianceOptions): Tensor => safeSqrt(variance(x, dim, options)),
 );
 
 /** [standard deviation, mean]. */
-export const stdMean = named("stdMean", (x: Tensor, dim?: Dims, options?: VarianceOptions): [Tensor, Tensor] => {
-  const [v, m] = varMean(x, dim, options);
-  return [safeSqrt(v), m];
-});
+export const stdMean = operation(
+  `stdMean(x: tensor, dim?: number|numbers|null, options?: ${VARIANCE})`,
+  (x: Tensor, dim?: Dims, options?: VarianceOptions): [Tensor, Tensor] => {
+    const [v, m] = varMean(x, dim, options);
+    return [safeSqrt(v), m];
+  },
+);
 
 /** log Σ eˣ without overflow. */
-export function logsumexp(x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor {
-  checkOptions("logsumexp", options, REDUCE);
-  const axes = normalizeAxes(dim, x.rank, "logsumexp");
-  x = asFloat(x);
-  // The shift cancels out, so it needs no derivative; an infinite one would make ∞ − ∞.
-  const largest = bindUntracked(maxP, [x], axes);
-  const shift = bind(whereP, [bind(isinfP, [largest]), literalLike(x, 0), largest]);
-  const total = bind(sumP, [bind(expP, [bind(subP, [x, shift])])], axes);
-  return dropped(bind(addP, [bind(logP, [total]), shift]), axes, options?.keepdim);
-}
+export const logsumexp = operation(
+  `logsumexp(x: tensor, dim?: number|numbers|null, options?: ${REDUCE})`,
+  (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
+    const axes = normalizeAxes(dim, x.rank, "logsumexp");
+    x = asFloat(x);
+    // The shift cancels out, so it needs no derivative; an infinite one would make ∞ − ∞.
+    const largest = bindUntracked(maxP, [x], axes);
+    const shift = bind(whereP, [bind(isinfP, [largest]), literalLike(x, 0), largest]);
+    const total = bind(sumP, [bind(expP, [bind(subP, [x, shift])])], axes);
+    return dropped(bind(addP, [bind(logP, [total]), shift]), axes, options?.keepdim);
+  },
+);
 
 export interface NormOptions extends TotalOptions {
   /**
@@ -233,27 +258,30 @@ export interface NormOptions extends TotalOptions {
  * @throws ShapeError for "fro" of more than two dims, and "nuc" of other than two
  * @see    torch.linalg.vector_norm, torch.norm
  */
-export function norm(x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
-  const { p = 2, keepdim, dtype = null } = checkOptions("norm", options, ["p", ...TOTAL]);
-  const axes = normalizeAxes(dim, x.rank, "norm");
-  x = asFloat(dtype === null ? x : cast(x, dtype));
-  if (p === "nuc") return nuclear(x, dim, axes, keepdim);
-  if (p === "fro" && (dim ?? null) !== null && axes.length > 2) {
-    throw new ShapeError(`norm: "fro" over ${axes.length} dims of ${show(x.shape)}: wanted one or two`);
-  }
-  if (p === 2 || p === "fro") return safeSqrt(dropped(bind(sumP, [bind(mulP, [x, x])], axes), axes, keepdim));
-  if (p === 0) {
-    const nonzero = cast(bind(neP, [x, literalLike(x, 0)]), x.dtype);
-    return dropped(bind(sumP, [constantOf(nonzero, x)], axes), axes, keepdim);
-  }
-  if (typeof p !== "number")
-    throw new ArgumentError(`norm: p is ${JSON.stringify(p)}: wanted a number, "fro" or "nuc"`);
-  const size = bind(absP, [x]);
-  if (p === 1) return dropped(bind(sumP, [size], axes), axes, keepdim);
-  if (p === Infinity) return dropped(bind(maxP, [size], axes), axes, keepdim);
-  if (p === -Infinity) return dropped(bind(negP, [bind(maxP, [bind(negP, [size])], axes)]), axes, keepdim);
-  return dropped(safePower(bind(sumP, [safePower(size, p)], axes), 1 / p), axes, keepdim);
-}
+export const norm = operation(
+  "norm(x: tensor, dim?: number|numbers|null, options?: { p: number|string, dtype: string|null, keepdim: boolean })",
+  (x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor => {
+    const { p = 2, keepdim, dtype = null } = options;
+    const axes = normalizeAxes(dim, x.rank, "norm");
+    x = asFloat(dtype === null ? x : cast(x, dtype));
+    if (p === "nuc") return nuclear(x, dim, axes, keepdim);
+    if (p === "fro" && (dim ?? null) !== null && axes.length > 2) {
+      throw new ShapeError(`norm: "fro" over ${axes.length} dims of ${show(x.shape)}: wanted one or two`);
+    }
+    if (p === 2 || p === "fro") return safeSqrt(dropped(bind(sumP, [bind(mulP, [x, x])], axes), axes, keepdim));
+    if (p === 0) {
+      const nonzero = cast(bind(neP, [x, literalLike(x, 0)]), x.dtype);
+      return dropped(bind(sumP, [constantOf(nonzero, x)], axes), axes, keepdim);
+    }
+    if (typeof p !== "number")
+      throw new ArgumentError(`norm: p is ${JSON.stringify(p)}: wanted a number, "fro" or "nuc"`);
+    const size = bind(absP, [x]);
+    if (p === 1) return dropped(bind(sumP, [size], axes), axes, keepdim);
+    if (p === Infinity) return dropped(bind(maxP, [size], axes), axes, keepdim);
+    if (p === -Infinity) return dropped(bind(negP, [bind(maxP, [bind(negP, [size])], axes)]), axes, keepdim);
+    return dropped(safePower(bind(sumP, [safePower(size, p)], axes), 1 / p), axes, keepdim);
+  },
+);
 
 /** The nuclear norm over two dims, the last of which holds the columns. */
 function nuclear(x: Tensor, dim: Dims | undefined, axes: readonly number[], keepdim: boolean | undefined): Tensor {

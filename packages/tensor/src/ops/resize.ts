@@ -1,9 +1,9 @@
 /**
  * Resizing of images and signals, [N, C, …spatial dims].
  */
+import { operation } from "../checked.ts";
 import { tensor } from "../creation.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
 import { numel, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { bicubicWeights } from "./bicubic.ts";
@@ -41,52 +41,56 @@ const AT = ["nearest", "nearest-exact", "area"];
  * @param x  [N, C, L], [N, C, H, W] or [N, C, D, H, W]
  * @throws   ArgumentError if neither or both of size and scaleFactor are given, or the mode is not one of this rank
  */
-export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
-  checkOptions("interpolate", options, INTERPOLATE);
-  const { size, scaleFactor, mode = "nearest" } = options;
-  const alignCorners = options.alignCorners ?? false;
-  const n = x.rank - 2;
-  if (n < 1 || n > 3) throw new ShapeError(`interpolate: ${show(x.shape)}: wanted [N, C] and 1 to 3 spatial dims`);
-  if ((size === undefined) === (scaleFactor === undefined)) {
-    throw new ArgumentError("interpolate: give either size or scaleFactor");
-  }
-  const modes = [...AT, ...BETWEEN[n - 1]];
-  if (!modes.includes(mode)) {
-    throw new ArgumentError(`interpolate: mode "${mode}" for ${show(x.shape)}: wanted one of "${modes.join('", "')}"`);
-  }
-  if (alignCorners && AT.includes(mode)) {
-    throw new ArgumentError(`interpolate: mode "${mode}" takes no alignCorners`);
-  }
-  const recomputed = options.recomputeScaleFactor ?? false;
-  if (recomputed && scaleFactor === undefined) {
-    throw new ArgumentError("interpolate: recomputeScaleFactor is for a scaleFactor, not for a size");
-  }
-  const scales = typeof scaleFactor === "number" ? new Array<number>(n).fill(scaleFactor) : scaleFactor;
-  const to = spatial(
-    "interpolate",
-    "size",
-    size ?? (scales as number[]).map((s, i) => Math.floor(x.shape[i + 2] * s)),
-    n,
-    1,
-  );
-  if (mode === "area") return [adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d][n - 1](x, to);
-  let y = x;
-  for (let i = 0; i < n; i++) {
-    const from = x.shape[i + 2];
-    // A given scale is used as it is; a size makes one.
-    const step = scales === undefined || recomputed ? from / to[i] : 1 / scales[i];
-    if (mode === "nearest" || mode === "nearest-exact") {
-      y = nearest(y, i + 2, to[i], step, mode === "nearest" ? 0 : 0.5);
-      continue;
+export const interpolate = operation(
+  "interpolate(x: tensor, options: { size: number|numbers, scaleFactor: number|numbers, mode: string, alignCorners: boolean|null, recomputeScaleFactor: boolean|null })",
+  (x: Tensor, options: InterpolateOptions): Tensor => {
+    const { size, scaleFactor, mode = "nearest" } = options;
+    const alignCorners = options.alignCorners ?? false;
+    const n = x.rank - 2;
+    if (n < 1 || n > 3) throw new ShapeError(`interpolate: ${show(x.shape)}: wanted [N, C] and 1 to 3 spatial dims`);
+    if ((size === undefined) === (scaleFactor === undefined)) {
+      throw new ArgumentError("interpolate: give either size or scaleFactor");
     }
-    const corners = to[i] > 1 ? (from - 1) / (to[i] - 1) : 0;
-    y =
-      mode === "bicubic"
-        ? cubic(y, i + 2, to[i], alignCorners ? corners : step, alignCorners)
-        : linear(y, i + 2, to[i], alignCorners ? corners : step, alignCorners);
-  }
-  return y;
-}
+    const modes = [...AT, ...BETWEEN[n - 1]];
+    if (!modes.includes(mode)) {
+      throw new ArgumentError(
+        `interpolate: mode "${mode}" for ${show(x.shape)}: wanted one of "${modes.join('", "')}"`,
+      );
+    }
+    if (alignCorners && AT.includes(mode)) {
+      throw new ArgumentError(`interpolate: mode "${mode}" takes no alignCorners`);
+    }
+    const recomputed = options.recomputeScaleFactor ?? false;
+    if (recomputed && scaleFactor === undefined) {
+      throw new ArgumentError("interpolate: recomputeScaleFactor is for a scaleFactor, not for a size");
+    }
+    const scales = typeof scaleFactor === "number" ? new Array<number>(n).fill(scaleFactor) : scaleFactor;
+    const to = spatial(
+      "interpolate",
+      "size",
+      size ?? (scales as number[]).map((s, i) => Math.floor(x.shape[i + 2] * s)),
+      n,
+      1,
+    );
+    if (mode === "area") return [adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d][n - 1](x, to);
+    let y = x;
+    for (let i = 0; i < n; i++) {
+      const from = x.shape[i + 2];
+      // A given scale is used as it is; a size makes one.
+      const step = scales === undefined || recomputed ? from / to[i] : 1 / scales[i];
+      if (mode === "nearest" || mode === "nearest-exact") {
+        y = nearest(y, i + 2, to[i], step, mode === "nearest" ? 0 : 0.5);
+        continue;
+      }
+      const corners = to[i] > 1 ? (from - 1) / (to[i] - 1) : 0;
+      y =
+        mode === "bicubic"
+          ? cubic(y, i + 2, to[i], alignCorners ? corners : step, alignCorners)
+          : linear(y, i + 2, to[i], alignCorners ? corners : step, alignCorners);
+    }
+    return y;
+  },
+);
 
 /** Element i from ⌊(i + offset) · step⌋. */
 function nearest(x: Tensor, axis: number, to: number, step: number, offset: number): Tensor {
@@ -120,27 +124,33 @@ function cubic(x: Tensor, axis: number, to: number, step: number, alignCorners: 
 /**
  * Channels rearranged into space: [N, C · r², H, W] → [N, C, H · r, W · r].
  */
-export function pixelShuffle(x: Tensor, upscaleFactor: number): Tensor {
-  const r = upscaleFactor;
-  const lead = x.shape.slice(0, -3);
-  const [c, h, w] = x.shape.slice(-3);
-  if (x.rank < 3 || !Number.isInteger(r) || r < 1 || c % (r * r) !== 0) {
-    throw new ShapeError(`pixelShuffle: ${show(x.shape)} by ${r}: wanted channels divisible by ${r * r}`);
-  }
-  const batch = numel(lead);
-  const parts = permuteTo(reshapeTo(x, [batch, c / (r * r), r, r, h, w]), [0, 1, 4, 2, 5, 3]);
-  return reshapeTo(parts, [...lead, c / (r * r), h * r, w * r]);
-}
+export const pixelShuffle = operation(
+  "pixelShuffle(x: tensor, upscaleFactor: number)",
+  (x: Tensor, upscaleFactor: number): Tensor => {
+    const r = upscaleFactor;
+    const lead = x.shape.slice(0, -3);
+    const [c, h, w] = x.shape.slice(-3);
+    if (x.rank < 3 || !Number.isInteger(r) || r < 1 || c % (r * r) !== 0) {
+      throw new ShapeError(`pixelShuffle: ${show(x.shape)} by ${r}: wanted channels divisible by ${r * r}`);
+    }
+    const batch = numel(lead);
+    const parts = permuteTo(reshapeTo(x, [batch, c / (r * r), r, r, h, w]), [0, 1, 4, 2, 5, 3]);
+    return reshapeTo(parts, [...lead, c / (r * r), h * r, w * r]);
+  },
+);
 
 /** Space rearranged into channels: [N, C, H · r, W · r] → [N, C · r², H, W]. */
-export function pixelUnshuffle(x: Tensor, downscaleFactor: number): Tensor {
-  const r = downscaleFactor;
-  const lead = x.shape.slice(0, -3);
-  const [c, h, w] = x.shape.slice(-3);
-  if (x.rank < 3 || !Number.isInteger(r) || r < 1 || h % r !== 0 || w % r !== 0) {
-    throw new ShapeError(`pixelUnshuffle: ${show(x.shape)} by ${r}: wanted height and width divisible by ${r}`);
-  }
-  const batch = numel(lead);
-  const parts = permuteTo(reshapeTo(x, [batch, c, h / r, r, w / r, r]), [0, 1, 3, 5, 2, 4]);
-  return reshapeTo(parts, [...lead, c * r * r, h / r, w / r]);
-}
+export const pixelUnshuffle = operation(
+  "pixelUnshuffle(x: tensor, downscaleFactor: number)",
+  (x: Tensor, downscaleFactor: number): Tensor => {
+    const r = downscaleFactor;
+    const lead = x.shape.slice(0, -3);
+    const [c, h, w] = x.shape.slice(-3);
+    if (x.rank < 3 || !Number.isInteger(r) || r < 1 || h % r !== 0 || w % r !== 0) {
+      throw new ShapeError(`pixelUnshuffle: ${show(x.shape)} by ${r}: wanted height and width divisible by ${r}`);
+    }
+    const batch = numel(lead);
+    const parts = permuteTo(reshapeTo(x, [batch, c, h / r, r, w / r, r]), [0, 1, 3, 5, 2, 4]);
+    return reshapeTo(parts, [...lead, c * r * r, h / r, w / r]);
+  },
+);

@@ -6,18 +6,18 @@
  * which sources for other places are the neutral element. So the derivatives are those of `prod` and `amax`, right where
  * factors are 0 and shared by equal elements, at the price of n elements for each source.
  */
+
 import { bind } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { iota } from "../creation.ts";
 import { isFloat } from "../dtype.ts";
 import { ArgumentError } from "../errors.ts";
 import { integerRange } from "../host-data.ts";
-import { checkOptions } from "../options.ts";
 import { addP, divP, eqP, maximumP, maxP, prodP, reshapeP, scatterAddP, whereP } from "../primitives.ts";
 import { normalizeAxis } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { cat } from "./join.ts";
 import { expandTo, unsqueeze } from "./movement.ts";
-import { named } from "./named.ts";
 import { cast, literal, literalLike, scalar } from "./operand.ts";
 import { padConstant } from "./padding.ts";
 import { reversed } from "./reduce.ts";
@@ -43,8 +43,8 @@ export interface ScatterReduceOptions {
  * @see           torch.Tensor.scatter_reduce
  * @example       scatterReduce(zeros([groups]), 0, group, values, "mean", { includeSelf: false })
  */
-export const scatterReduce = named(
-  "scatterReduce",
+export const scatterReduce = operation(
+  "scatterReduce(x: tensor, dim: number, index: tensor, source: tensor, reduce: string, options?: { includeSelf: boolean })",
   (
     x: Tensor,
     dim: number,
@@ -53,7 +53,7 @@ export const scatterReduce = named(
     reduce: ScatterReduction,
     options: ScatterReduceOptions = {},
   ): Tensor => {
-    const { includeSelf = true } = checkOptions("scatterReduce", options, ["includeSelf"]);
+    const { includeSelf = true } = options;
     if (!REDUCTIONS.includes(reduce)) {
       throw new ArgumentError(
         `scatterReduce: reduce is ${JSON.stringify(reduce)}: wanted one of "${REDUCTIONS.join('", "')}"`,

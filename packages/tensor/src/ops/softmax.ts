@@ -4,13 +4,12 @@
  */
 
 import { bind, bindUntracked } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { type DType, isFloat } from "../dtype.ts";
 import { DTypeError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
 import { divP, eqP, expP, logP, maxP, negP, subP, sumP, whereP } from "../primitives.ts";
 import { normalizeAxis } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
-import { named } from "./named.ts";
 import { asFloat, cast, literalLike, scalar } from "./operand.ts";
 
 /** Options of softmax and its kin. */
@@ -21,7 +20,7 @@ export interface SoftmaxOptions {
 
 /** The operand in the dtype that is asked for, else as a float. */
 function converted(op: string, x: Tensor, options: SoftmaxOptions | undefined): Tensor {
-  const dtype = checkOptions(op, options, ["dtype"])?.dtype ?? null;
+  const dtype = options?.dtype ?? null;
   if (dtype === null) return asFloat(x);
   if (!isFloat(dtype)) throw new DTypeError(`${op}: dtype is ${dtype}: wanted a float`);
   return cast(x, dtype);
@@ -36,13 +35,16 @@ function shifted(x: Tensor, axes: readonly number[]): Tensor {
  *
  * @example softmax(logits, -1)
  */
-export function softmax(x: Tensor, dim: number, options?: SoftmaxOptions): Tensor {
-  const axes = [normalizeAxis(dim, x.rank, "softmax")];
-  x = converted("softmax", x, options);
-  if (x.rank === 0) axes.length = 0;
-  const e = bind(expP, [shifted(x, axes)]);
-  return bind(divP, [e, bind(sumP, [e], axes)]);
-}
+export const softmax = operation(
+  "softmax(x: tensor, dim: number, options?: { dtype: string|null })",
+  (x: Tensor, dim: number, options?: SoftmaxOptions): Tensor => {
+    const axes = [normalizeAxis(dim, x.rank, "softmax")];
+    x = converted("softmax", x, options);
+    if (x.rank === 0) axes.length = 0;
+    const e = bind(expP, [shifted(x, axes)]);
+    return bind(divP, [e, bind(sumP, [e], axes)]);
+  },
+);
 
 /**
  * Softmax with 0 along a row in which all is −Infinity, where {@link softmax} has NaN: what attention gives to a query
@@ -50,7 +52,7 @@ export function softmax(x: Tensor, dim: number, options?: SoftmaxOptions): Tenso
  *
  * @example safeSoftmax(scores.maskedFill(hidden, -Infinity), -1)
  */
-export function safeSoftmax(x: Tensor, dim: number): Tensor {
+export const safeSoftmax = operation("safeSoftmax(x: tensor, dim: number)", (x: Tensor, dim: number): Tensor => {
   const axes = [normalizeAxis(dim, x.rank, "safeSoftmax")];
   x = asFloat(x);
   if (x.rank === 0) axes.length = 0;
@@ -58,18 +60,24 @@ export function safeSoftmax(x: Tensor, dim: number): Tensor {
   const none = bind(eqP, [largest, scalar(x.device, x.dtype, -Infinity)]);
   const e = bind(expP, [bind(subP, [x, bind(whereP, [none, literalLike(x, 0), largest])])]);
   return bind(divP, [e, bind(whereP, [none, literalLike(x, 1), bind(sumP, [e], axes)])]);
-}
+});
 
 /** log softmax(x) along a dim, accurate where softmax underflows. */
-export function logSoftmax(x: Tensor, dim: number, options?: SoftmaxOptions): Tensor {
-  const axes = [normalizeAxis(dim, x.rank, "logSoftmax")];
-  x = converted("logSoftmax", x, options);
-  if (x.rank === 0) axes.length = 0;
-  const z = shifted(x, axes);
-  return bind(subP, [z, bind(logP, [bind(sumP, [bind(expP, [z])], axes)])]);
-}
+export const logSoftmax = operation(
+  "logSoftmax(x: tensor, dim: number, options?: { dtype: string|null })",
+  (x: Tensor, dim: number, options?: SoftmaxOptions): Tensor => {
+    const axes = [normalizeAxis(dim, x.rank, "logSoftmax")];
+    x = converted("logSoftmax", x, options);
+    if (x.rank === 0) axes.length = 0;
+    const z = shifted(x, axes);
+    return bind(subP, [z, bind(logP, [bind(sumP, [bind(expP, [z])], axes)])]);
+  },
+);
 
 /** softmax(−x) along a dim. */
-export const softmin = named("softmin", (x: Tensor, dim: number, options?: SoftmaxOptions): Tensor => {
-  return softmax(bind(negP, [converted("softmin", x, options)]), dim);
-});
+export const softmin = operation(
+  "softmin(x: tensor, dim: number, options?: { dtype: string|null })",
+  (x: Tensor, dim: number, options?: SoftmaxOptions): Tensor => {
+    return softmax(bind(negP, [converted("softmin", x, options)]), dim);
+  },
+);

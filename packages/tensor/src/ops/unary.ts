@@ -3,8 +3,8 @@
  */
 
 import { bind } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { isFloat } from "../dtype.ts";
-import { checkOptions } from "../options.ts";
 import {
   absP,
   acoshP,
@@ -43,7 +43,6 @@ import {
   whereP,
 } from "../primitives.ts";
 import type { Tensor } from "../tensor.ts";
-import { named } from "./named.ts";
 import { asFloat, binary, cast, literalLike, scalar, unchanged, wantFloat, wantInteger } from "./operand.ts";
 
 const float = (primitive: Primitive, x: Tensor): Tensor => bind(primitive, [asFloat(x)]);
@@ -52,112 +51,118 @@ const float = (primitive: Primitive, x: Tensor): Tensor => bind(primitive, [asFl
 const rounding = (primitive: Primitive, x: Tensor): Tensor => (isFloat(x.dtype) ? bind(primitive, [x]) : unchanged(x));
 
 /** −x. */
-export const neg = (x: Tensor): Tensor => bind(negP, [x]);
+export const neg = operation("neg(x: tensor)", (x: Tensor): Tensor => bind(negP, [x]));
 
 /** |x|; the derivative at 0 is 0. */
-export const abs = (x: Tensor): Tensor => bind(absP, [x]);
+export const abs = operation("abs(x: tensor)", (x: Tensor): Tensor => bind(absP, [x]));
 
 /** −1, 0 or 1; NaN for NaN. */
-export const sign = (x: Tensor): Tensor => (x.dtype === "bool" ? unchanged(x) : bind(signP, [x]));
+export const sign = operation(
+  "sign(x: tensor)",
+  (x: Tensor): Tensor => (x.dtype === "bool" ? unchanged(x) : bind(signP, [x])),
+);
 
 /** x². */
-export const square = named("square", (x: Tensor): Tensor => {
+export const square = operation("square(x: tensor)", (x: Tensor): Tensor => {
   if (x.dtype === "bool") x = cast(x, "int32");
   return bind(mulP, [x, x]);
 });
 
 /** Square root; NaN below 0. Its derivative at 0 is infinite: see {@link safeSqrt}. */
-export const sqrt = (x: Tensor): Tensor => float(sqrtP, x);
+export const sqrt = operation("sqrt(x: tensor)", (x: Tensor): Tensor => float(sqrtP, x));
 
 /**
  * Square root whose derivative at 0 is 0, at every order: what norms and optimizers use.
  *
  * @example safeSqrt(sum(square(x))) // the length of x, differentiable at the zero vector
  */
-export function safeSqrt(x: Tensor): Tensor {
+export const safeSqrt = operation("safeSqrt(x: tensor)", (x: Tensor): Tensor => {
   x = asFloat(x);
   const zero = literalLike(x, 0);
   const isZero = bind(eqP, [x, zero]);
   return bind(whereP, [isZero, zero, bind(sqrtP, [bind(whereP, [isZero, literalLike(x, 1), x])])]);
-}
+});
 
 /** 1 / √x. */
-export const rsqrt = (x: Tensor): Tensor => reciprocal(sqrt(x));
+export const rsqrt = operation("rsqrt(x: tensor)", (x: Tensor): Tensor => reciprocal(sqrt(x)));
 
 /** 1 / x. */
-export function reciprocal(x: Tensor): Tensor {
+export const reciprocal = operation("reciprocal(x: tensor)", (x: Tensor): Tensor => {
   x = asFloat(x);
   return bind(divP, [literalLike(x, 1), x]);
-}
+});
 
 /** eˣ. */
-export const exp = (x: Tensor): Tensor => float(expP, x);
+export const exp = operation("exp(x: tensor)", (x: Tensor): Tensor => float(expP, x));
 
 /** 2ˣ. */
-export function exp2(x: Tensor): Tensor {
+export const exp2 = operation("exp2(x: tensor)", (x: Tensor): Tensor => {
   x = asFloat(x);
   return bind(powP, [literalLike(x, 2), x]);
-}
+});
 
 /** eˣ − 1, accurate near 0. */
-export const expm1 = (x: Tensor): Tensor => float(expm1P, x);
+export const expm1 = operation("expm1(x: tensor)", (x: Tensor): Tensor => float(expm1P, x));
 
 /** Natural logarithm. */
-export const log = (x: Tensor): Tensor => float(logP, x);
+export const log = operation("log(x: tensor)", (x: Tensor): Tensor => float(logP, x));
 
 /** log(1 + x), accurate near 0. */
-export const log1p = (x: Tensor): Tensor => float(log1pP, x);
+export const log1p = operation("log1p(x: tensor)", (x: Tensor): Tensor => float(log1pP, x));
 
 /** Logarithm to base 2. */
-export const log2 = (x: Tensor): Tensor => binary(mulP, log(x), Math.LOG2E);
+export const log2 = operation("log2(x: tensor)", (x: Tensor): Tensor => binary(mulP, log(x), Math.LOG2E));
 
 /** Logarithm to base 10. */
-export const log10 = (x: Tensor): Tensor => binary(mulP, log(x), Math.LOG10E);
+export const log10 = operation("log10(x: tensor)", (x: Tensor): Tensor => binary(mulP, log(x), Math.LOG10E));
 
-export const sin = (x: Tensor): Tensor => float(sinP, x);
-export const cos = (x: Tensor): Tensor => float(cosP, x);
-export const tan = (x: Tensor): Tensor => float(tanP, x);
-export const asin = (x: Tensor): Tensor => float(asinP, x);
-export const acos = (x: Tensor): Tensor => float(acosP, x);
-export const atan = (x: Tensor): Tensor => float(atanP, x);
-export const sinh = (x: Tensor): Tensor => float(sinhP, x);
-export const cosh = (x: Tensor): Tensor => float(coshP, x);
-export const tanh = (x: Tensor): Tensor => float(tanhP, x);
-export const asinh = (x: Tensor): Tensor => float(asinhP, x);
-export const acosh = (x: Tensor): Tensor => float(acoshP, x);
-export const atanh = (x: Tensor): Tensor => float(atanhP, x);
+export const sin = operation("sin(x: tensor)", (x: Tensor): Tensor => float(sinP, x));
+export const cos = operation("cos(x: tensor)", (x: Tensor): Tensor => float(cosP, x));
+export const tan = operation("tan(x: tensor)", (x: Tensor): Tensor => float(tanP, x));
+export const asin = operation("asin(x: tensor)", (x: Tensor): Tensor => float(asinP, x));
+export const acos = operation("acos(x: tensor)", (x: Tensor): Tensor => float(acosP, x));
+export const atan = operation("atan(x: tensor)", (x: Tensor): Tensor => float(atanP, x));
+export const sinh = operation("sinh(x: tensor)", (x: Tensor): Tensor => float(sinhP, x));
+export const cosh = operation("cosh(x: tensor)", (x: Tensor): Tensor => float(coshP, x));
+export const tanh = operation("tanh(x: tensor)", (x: Tensor): Tensor => float(tanhP, x));
+export const asinh = operation("asinh(x: tensor)", (x: Tensor): Tensor => float(asinhP, x));
+export const acosh = operation("acosh(x: tensor)", (x: Tensor): Tensor => float(acoshP, x));
+export const atanh = operation("atanh(x: tensor)", (x: Tensor): Tensor => float(atanhP, x));
 
 /** The error function. */
-export const erf = (x: Tensor): Tensor => float(erfP, x);
+export const erf = operation("erf(x: tensor)", (x: Tensor): Tensor => float(erfP, x));
 
 /** 1 − erf(x), accurate in the tail. */
-export const erfc = (x: Tensor): Tensor => float(erfcP, x);
+export const erfc = operation("erfc(x: tensor)", (x: Tensor): Tensor => float(erfcP, x));
 
 /** 1 / (1 + e⁻ˣ), without overflow. */
-export const sigmoid = (x: Tensor): Tensor => float(sigmoidP, x);
+export const sigmoid = operation("sigmoid(x: tensor)", (x: Tensor): Tensor => float(sigmoidP, x));
 
 /**
  * log(x / (1 − x)), the inverse of the sigmoid: −∞ at 0, ∞ at 1, NaN outside; its derivative is ∞ at both ends.
  *
  * @param options.eps  clamp x to [eps, 1 − eps] first; outside, the derivative is 0
  */
-export function logit(x: Tensor, options: { eps?: number } = {}): Tensor {
-  const { eps } = checkOptions("logit", options, ["eps"]);
-  x = asFloat(x);
-  if (eps !== undefined) {
-    const [low, high] = [scalar(x.device, x.dtype, eps), scalar(x.device, x.dtype, 1 - eps)];
-    x = bind(whereP, [bind(ltP, [x, low]), low, x]);
-    x = bind(whereP, [bind(ltP, [high, x]), high, x]);
-  }
-  // Not the logarithm of a quotient, whose derivative at 0 and 1 would be 0 · ∞.
-  return bind(subP, [bind(logP, [x]), bind(log1pP, [bind(negP, [x])])]);
-}
+export const logit = operation(
+  "logit(x: tensor, options?: { eps: number })",
+  (x: Tensor, options: { eps?: number } = {}): Tensor => {
+    const { eps } = options;
+    x = asFloat(x);
+    if (eps !== undefined) {
+      const [low, high] = [scalar(x.device, x.dtype, eps), scalar(x.device, x.dtype, 1 - eps)];
+      x = bind(whereP, [bind(ltP, [x, low]), low, x]);
+      x = bind(whereP, [bind(ltP, [high, x]), high, x]);
+    }
+    // Not the logarithm of a quotient, whose derivative at 0 and 1 would be 0 · ∞.
+    return bind(subP, [bind(logP, [x]), bind(log1pP, [bind(negP, [x])])]);
+  },
+);
 
 /** Largest integer ≤ x. */
-export const floor = (x: Tensor): Tensor => rounding(floorP, x);
+export const floor = operation("floor(x: tensor)", (x: Tensor): Tensor => rounding(floorP, x));
 
 /** Smallest integer ≥ x. */
-export const ceil = (x: Tensor): Tensor => rounding(ceilP, x);
+export const ceil = operation("ceil(x: tensor)", (x: Tensor): Tensor => rounding(ceilP, x));
 
 /**
  * Nearest integer, halves to even.
@@ -166,27 +171,30 @@ export const ceil = (x: Tensor): Tensor => rounding(ceilP, x);
  * @throws                  DTypeError for integers and decimals other than 0, as torch
  * @see                     torch.round
  */
-export const round = named("round", (x: Tensor, options: { decimals?: number } = {}): Tensor => {
-  const { decimals = 0 } = checkOptions("round", options, ["decimals"]);
-  wantInteger("round", "decimals", decimals);
-  if (decimals === 0) return rounding(roundP, x);
-  wantFloat("round", x);
-  const power = 10 ** Math.abs(decimals);
-  const [there, back] = decimals > 0 ? ([mulP, divP] as const) : ([divP, mulP] as const);
-  return binary(back, bind(roundP, [binary(there, x, power)]), power);
-});
+export const round = operation(
+  "round(x: tensor, options?: { decimals: number })",
+  (x: Tensor, options: { decimals?: number } = {}): Tensor => {
+    const { decimals = 0 } = options;
+    wantInteger("round", "decimals", decimals);
+    if (decimals === 0) return rounding(roundP, x);
+    wantFloat("round", x);
+    const power = 10 ** Math.abs(decimals);
+    const [there, back] = decimals > 0 ? ([mulP, divP] as const) : ([divP, mulP] as const);
+    return binary(back, bind(roundP, [binary(there, x, power)]), power);
+  },
+);
 
 /** Towards zero. */
-export const trunc = (x: Tensor): Tensor => rounding(truncP, x);
+export const trunc = operation("trunc(x: tensor)", (x: Tensor): Tensor => rounding(truncP, x));
 
 /** x − trunc(x): keeps the sign. */
-export const frac = named("frac", (x: Tensor): Tensor => bind(subP, [x, trunc(x)]));
+export const frac = operation("frac(x: tensor)", (x: Tensor): Tensor => bind(subP, [x, trunc(x)]));
 
 /** Half-width of the interval around 0 where `sinc` is its Taylor polynomial: the first term left out is below 10⁻²⁰. */
 const SINC_TAYLOR = 0.02;
 
 /** sin(πx) / (πx), 1 at 0. Near 0 a polynomial, so that the derivatives there are right too. */
-export function sinc(x: Tensor): Tensor {
+export const sinc = operation("sinc(x: tensor)", (x: Tensor): Tensor => {
   const t = binary(mulP, asFloat(x), Math.PI);
   const s = square(t);
   const one = literalLike(t, 1);
@@ -198,4 +206,4 @@ export function sinc(x: Tensor): Tensor {
   const near = binary(ltP, bind(absP, [t]), SINC_TAYLOR);
   const away = bind(whereP, [near, one, t]);
   return bind(whereP, [near, taylor, bind(divP, [bind(sinP, [away]), away])]);
-}
+});

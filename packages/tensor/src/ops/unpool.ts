@@ -5,13 +5,12 @@
  * what is given for it, which is the element itself where nothing has changed (torch leaves open which of them counts).
  */
 import { bind } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
 import { divP, maximumP, scatterAddP } from "../primitives.ts";
 import { numel, type Shape, sameShape, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { expandTo, reshapeTo } from "./movement.ts";
-import { named } from "./named.ts";
 import { cast, literal, literalLike, wantFloat } from "./operand.ts";
 import { positions } from "./positions.ts";
 import { spatial } from "./windows.ts";
@@ -29,10 +28,9 @@ type Unpool = (x: Tensor, indices: Tensor, kernelSize: number | readonly number[
 
 function maxUnpool(n: number): Unpool {
   const op = `maxUnpool${n}d`;
-  return named(
-    op,
+  return operation(
+    `${op}(x: tensor, indices: tensor, kernelSize: number|numbers, options?: { stride: number|numbers|null, padding: number|numbers, outputSize: numbers|null })`,
     (x: Tensor, indices: Tensor, kernelSize: number | readonly number[], options: UnpoolOptions = {}) => {
-      checkOptions(op, options, ["stride", "padding", "outputSize"]);
       wantFloat(op, x);
       if (x.rank !== n + 1 && x.rank !== n + 2) {
         throw new ShapeError(`${op}: ${show(x.shape)}: wanted rank ${n + 2}, or ${n + 1} unbatched`);

@@ -5,9 +5,10 @@
  * trick: k copies of the dim, end to end, read as rows of n + dilation instead of n. Row j then begins at
  * element j · dilation, so that column i of all rows is the window that begins at i.
  */
+
 import { bind } from "../bind.ts";
+import { operation } from "../checked.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
 import { expandP, padP, permuteP, reshapeP, sumP } from "../primitives.ts";
 import { normalizeAxis, numel, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -80,19 +81,22 @@ export function overlapAdd(x: Tensor, axis: number, n: number, stride: number, d
  *
  * @returns the dim holds the number of windows, the last dim has length `size`
  */
-export function unfoldDim(x: Tensor, dimension: number, size: number, step: number): Tensor {
-  const axis = normalizeAxis(dimension, x.rank, "unfoldDim");
-  if (x.rank === 0) return unfoldedScalar(x, size, step);
-  const n = x.shape[axis];
-  if (!(Number.isInteger(size) && size >= 1 && size <= n && Number.isInteger(step) && step >= 1)) {
-    throw new ShapeError(
-      `unfoldDim: size ${size}, step ${step} for dim ${dimension} of ${show(x.shape)}: wanted 1 <= size <= ${n}, step >= 1`,
-    );
-  }
-  const parts = windows(x, axis, size, windowCount(n, size, step, 1), step, 1);
-  const order = parts.shape.map((_, i) => i).filter((i) => i !== axis);
-  return permuteTo(parts, [...order, axis]);
-}
+export const unfoldDim = operation(
+  "unfoldDim(x: tensor, dimension: number, size: number, step: number)",
+  (x: Tensor, dimension: number, size: number, step: number): Tensor => {
+    const axis = normalizeAxis(dimension, x.rank, "unfoldDim");
+    if (x.rank === 0) return unfoldedScalar(x, size, step);
+    const n = x.shape[axis];
+    if (!(Number.isInteger(size) && size >= 1 && size <= n && Number.isInteger(step) && step >= 1)) {
+      throw new ShapeError(
+        `unfoldDim: size ${size}, step ${step} for dim ${dimension} of ${show(x.shape)}: wanted 1 <= size <= ${n}, step >= 1`,
+      );
+    }
+    const parts = windows(x, axis, size, windowCount(n, size, step, 1), step, 1);
+    const order = parts.shape.map((_, i) => i).filter((i) => i !== axis);
+    return permuteTo(parts, [...order, axis]);
+  },
+);
 
 /** A 0-d tensor has one element along its dim 0, and stays without the dim that counts windows, as in torch. */
 function unfoldedScalar(x: Tensor, size: number, step: number): Tensor {
@@ -116,19 +120,22 @@ export interface UnfoldOptions {
  * @param kernelSize  one number, or [height, width]
  * @returns           [N, C · kh · kw, L], L the number of places of the kernel
  */
-export function unfold(x: Tensor, kernelSize: number | readonly number[], options: UnfoldOptions = {}): Tensor {
-  if (x.rank !== 4) throw new ShapeError(`unfold: ${show(x.shape)}: wanted [N, C, H, W]`);
-  const [n, c, h, w] = x.shape;
-  const { k, stride, padding, dilation } = geometry("unfold", kernelSize, options);
-  const padded = bind(padP, [x], [0, 0, ...padding, 0, 0, ...padding]);
-  const o = places("unfold", [h, w], k, stride, padding, dilation);
-  const columns = windows(padded, 3, k[1], o[1], stride[1], dilation[1]);
-  const patches = windows(columns, 2, k[0], o[0], stride[0], dilation[0]); // [n, c, k0, o0, k1, o1]
-  return reshapeTo(permuteTo(patches, [0, 1, 2, 4, 3, 5]), [n, c * k[0] * k[1], o[0] * o[1]]);
-}
+export const unfold = operation(
+  "unfold(x: tensor, kernelSize: number|numbers, options?: { stride: number|numbers, padding: number|numbers, dilation: number|numbers })",
+  (x: Tensor, kernelSize: number | readonly number[], options: UnfoldOptions = {}): Tensor => {
+    if (x.rank !== 4) throw new ShapeError(`unfold: ${show(x.shape)}: wanted [N, C, H, W]`);
+    const [n, c, h, w] = x.shape;
+    const { k, stride, padding, dilation } = geometry("unfold", kernelSize, options);
+    const padded = bind(padP, [x], [0, 0, ...padding, 0, 0, ...padding]);
+    const o = places("unfold", [h, w], k, stride, padding, dilation);
+    const columns = windows(padded, 3, k[1], o[1], stride[1], dilation[1]);
+    const patches = windows(columns, 2, k[0], o[0], stride[0], dilation[0]); // [n, c, k0, o0, k1, o1]
+    return reshapeTo(permuteTo(patches, [0, 1, 2, 4, 3, 5]), [n, c * k[0] * k[1], o[0] * o[1]]);
+  },
+);
 
 function geometry(op: string, kernelSize: number | readonly number[], options: UnfoldOptions) {
-  const { stride = 1, padding = 0, dilation = 1 } = checkOptions(op, options, ["stride", "padding", "dilation"]);
+  const { stride = 1, padding = 0, dilation = 1 } = options;
   return {
     k: spatial(op, "kernelSize", kernelSize, 2, 1),
     stride: spatial(op, "stride", stride, 2, 1),
@@ -161,24 +168,27 @@ function places(
  * @param outputSize  [H, W] of the result
  * @returns           [N, C, H, W]
  */
-export function fold(
-  x: Tensor,
-  outputSize: number | readonly number[],
-  kernelSize: number | readonly number[],
-  options: UnfoldOptions = {},
-): Tensor {
-  const size = spatial("fold", "outputSize", outputSize, 2, 1);
-  const { k, stride, padding, dilation } = geometry("fold", kernelSize, options);
-  const o = places("fold", size, k, stride, padding, dilation);
-  const c = x.shape[1] / numel(k);
-  if (x.rank !== 3 || !Number.isInteger(c) || x.shape[2] !== numel(o)) {
-    throw new ShapeError(
-      `fold: ${show(x.shape)} for outputSize ${show(size)}: wanted [N, C · ${numel(k)}, ${numel(o)}]`,
-    );
-  }
-  const n = x.shape[0];
-  const patches = permuteTo(reshapeTo(x, [n, c, ...k, ...o]), [0, 1, 2, 4, 3, 5]); // [n, c, k0, o0, k1, o1]
-  const columns = overlapAdd(patches, 2, size[0] + 2 * padding[0], stride[0], dilation[0]);
-  const padded = overlapAdd(columns, 3, size[1] + 2 * padding[1], stride[1], dilation[1]);
-  return sliceAxis(sliceAxis(padded, 2, padding[0], size[0]), 3, padding[1], size[1]);
-}
+export const fold = operation(
+  "fold(x: tensor, outputSize: number|numbers, kernelSize: number|numbers, options?: { stride: number|numbers, padding: number|numbers, dilation: number|numbers })",
+  (
+    x: Tensor,
+    outputSize: number | readonly number[],
+    kernelSize: number | readonly number[],
+    options: UnfoldOptions = {},
+  ): Tensor => {
+    const size = spatial("fold", "outputSize", outputSize, 2, 1);
+    const { k, stride, padding, dilation } = geometry("fold", kernelSize, options);
+    const o = places("fold", size, k, stride, padding, dilation);
+    const c = x.shape[1] / numel(k);
+    if (x.rank !== 3 || !Number.isInteger(c) || x.shape[2] !== numel(o)) {
+      throw new ShapeError(
+        `fold: ${show(x.shape)} for outputSize ${show(size)}: wanted [N, C · ${numel(k)}, ${numel(o)}]`,
+      );
+    }
+    const n = x.shape[0];
+    const patches = permuteTo(reshapeTo(x, [n, c, ...k, ...o]), [0, 1, 2, 4, 3, 5]); // [n, c, k0, o0, k1, o1]
+    const columns = overlapAdd(patches, 2, size[0] + 2 * padding[0], stride[0], dilation[0]);
+    const padded = overlapAdd(columns, 3, size[1] + 2 * padding[1], stride[1], dilation[1]);
+    return sliceAxis(sliceAxis(padded, 2, padding[0], size[0]), 3, padding[1], size[1]);
+  },
+);

@@ -1,0 +1,135 @@
+/**
+ * Functions that look at their arguments before they begin.
+ *
+ * A public function is defined through `checked(signature, fn)`, one that computes tensors through `operation(signature,
+ * fn)`; constructors and methods begin with `admit(arguments, signature)`. All refuse what a signature (see signature.ts)
+ * does not name, in words, before anything is recorded. What a kind does not say, shapes, dtypes, ranges, is the function's
+ * own to check.
+ */
+import { LoopgradError } from "./errors.ts";
+import { beginAttempt, endAttempt, undoAttempt } from "./record/attempt.ts";
+import { fitsAtAGlance, type Signature, settled, signaturesOf, sixFitAtAGlance } from "./signature.ts";
+
+type AnyFunction = (...args: never[]) => unknown;
+type Call = (...args: readonly unknown[]) => unknown;
+
+/** A signature, or several: overloads. */
+export type Text = string | readonly string[];
+
+const texts = new WeakMap<object, Text>();
+
+/** @internal The signatures of a function made here; null for others. */
+export function signatureOf(callable: object): readonly Signature[] | null {
+  const text = texts.get(callable);
+  return text === undefined ? null : signaturesOf(text);
+}
+
+/**
+ * @internal The function, which first checks its arguments.
+ *
+ * @param text     its signature, or several
+ * @param returns  "promise" for an async function, whose errors reject
+ * @example        export const chunked = checked("chunked(items: list, size: number)", (items, size) => …);
+ */
+/* @__NO_SIDE_EFFECTS__ */
+export function checked<F extends AnyFunction>(text: Text, fn: F, returns?: "promise"): F {
+  const inner = fn as unknown as Call;
+  let signatures: readonly Signature[] | null = null;
+  const call = (...args: unknown[]): unknown => {
+    signatures ??= signaturesOf(text);
+    if (fitsAtAGlance(signatures[0], args)) return inner(...args);
+    if (returns === undefined) return inner(...settled(signatures, args));
+    try {
+      return inner(...settled(signatures, args));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  };
+  return signed(text, call) as unknown as F;
+}
+
+const nameOf = (text: Text): string => {
+  const first = typeof text === "string" ? text : text[0];
+  return first.slice(0, first.indexOf("("));
+};
+
+function signed(text: Text, call: Call): Call {
+  Object.defineProperty(call, "name", { value: nameOf(text) });
+  texts.set(call, text);
+  return call;
+}
+
+/**
+ * @internal Throws unless a constructor's or method's arguments fit its signature.
+ *
+ * @param args  its `arguments`
+ */
+export function admit(args: ArrayLike<unknown>, text: Text): void {
+  const signatures = signaturesOf(text);
+  if (!fitsAtAGlance(signatures[0], args)) settled(signatures, Array.from(args));
+}
+
+/** @internal Has methods of a class check their arguments: signatures such as "step(closure?: function)". */
+export function checkMethods(
+  cls: { readonly name: string; readonly prototype: object },
+  methods: readonly Text[],
+): void {
+  const prototype = cls.prototype as Record<string, Call>;
+  for (const text of methods) {
+    const name = nameOf(text);
+    const method = prototype[name];
+    const signature = (typeof text === "string" ? [text] : text).map((line) => `${cls.name}.${line}`);
+    const value = function (this: unknown, ...args: unknown[]): unknown {
+      const signatures = signaturesOf(signature);
+      return method.apply(this, (fitsAtAGlance(signatures[0], args) ? args : settled(signatures, args)) as unknown[]);
+    };
+    Object.defineProperty(value, "name", { value: name });
+    Object.defineProperty(prototype, name, { value, writable: true, configurable: true });
+  }
+}
+
+// ---- operations -----------------------------------------------------------------------------------------------
+
+/** The operation a message begins with. */
+const LEADING = /^\w+(?=: )/;
+
+/**
+ * An operation: a function that checks its arguments, fails in its own name, and leaves nothing of itself when it does.
+ *
+ * An operation is composed of others. `lerp` is a product and two sums; what those reject is what lerp's caller got wrong,
+ * so the message says `lerp`, and the tensors that it made until then are released.
+ *
+ * @param text     its signature, or several
+ * @param returns  "promise" for an async function, whose errors reject
+ * @example        const mv = operation("mv(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => matmul(a, b));
+ */
+/* @__NO_SIDE_EFFECTS__ */
+export function operation<F extends AnyFunction>(text: Text, fn: F, returns?: "promise"): F {
+  const inner = fn as unknown as Call;
+  const name = nameOf(text);
+  let signatures: readonly Signature[] | null = null;
+  // Six parameters rather than a list of arguments, which would be made at every call.
+  function call(a: unknown, b: unknown, c: unknown, d: unknown, e: unknown, f: unknown): unknown {
+    signatures ??= signaturesOf(text);
+    const start = beginAttempt();
+    try {
+      if (arguments.length <= 6 && sixFitAtAGlance(signatures[0], a, b, c, d, e, f)) return inner(a, b, c, d, e, f);
+      return inner(...settled(signatures, Array.from(arguments)));
+    } catch (error) {
+      undoAttempt(start);
+      if (error instanceof LoopgradError && !new RegExp(`^${name}\\b`).test(error.message)) rename(error, name);
+      if (returns === "promise") return Promise.reject(error);
+      throw error;
+    } finally {
+      endAttempt();
+    }
+  }
+  return signed(text, call) as unknown as F;
+}
+
+function rename(error: LoopgradError, name: string): void {
+  const { message } = error;
+  error.message = LEADING.test(message) ? message.replace(LEADING, name) : `${name}: ${message}`;
+  // Engines write the message into the stack when the error is made.
+  error.stack = error.stack?.replace(message, () => error.message);
+}
