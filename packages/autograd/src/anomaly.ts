@@ -13,6 +13,7 @@
  * nobody to tell.
  */
 import {
+  admit,
   amax,
   around,
   type BindListener,
@@ -126,12 +127,14 @@ export class AnomalyDetection {
    * @throws AnomalyError naming the first such operation
    */
   async check(): Promise<void> {
+    admit(arguments, "AnomalyDetection.check()");
     const anomaly = await this.find();
     if (anomaly !== null) throw new AnomalyError(anomaly);
   }
 
   /** Like `check`, but returns what it found; null for nothing. */
   async find(): Promise<Anomaly | null> {
+    admit(arguments, "AnomalyDetection.find()");
     const noted = this.#noted;
     this.#noted = [];
     const severities = new Set(noted.flatMap(({ result, operands }) => [...operands, result]));
@@ -146,6 +149,7 @@ export class AnomalyDetection {
 
   /** Ends detection. What was noted can still be checked. */
   end(): void {
+    admit(arguments, "AnomalyDetection.end()");
     this.#stop();
     this.#block?.close();
   }
@@ -195,6 +199,7 @@ export class AnomalyDetection {
 export function detectAnomaly(): AnomalyDetection;
 export function detectAnomaly<T>(fn: () => T | Promise<T>): Promise<T>;
 export function detectAnomaly<T>(fn?: () => T | Promise<T>): AnomalyDetection | Promise<T> {
+  admit(arguments, "detectAnomaly(fn?: function)");
   return fn === undefined ? new AnomalyDetection()._enter() : checked(fn);
 }
 

@@ -14,7 +14,7 @@
  *
  * Gradients of every order are right; what is saved is the memory between forward and the first backward.
  */
-import { Tensor } from "@loopgrad/tensor";
+import { admit, Tensor } from "@loopgrad/tensor";
 import { Result, type Results } from "./call.ts";
 import { isGradEnabled } from "./mode.ts";
 import { type Recomputation, record } from "./recompute.ts";
@@ -32,6 +32,7 @@ import { attach, nodeOf } from "./tape.ts";
  * @example   const h = checkpoint((x: Tensor) => block.forward(x))(input); // block's parameters get their gradients
  */
 export function checkpoint<A extends readonly unknown[], R extends Results>(fn: (...args: A) => R): (...args: A) => R {
+  admit(arguments, "checkpoint(fn: function)");
   return (...args) => (isGradEnabled() ? record(fn, args).results : fn(...args));
 }
 

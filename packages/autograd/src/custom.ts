@@ -22,6 +22,7 @@
  */
 import {
   ArgumentError,
+  admit,
   GradError,
   isFloat,
   literals,
@@ -92,6 +93,7 @@ const DEFINITION = ["forward", "backward", "name", "once"];
 export function customFunction<A extends readonly unknown[], R extends Results>(
   definition: FunctionDefinition<A, R>,
 ): (...args: A) => R {
+  admit(arguments, "customFunction(definition: object)");
   for (const key in definition) {
     if (!DEFINITION.includes(key)) {
       throw new ArgumentError(`customFunction: unknown entry ${key}; known: ${DEFINITION.join(", ")}`);

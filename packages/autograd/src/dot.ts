@@ -5,7 +5,7 @@
  * operands to results. What `graphGroup` marked is *folded* into one node, drawn as a *box* around its nodes, or left
  * as it is.
  */
-import { ArgumentError, LoopgradError, show, type Tensor } from "@loopgrad/tensor";
+import { ArgumentError, admit, LoopgradError, show, Tensor } from "@loopgrad/tensor";
 import type { Group } from "./group.ts";
 import { nodesBelow } from "./print.ts";
 import { Leaf, type Node, nodeOf } from "./tape.ts";
@@ -37,6 +37,10 @@ export function makeDot(
   params: NamedTensors = {},
   options: DotOptions = {},
 ): string {
+  admit(
+    arguments,
+    "makeDot(outputs: tensor|tensors, params?: iterable|object, options?: { groups: string, direction: string })",
+  );
   const { groups = "fold", direction = "TB" } = options;
   for (const [key, value] of Object.entries(options)) {
     const choices: readonly string[] | undefined = CHOICES[key as keyof typeof CHOICES];
@@ -111,6 +115,10 @@ export async function makeSvg(
   params?: NamedTensors,
   { graphviz, ...options }: SvgOptions = {},
 ): Promise<string> {
+  admit(
+    arguments,
+    "makeSvg(outputs: tensor|tensors, params?: iterable|object, options?: { graphviz: object, groups: string, direction: string })",
+  );
   const dot = makeDot(outputs, params, options);
   const { instance } = graphviz ?? (await loaded(PACKAGE));
   return (await instance()).renderString(dot, { format: "svg" });
@@ -176,7 +184,13 @@ function namesOf(params: NamedTensors): Map<Node, string> {
   const pairs =
     Symbol.iterator in params ? [...(params as Iterable<readonly [string, Tensor]>)] : Object.entries(params);
   return new Map(
-    pairs.flatMap(([name, tensor]): [Node, string][] => {
+    pairs.flatMap((pair): [Node, string][] => {
+      if (!Array.isArray(pair) || !(pair[1] instanceof Tensor)) {
+        throw new ArgumentError(
+          "makeDot: params is no list of pairs [name, tensor]: wanted model.namedParameters(), or an object of tensors",
+        );
+      }
+      const [name, tensor] = pair;
       const node = nodeOf(tensor);
       return node === null ? [] : [[node, name]];
     }),

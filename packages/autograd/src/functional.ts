@@ -10,7 +10,8 @@
  * `createGraph` these are images of the inputs, and results are on the tape.
  */
 import {
-  checkOptions,
+  ArgumentError,
+  admit,
   eye,
   GradError,
   literals,
@@ -19,7 +20,7 @@ import {
   select,
   show,
   stack,
-  type Tensor,
+  Tensor,
 } from "@loopgrad/tensor";
 import { grad } from "./grad.ts";
 import { image } from "./methods.ts";
@@ -41,8 +42,6 @@ export interface FunctionalOptions {
   createGraph?: boolean;
 }
 
-const KNOWN = ["createGraph"];
-
 /**
  * A function's value, and vᵀJ for each input.
  *
@@ -55,9 +54,9 @@ export function vjp<X extends Tensors>(
   v: Tensor,
   options: FunctionalOptions = {},
 ): [Tensor, Like<X>] {
-  checkOptions("vjp", options, KNOWN);
+  admit(arguments, "vjp(fn: function, inputs: tensor|tensors, v: tensor, options?: { createGraph: boolean })");
   return transform(inputs, options, (xs, createGraph) => {
-    const y = fn(...xs);
+    const y = outputOf("vjp", fn, xs);
     return [settled(y, createGraph), orZeros(gradIfAny([y], xs, [v], createGraph), xs)];
   });
 }
@@ -74,11 +73,11 @@ export function jvp<X extends Tensors>(
   v: X,
   options: FunctionalOptions = {},
 ): [Tensor, Tensor] {
-  checkOptions("jvp", options, KNOWN);
+  admit(arguments, "jvp(fn: function, inputs: tensor|tensors, v: tensor|tensors, options?: { createGraph: boolean })");
   const { createGraph = false } = options;
   return inTape(() => {
     const xs = places(inputs, createGraph);
-    const y = fn(...xs);
+    const y = outputOf("jvp", fn, xs);
     const u = literals(0, y.shape, y).requiresGrad_();
     const rows = gradIfAny([y], xs, [u], true);
     const used = rows.flatMap((row, i) => (row === null ? [] : [[row, listOf(v)[i]] as const]));
@@ -105,9 +104,9 @@ export function hvp<X extends Tensors>(
   v: X,
   options: FunctionalOptions = {},
 ): [Tensor, Like<X>] {
-  checkOptions("hvp", options, KNOWN);
+  admit(arguments, "hvp(fn: function, inputs: tensor|tensors, v: tensor|tensors, options?: { createGraph: boolean })");
   return transform(inputs, options, (xs, createGraph) => {
-    const y = fn(...xs);
+    const y = outputOf("hvp", fn, xs);
     wantScalar("hvp", y);
     const used = gradIfAny([y], xs, [null], true).flatMap((g, i) => (g === null ? [] : [[g, listOf(v)[i]] as const]));
     const products = gradIfAny(
@@ -127,8 +126,11 @@ export function hvp<X extends Tensors>(
  * @example jacobian((x) => x.exp(), x) // diagonal
  */
 export function jacobian<X extends Tensors>(fn: TensorFunction, inputs: X, options: FunctionalOptions = {}): Like<X> {
-  checkOptions("jacobian", options, KNOWN);
-  return transform(inputs, options, (xs, createGraph) => [null, jacobians(fn(...xs), xs, createGraph)])[1];
+  admit(arguments, "jacobian(fn: function, inputs: tensor|tensors, options?: { createGraph: boolean })");
+  return transform(inputs, options, (xs, createGraph) => [
+    null,
+    jacobians(outputOf("jacobian", fn, xs), xs, createGraph),
+  ])[1];
 }
 
 /**
@@ -141,10 +143,11 @@ export function jacobian<X extends Tensors>(fn: TensorFunction, inputs: X, optio
 export function hessian(fn: TensorFunction, inputs: Tensor, options?: FunctionalOptions): Tensor;
 export function hessian(fn: TensorFunction, inputs: readonly Tensor[], options?: FunctionalOptions): Tensor[][];
 export function hessian(fn: TensorFunction, inputs: Tensors, options: FunctionalOptions = {}): Tensor | Tensor[][] {
-  const { createGraph = false } = checkOptions("hessian", options, KNOWN);
+  admit(arguments, "hessian(fn: function, inputs: tensor|tensors, options?: { createGraph: boolean })");
+  const { createGraph = false } = options;
   return inTape(() => {
     const xs = places(inputs, createGraph);
-    const y = fn(...xs);
+    const y = outputOf("hessian", fn, xs);
     wantScalar("hessian", y);
     const rows = orZeros(gradIfAny([y], xs, [null], true), xs).map((g) => jacobians(g, xs, createGraph));
     return isList(inputs) ? rows : rows[0][0];
@@ -172,6 +175,14 @@ function transform<X extends Tensors, Y>(
     const [y, results] = compute(places(inputs, createGraph), createGraph);
     return [y, (isList(inputs) ? results : results[0]) as Like<X>];
   });
+}
+
+/** What the function gives at the inputs, which must be a tensor. */
+function outputOf(who: string, fn: TensorFunction, xs: readonly Tensor[]): Tensor {
+  if (xs.length === 0) throw new ArgumentError(`${who}: inputs is empty: wanted a tensor, or several`);
+  const y: unknown = fn(...xs);
+  if (y instanceof Tensor) return y;
+  throw new ArgumentError(`${who}: fn gave ${String(y)}: wanted a tensor`);
 }
 
 /** In a scope of its own, with the tape on. */

@@ -4,7 +4,7 @@
  * `grad` returns them, `backward` adds them to `.grad` of the leaves. Both check what they were given, start the walk
  * with the cotangents of the results, and place what it finds.
  */
-import { ArgumentError, add, checkOptions, GradError, isFloat, sameShape, scope, show, Tensor } from "@loopgrad/tensor";
+import { ArgumentError, add, admit, GradError, isFloat, sameShape, scope, show, Tensor } from "@loopgrad/tensor";
 import { within } from "./mode.ts";
 import { nodeOf } from "./tape.ts";
 import { type Seed, walk, walkToOwners } from "./walk.ts";
@@ -32,9 +32,6 @@ export interface BackwardOptions {
   /** Only these get a gradient. Default: every leaf that the tensor depends on. */
   inputs?: Tensor | readonly Tensor[];
 }
-
-const GRAD_OPTIONS = ["gradOutputs", "createGraph", "retainGraph", "allowUnused"];
-const BACKWARD_OPTIONS = ["gradient", "retainGraph", "createGraph", "inputs"];
 
 const list = <T>(x: T | readonly T[]): readonly T[] => (Array.isArray(x) ? (x as readonly T[]) : [x as T]);
 
@@ -66,8 +63,11 @@ export function grad(
   inputs: Tensor | readonly Tensor[],
   options: GradOptions = {},
 ): (Tensor | null)[] {
+  admit(
+    arguments,
+    "grad(outputs: any, inputs: any, options?: { gradOutputs: tensor|list|null, createGraph: boolean, retainGraph: boolean, allowUnused: boolean })",
+  );
   const { gradOutputs, createGraph = false, retainGraph = createGraph, allowUnused = false } = options;
-  checkOptions("grad", options, GRAD_OPTIONS);
   const ys = list(outputs);
   const xs = list(inputs);
   const vs = gradOutputs === undefined || gradOutputs === null ? [] : list(gradOutputs);
@@ -97,7 +97,6 @@ export function grad(
 /** Implements `Tensor.backward`. */
 export function backward(loss: Tensor, options: BackwardOptions = {}): void {
   const { gradient = null, createGraph = false, retainGraph = createGraph, inputs } = options;
-  checkOptions("backward", options, BACKWARD_OPTIONS);
   const seeds = [seed("backward: the tensor", "gradient", loss, gradient)];
   if (inputs === undefined) {
     for (const [node, g] of walkToOwners(seeds, { createGraph, retainGraph })) {

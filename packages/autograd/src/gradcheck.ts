@@ -6,14 +6,15 @@
  * needs float64, and ε near 10⁻⁶. `gradgradcheck` does the same to the function's gradient.
  */
 import {
-  checkOptions,
+  ArgumentError,
+  admit,
   type Device,
   GradError,
   type HostArray,
   type Shape,
   scope,
   show,
-  type Tensor,
+  Tensor,
   tensor,
 } from "@loopgrad/tensor";
 import { grad } from "./grad.ts";
@@ -43,7 +44,8 @@ export interface GradcheckOptions {
  * @example       await gradcheck((x) => x.tanh().sum(0), [tensor([[0.1, 0.2]], { dtype: "float64", requiresGrad: true })]);
  */
 export async function gradcheck(fn: Checked, inputs: readonly Tensor[], options: GradcheckOptions = {}): Promise<true> {
-  const { eps = 1e-6, rtol = 1e-3, atol = 1e-5 } = checkOptions("gradcheck", options, ["eps", "rtol", "atol"]);
+  admit(arguments, "gradcheck(fn: function, inputs: tensors, options?: { eps: number, rtol: number, atol: number })");
+  const { eps = 1e-6, rtol = 1e-3, atol = 1e-5 } = options;
   const checked = inputs.flatMap((x, i) => (nodeOf(x) === null ? [] : [i]));
   if (checked.length === 0) throw new GradError("gradcheck: no input requires a gradient");
   for (const i of checked) {
@@ -92,10 +94,15 @@ export async function gradgradcheck(
   inputs: readonly Tensor[],
   options: GradcheckOptions = {},
 ): Promise<true> {
+  admit(
+    arguments,
+    "gradgradcheck(fn: function, inputs: tensors, options?: { eps: number, rtol: number, atol: number })",
+  );
   const checked = inputs.flatMap((x, i) => (nodeOf(x) === null ? [] : [i]));
+  if (checked.length === 0) throw new GradError("gradgradcheck: no input requires a gradient");
   // The vector of the vector-Jacobian product is an input too: any fixed numbers away from 0 and from each other.
   const vectors = scope(() => {
-    const outputs = [fn(...inputs)].flat().filter((y) => nodeOf(y) !== null);
+    const outputs = outputsOf(fn, inputs).filter((y) => nodeOf(y) !== null);
     return outputs.map((y) =>
       tensor(
         Float64Array.from({ length: y.size }, (_, i) => Math.sin(1 + 2.3 * i) + 1.5),
@@ -110,7 +117,7 @@ export async function gradgradcheck(
   });
   const gradient = (...all: Tensor[]): Tensor[] => {
     const xs = all.slice(0, inputs.length);
-    const outputs = [fn(...xs)].flat().filter((y) => nodeOf(y) !== null);
+    const outputs = outputsOf(fn, xs).filter((y) => nodeOf(y) !== null);
     const wanted = checked.map((i) => xs[i]);
     const options = { gradOutputs: all.slice(inputs.length), createGraph: true, allowUnused: true };
     return grad(outputs, wanted, options).filter((g) => g !== null);
@@ -141,7 +148,7 @@ function analyticJacobians(
   using _ = scope();
   const xs = at.map((point) => makeInput(point, point.data.slice()));
   const wanted = checked.map((i) => xs[i]);
-  return [fn(...xs)].flat().map((y) => {
+  return outputsOf(fn, xs).map((y) => {
     const { shape, size, dtype, device } = y;
     const rows = Array.from({ length: size }, (_, row) => {
       if (nodeOf(y) === null) return checked.map(() => null);
@@ -168,7 +175,7 @@ function evaluate(
     if (i === input) data[element] += eps;
     return makeInput(point, data);
   });
-  return [fn(...xs)].flat().map((y) => y.data());
+  return outputsOf(fn, xs).map((y) => y.data());
 }
 
 /** Inputs are leaves in the numeric evaluations too: `fn` may ask for gradients itself. */
@@ -192,4 +199,12 @@ function place(element: number, shape: Shape): string {
     rest = Math.floor(rest / shape[axis]);
   }
   return show(indices);
+}
+
+/** What the function gives: tensors. */
+function outputsOf(fn: Checked, xs: readonly Tensor[]): Tensor[] {
+  const outputs: unknown[] = [fn(...xs)].flat();
+  const odd = outputs.findIndex((y) => !(y instanceof Tensor));
+  if (odd < 0) return outputs as Tensor[];
+  throw new ArgumentError(`gradcheck: output ${odd} of fn is ${String(outputs[odd])}: wanted a tensor, or several`);
 }

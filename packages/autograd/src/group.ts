@@ -5,7 +5,7 @@
  * printed graph (see dot.ts) draws a group as one node, or a box around its nodes: an inner step, a layer, a loss.
  * Groups nest. Each call makes a new one, so that ten steps of one name are ten groups.
  */
-import { enclosed, find, Kind } from "@loopgrad/tensor";
+import { admit, enclosed, find, Kind } from "@loopgrad/tensor";
 
 /** One open-to-close span of a name. */
 export class Group {
@@ -39,4 +39,7 @@ export const currentGroup = (): Group | null => find(GROUP)?.value ?? null;
  * @see         {@link makeDot}
  * @example     for (let k = 0; k < 5; k++) graphGroup(`step ${k}`, () => diffopt.step(loss(fmodel)));
  */
-export const graphGroup = <T>(name: string, fn: () => T): T => enclosed(GROUP, new Group(name, currentGroup()), fn);
+export function graphGroup<T>(name: string, fn: () => T): T {
+  admit(arguments, "graphGroup(name: string, fn: function)");
+  return enclosed(GROUP, new Group(name, currentGroup()), fn);
+}

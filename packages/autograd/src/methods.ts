@@ -1,7 +1,7 @@
 /**
  * What the tape adds to Tensor: `requiresGrad`, `backward`, `detach`, hooks. And `image`, a place of its own.
  */
-import { aliasP, bind, GradError, Tensor } from "@loopgrad/tensor";
+import { admit, aliasP, bind, GradError, Tensor } from "@loopgrad/tensor";
 import { type BackwardOptions, backward } from "./grad.ts";
 import type { GradFn } from "./print.ts";
 import { type Hook, Leaf, nodeOf, setRequiresGrad } from "./tape.ts";
@@ -94,15 +94,21 @@ Object.defineProperty(Tensor.prototype, "gradFn", {
 });
 
 Tensor.prototype.requiresGrad_ = function (requires = true) {
+  admit(arguments, "Tensor.requiresGrad_(requires?: boolean)");
   setRequiresGrad(this, requires);
   return this;
 };
 
 Tensor.prototype.backward = function (options) {
+  admit(
+    arguments,
+    "Tensor.backward(options?: { gradient: tensor|null, createGraph: boolean, retainGraph: boolean, inputs: tensor|list })",
+  );
   backward(this, options);
 };
 
 Tensor.prototype.detach = function () {
+  admit(arguments, "Tensor.detach()");
   const value = this._live();
   // Who detaches a result means to use it beyond its graph: the next flush stores it.
   if (nodeOf(this) !== null) value.device.want(value);
@@ -110,6 +116,7 @@ Tensor.prototype.detach = function () {
 };
 
 Tensor.prototype.retainGrad = function () {
+  admit(arguments, "Tensor.retainGrad()");
   const node = nodeOf(this);
   if (node === null) throw new GradError("retainGrad: the tensor does not require a gradient");
   if (node.owner === null) node.owner = this._standIn ?? this;
@@ -117,6 +124,7 @@ Tensor.prototype.retainGrad = function () {
 };
 
 Tensor.prototype.registerHook = function (hook) {
+  admit(arguments, "Tensor.registerHook(hook: function)");
   const node = nodeOf(this);
   if (node === null) throw new GradError("registerHook: the tensor does not require a gradient");
   node.hooks ??= [];
@@ -140,6 +148,7 @@ Tensor.prototype.registerHook = function (hook) {
  * @example const fast = params.map((p) => image(p));
  */
 export function image(tensor: Tensor): Tensor {
+  admit(arguments, "image(tensor: tensor)");
   const result = bind(aliasP, [tensor]);
   nodeOf(result)?.markSource();
   return result;

@@ -8,12 +8,15 @@
  * While the code of a block waits for a read, its caller may run, for which the switch stands as it stood before. An
  * operation that makes a difference then could be the caller's or belong to the block: it is refused, and says so.
  */
-import { around, type Context, enclosed, enter, find, GradError, Kind, linesOf } from "@loopgrad/tensor";
+import { admit, around, type Context, enclosed, enter, find, GradError, Kind, linesOf } from "@loopgrad/tensor";
 
 const SWITCH = new Kind<boolean>("gradient switch", true);
 
 /** Whether operations on tensors that require a gradient are put on the tape now. */
-export const isGradEnabled = (): boolean => find(SWITCH)?.value ?? true;
+export function isGradEnabled(): boolean {
+  admit(arguments, "isGradEnabled()");
+  return find(SWITCH)?.value ?? true;
+}
 
 /**
  * Whether an operation that the tape would note is noted.
@@ -53,6 +56,7 @@ export class GradMode {
   }
 
   end(): void {
+    admit(arguments, "GradMode.end()");
     this.#context.close();
   }
 
@@ -77,6 +81,7 @@ export class GradMode {
 export function noGrad(): GradMode;
 export function noGrad<T>(fn: () => T): T;
 export function noGrad<T>(fn?: () => T): T | GradMode {
+  admit(arguments, "noGrad(fn?: function)");
   return fn === undefined ? new GradMode(false) : within(false, fn);
 }
 
@@ -89,6 +94,7 @@ export function noGrad<T>(fn?: () => T): T | GradMode {
 export function enableGrad(): GradMode;
 export function enableGrad<T>(fn: () => T): T;
 export function enableGrad<T>(fn?: () => T): T | GradMode {
+  admit(arguments, "enableGrad(fn?: function)");
   return fn === undefined ? new GradMode(true) : within(true, fn);
 }
 

@@ -1,8 +1,8 @@
 /**
  * Differentiable optimizers from a class and its options, with no ordinary optimizer before them.
  */
-import type { Optimizer, Params } from "@loopgrad/optim";
-import { ArgumentError, Tensor } from "@loopgrad/tensor";
+import { Optimizer, type Params } from "@loopgrad/optim";
+import { ArgumentError, admit, Tensor } from "@loopgrad/tensor";
 import { type DifferentiableOptimizer, type DifferentiableOptions, differentiable } from "./differentiable.ts";
 import type { FunctionalModule } from "./functional-module.ts";
 
@@ -27,6 +27,10 @@ export function createDifferentiable<H extends object>(
   options: Partial<H>,
   target: Target<H> & Pick<DifferentiableOptions, "mode" | "override" | "gradCallback">,
 ): DifferentiableOptimizer {
+  admit(arguments, "createDifferentiable(cls: function, options: object, target: object)");
+  if (!(cls.prototype instanceof Optimizer)) {
+    throw new ArgumentError(`createDifferentiable: cls is ${cls.name || "a function"}: wanted a class of optimizers`);
+  }
   const { mode, override, gradCallback } = target;
   const settings = { mode, override, gradCallback };
   if ("fmodel" in target) {
@@ -41,7 +45,14 @@ export function createDifferentiable<H extends object>(
     const params = groups?.map((group) => ({ ...group, params: group.params.map(named) }));
     return differentiable(new cls((params ?? handles) as Params<H>, options), handles, { ...settings, fmodel });
   }
+  if (!isIterable(target.params)) {
+    throw new ArgumentError(
+      "createDifferentiable: the target has no params: wanted { fmodel } or { params: [tensor, …] }",
+    );
+  }
   const items = [...target.params];
   const handles = items.flatMap((item) => (item instanceof Tensor ? [item] : [...item.params]));
   return differentiable(new cls(items as Params<H>, options), handles, settings);
 }
+
+const isIterable = (value: unknown): boolean => typeof value === "object" && value !== null && Symbol.iterator in value;

@@ -10,12 +10,13 @@
  *   hyperparameters, through the rule.
  * - `"none"`: nothing. Each step's weights are leaves of their own.
  */
+
 import { beginUpdate, grad, graphGroup, noGrad, type StepLoop } from "@loopgrad/autograd";
 import { checkFits } from "@loopgrad/nn";
 import { Optimizer, type ParamGroup, type State, type Updated } from "@loopgrad/optim";
 import {
   ArgumentError,
-  checkOptions,
+  admit,
   currentScope,
   GradError,
   keep,
@@ -71,8 +72,6 @@ export interface StepOptions {
   allowUnused?: boolean;
 }
 
-const STEP_OPTIONS = ["params", "override", "gradCallback", "retainGraph", "allowUnused"];
-
 /** What a step starts from. */
 export interface StepFrom {
   readonly params: readonly Tensor[];
@@ -98,6 +97,10 @@ export function differentiable(
   params: readonly Tensor[],
   options: DifferentiableOptions = {},
 ): DifferentiableOptimizer {
+  admit(
+    arguments,
+    "differentiable(opt: object, params: tensors, options?: { mode: string, override: object, gradCallback: function, fmodel: object, _wantsFunctions: boolean })",
+  );
   if (typeof opt !== "object" && typeof opt !== "function") {
     throw new ArgumentError(`differentiable: got ${String(opt)}, wanted an optimizer`);
   }
@@ -126,6 +129,7 @@ export function registerDifferentiable<O extends object>(
   cls: abstract new (...args: never[]) => O,
   make: (opt: O, params: readonly Tensor[], options: DifferentiableOptions) => DifferentiableOptimizer,
 ): void {
+  admit(arguments, "registerDifferentiable(cls: function, make: function)");
   registered.set(cls, make as Make);
 }
 
@@ -151,6 +155,7 @@ export class DifferentiableOptimizer {
   /** @internal */ readonly _loop: StepLoop = { updates: 0, isLong: false };
 
   constructor(opt: AnyOptimizer, params: readonly Tensor[], options: DifferentiableOptions = {}) {
+    admit(arguments, "DifferentiableOptimizer(opt: optimizer, params: tensors, options?: object)");
     const { mode = "second-order", override, gradCallback, fmodel, _wantsFunctions = false, ...rest } = options;
     const unknown = Object.keys(rest);
     if (unknown.length > 0) throw new ArgumentError(`differentiable: unknown option ${unknown.join(", ")}`);
@@ -185,6 +190,7 @@ export class DifferentiableOptimizer {
 
   /** State back to the optimizer's present one. */
   reset(): void {
+    admit(arguments, "DifferentiableOptimizer.reset()");
     this.#release();
     this.#states = this.#handles.map((param) => mapTensors(this.#opt.stateOf(param), constant));
   }
@@ -199,6 +205,10 @@ export class DifferentiableOptimizer {
    * @throws      GradError if the loss's graph was freed (`retainGraph` keeps it), or depends on no parameter
    */
   step(loss: Tensor, options: StepOptions = {}): Tensor[] {
+    admit(
+      arguments,
+      "DifferentiableOptimizer.step(loss: any, options?: { params: tensors, override: object, gradCallback: function, retainGraph: boolean, allowUnused: boolean })",
+    );
     if (this.#disposed) throw new ReleasedError("the differentiable optimizer was used after it was disposed of");
     if (this.#wantsFunctions) {
       throw new ArgumentError(
@@ -206,7 +216,6 @@ export class DifferentiableOptimizer {
           "loop.step(() => loss), or loop.run(k, (i) => loss)",
       );
     }
-    checkOptions("diffopt.step", options, STEP_OPTIONS);
     const params = this.#params(options.params);
     const from = { params, states: this.#states, groups: this.paramGroups };
     const step = (): void => this.#adopt(params, this._updates(loss, from, options));
@@ -345,6 +354,7 @@ export class DifferentiableOptimizer {
 
   /** What the rule remembers of a parameter, by its position. */
   stateOf(index: number): State {
+    admit(arguments, "DifferentiableOptimizer.stateOf(index: number)");
     return this.#states[index];
   }
 
@@ -355,6 +365,7 @@ export class DifferentiableOptimizer {
 
   /** Truncates: the state becomes a constant for what follows. `fmodel.detach()` does the same for the weights. */
   detach(): void {
+    admit(arguments, "DifferentiableOptimizer.detach()");
     for (let i = 0; i < this.#states.length; i++) {
       const before = this.#states[i];
       this.#states[i] = mapTensors(before, constant);
@@ -364,6 +375,7 @@ export class DifferentiableOptimizer {
 
   /** Copies the state to an optimizer over the same parameters, by default the one this was made from. */
   commitTo(opt: Pick<AnyOptimizer, "paramGroups" | "setState"> = this.#opt): void {
+    admit(arguments, "DifferentiableOptimizer.commitTo(opt?: object)");
     if (opt instanceof Optimizer && opt.constructor !== this.#opt.constructor) {
       throw new ArgumentError(
         `commitTo: got ${opt.constructor.name}, whose state is another than that of ${this.#opt.constructor.name}`,
@@ -381,6 +393,7 @@ export class DifferentiableOptimizer {
 
   /** Gives everything back that no graph still needs. */
   dispose(): void {
+    admit(arguments, "DifferentiableOptimizer.dispose()");
     if (this.#disposed) return;
     this.#disposed = true;
     this.#release();

@@ -10,10 +10,12 @@
  *
  * A functional module holds its tensors by handles outside every scope, and gives them back when it is disposed of.
  */
+
 import { disposeRecalled, enableGrad, heldValues, image, recall, runsAround, timeMark } from "@loopgrad/autograd";
 import { type Buffer, checkFits, Module, type Parameter, type Slot } from "@loopgrad/nn";
 import {
   ArgumentError,
+  admit,
   GradError,
   keep,
   LoopgradError,
@@ -50,8 +52,10 @@ type Output<M extends Module> = ReturnType<M["forward"]>;
  * const gs = grad(loss(fmodel.forward(x), y), fmodel.parameters(), { createGraph: true });
  * fmodel.update(fmodel.parameters().map((p, i) => p.sub(gs[i].mul(0.1))));
  */
-export const functionalize = <M extends Module>(module: M, options: FunctionalizeOptions = {}): FunctionalModule<M> =>
-  new FunctionalModule(module, options);
+export function functionalize<M extends Module>(module: M, options: FunctionalizeOptions = {}): FunctionalModule<M> {
+  admit(arguments, "functionalize(module: module, options?: { initial: string, history: string })");
+  return new FunctionalModule(module, options);
+}
 
 /** See {@link functionalize}. */
 export class FunctionalModule<M extends Module = Module> {
@@ -82,6 +86,7 @@ export class FunctionalModule<M extends Module = Module> {
     readonly module: M,
     options: FunctionalizeOptions = {},
   ) {
+    admit(arguments, "FunctionalModule(module: module, options?: object)");
     if (!(module instanceof Module)) throw new ArgumentError(`functionalize: got ${String(module)}, wanted a module`);
     const { initial = "connected", history = "all", ...rest } = options;
     const unknown = Object.keys(rest);
@@ -132,6 +137,7 @@ export class FunctionalModule<M extends Module = Module> {
 
   /** The module's forward, with the latest weights. */
   forward(...args: Args<M>): Output<M> {
+    admit(arguments, "FunctionalModule.forward(...args: any)");
     return this.call((module) => module.forward(...(args as never[])) as Output<M>);
   }
 
@@ -143,6 +149,7 @@ export class FunctionalModule<M extends Module = Module> {
    * @example  const h = fmodel.call((m) => m.encoder.forward(x));
    */
   call<T>(fn: (module: M) => T): T {
+    admit(arguments, "FunctionalModule.call(fn: function)");
     this.#alive();
     const standIns = recall(this.#born, () => [...this.#standIns]);
     return withStandIns(
@@ -171,6 +178,7 @@ export class FunctionalModule<M extends Module = Module> {
    * @param params  all of them in order, or some by name, the others at their latest
    */
   withParams(params: readonly Tensor[] | Readonly<Record<string, Tensor>>): FunctionalView<M> {
+    admit(arguments, "FunctionalModule.withParams(params: tensors|object)");
     this.#alive();
     const weights = this.#complete("withParams", params);
     const standIns = [...weights, ...recall(this.#born, () => this.#standIns.slice(weights.length))];
@@ -201,6 +209,7 @@ export class FunctionalModule<M extends Module = Module> {
    * @throws              RangeError for a time that has not been, or was not kept
    */
   parameters(options: { time?: number } = {}): Tensor[] {
+    admit(arguments, "FunctionalModule.parameters(options?: { time: number })");
     this.#alive();
     const { time = -1 } = options;
     return recall(this.#born, () => this.#parametersAt(time));
@@ -223,6 +232,7 @@ export class FunctionalModule<M extends Module = Module> {
 
   /** Names and weights at a time. */
   namedParameters(options: { time?: number } = {}): [string, Tensor][] {
+    admit(arguments, "FunctionalModule.namedParameters(options?: { time: number })");
     return this.parameters(options).map((param, i) => [this.names[i], param]);
   }
 
@@ -326,6 +336,7 @@ export class FunctionalModule<M extends Module = Module> {
    * the same time.
    */
   detach(): void {
+    admit(arguments, "FunctionalModule.detach()");
     this.#changeable();
     const old = this.#history.get(this.#time) as readonly Tensor[];
     const fresh = old.map((param) => keep(param.detach().requiresGrad_(param.requiresGrad)));
@@ -347,6 +358,7 @@ export class FunctionalModule<M extends Module = Module> {
 
   /** Back to time 0, with the module's present parameters and buffers. */
   reset(): void {
+    admit(arguments, "FunctionalModule.reset()");
     this.#changeable();
     this.#release();
     this.#start();
@@ -354,6 +366,7 @@ export class FunctionalModule<M extends Module = Module> {
 
   /** Assigns the latest weights and buffers to a module of the same make, by default the one this was made from. */
   commitTo(module: Module = this.module): void {
+    admit(arguments, "FunctionalModule.commitTo(module?: module)");
     this.#alive();
     const slots = [...module.parameters(), ...module.buffers()];
     if (slots.length !== this.#standIns.length) {
@@ -375,6 +388,7 @@ export class FunctionalModule<M extends Module = Module> {
 
   /** Gives everything back that no graph still needs. */
   dispose(): void {
+    admit(arguments, "FunctionalModule.dispose()");
     if (this.#disposed) return;
     this.#release();
     this.#disposed = true;

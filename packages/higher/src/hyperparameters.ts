@@ -1,8 +1,9 @@
 /**
  * Learning hyperparameters: from an optimizer's options to leaves of the tape, and back.
  */
+
 import type { Scalar } from "@loopgrad/optim";
-import { ArgumentError, full, Tensor } from "@loopgrad/tensor";
+import { ArgumentError, admit, full, Tensor } from "@loopgrad/tensor";
 import type { AnyOptimizer } from "./differentiable.ts";
 
 /** For each hyperparameter one leaf per group, or a tuple of leaves. Usable as an `override`. */
@@ -20,6 +21,7 @@ type Group = Record<string, unknown> & { params: Tensor[] };
  * using loop = innerLoop(model, opt, { override: learned });
  */
 export function trainableHyperparameters(opt: AnyOptimizer, names?: readonly string[]): Trainable {
+  admit(arguments, "trainableHyperparameters(opt: optimizer, names?: list)");
   const { defaults, counts } = opt;
   const real = Object.entries(defaults as Record<string, unknown>)
     .filter(([name, value]) => isReal(value) && !counts.includes(name))
@@ -54,6 +56,7 @@ export async function applyHyperparameters(
   opt: AnyOptimizer,
   values: Readonly<Record<string, readonly unknown[]>>,
 ): Promise<void> {
+  admit(arguments, "applyHyperparameters(opt: optimizer, values: object)");
   const groups = opt.paramGroups as unknown as Group[];
   const read = await Promise.all(
     Object.entries(values).map(async ([name, perGroup]) => {

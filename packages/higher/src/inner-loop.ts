@@ -5,8 +5,18 @@
  * `loop.run(k, (i) => loss)` take the function that computes it, and so can *checkpoint*: keep the weights and the state
  * at the borders of *segments* of steps only, and run the steps again in the outer backward.
  */
+
 import type { Module } from "@loopgrad/nn";
-import { ArgumentError, type Device, Scope, scope, type Tensor, visitTensors, withinScope } from "@loopgrad/tensor";
+import {
+  ArgumentError,
+  admit,
+  type Device,
+  Scope,
+  scope,
+  type Tensor,
+  visitTensors,
+  withinScope,
+} from "@loopgrad/tensor";
 import { type Checkpoint, CheckpointedSteps, checkpointOf, lossOf } from "./checkpointed-steps.ts";
 import {
   type AnyOptimizer,
@@ -129,6 +139,10 @@ export class InnerLoop<M extends Module = Module> {
    * @example   for (const { x, y } of batches) loop.step(() => F.mseLoss(loop.fmodel.forward(x), y));
    */
   step(fn: () => Tensor, options: LoopStepOptions = {}): Tensor {
+    admit(
+      arguments,
+      "InnerLoop.step(fn: any, options?: { override: object, gradCallback: function, allowUnused: boolean })",
+    );
     checkStepOptions("loop.step", options);
     return this.#checkpointed === null ? this.#plainStep(fn, options) : this.#checkpointed.step(fn, options);
   }
@@ -144,6 +158,10 @@ export class InnerLoop<M extends Module = Module> {
    * losses.reduce((a, b) => a.add(b)).backward(); // the sum over the way, as learned optimizers want
    */
   run(count: number, fn: (i: number) => Tensor, options: LoopStepOptions = {}): Tensor[] {
+    admit(
+      arguments,
+      "InnerLoop.run(count: number, fn: any, options?: { override: object, gradCallback: function, allowUnused: boolean })",
+    );
     checkStepOptions("loop.run", options);
     if (!Number.isInteger(count) || count < 0) {
       throw new ArgumentError(`loop.run: ${String(count)} steps: wanted an integer, at least 0`);
@@ -171,6 +189,7 @@ export class InnerLoop<M extends Module = Module> {
    * @example  const { bytes, peakBytes } = loop.stats(); // before the outer backward, and after it
    */
   stats(): LoopStats {
+    admit(arguments, "InnerLoop.stats()");
     this.#submit();
     const { fmodel, diffopt } = this;
     const bytesByTime = new Array<number>(fmodel.time + 1).fill(0);
@@ -181,6 +200,7 @@ export class InnerLoop<M extends Module = Module> {
 
   /** Truncates: weights, buffers and optimizer state become constants for what follows. */
   detach(): void {
+    admit(arguments, "InnerLoop.detach()");
     this.fmodel.detach();
     this.diffopt.detach();
     this.#checkpointed?.begin();
@@ -188,6 +208,7 @@ export class InnerLoop<M extends Module = Module> {
 
   /** Back to time 0: the model's present parameters, the optimizer's present state. */
   reset(): void {
+    admit(arguments, "InnerLoop.reset()");
     this.fmodel.reset();
     this.diffopt.reset();
     this.#checkpointed?.begin();
@@ -195,6 +216,7 @@ export class InnerLoop<M extends Module = Module> {
 
   /** Releases everything made since the loop began that no graph still needs, except what `keep` marked. */
   dispose(): void {
+    admit(arguments, "InnerLoop.dispose()");
     this.diffopt.dispose();
     this.fmodel.dispose();
     this.#scope?.end();
@@ -258,6 +280,10 @@ export function innerLoop<M extends Module, T>(
   options: InnerLoopOptions = {},
   fn?: (loop: InnerLoop<M>) => T,
 ): T | InnerLoop<M> {
+  admit(
+    arguments,
+    "innerLoop(model: module, opt: optimizer, options?: { initial: string, mode: string, override: object, gradCallback: any, history: string, checkpoint: any }, fn?: function)",
+  );
   const loop = new InnerLoop(model, opt, options);
   if (fn === undefined) return loop._open(new Scope(null, innerLoop));
   return withinScope(

@@ -29,7 +29,9 @@ test("diffopt.step takes a loss and known options", () => {
   using loop = innerLoop(model, inner);
   const loss = loop.fmodel.forward(x).square().mean();
   const call = loop.diffopt.step.bind(loop.diffopt) as unknown as (...args: unknown[]) => unknown;
-  expect(() => call(loss, { lr: 0.1 })).toThrow("diffopt.step: unknown option lr: wanted one of params, override");
+  expect(() => call(loss, { lr: 0.1 })).toThrow(
+    "DifferentiableOptimizer.step: unknown option lr: wanted one of params, override",
+  );
   expect(() => call()).toThrow("grad: output 0 is undefined: wanted a tensor");
   expect(() => call(3)).toThrow("grad: output 0 is 3: wanted a tensor");
   expect(() => call(() => loss)).toThrow("grad: output 0 is a function: wanted a tensor");
@@ -54,7 +56,7 @@ test.each<[string, unknown, string]>([
 
 test("innerLoop takes a module and an optimizer", () => {
   const begin = innerLoop as unknown as (...args: unknown[]) => unknown;
-  expect(() => begin()).toThrow("functionalize: got undefined, wanted a module");
+  expect(() => begin()).toThrow("innerLoop: model is missing: wanted a module");
   expect(() => begin(inner, model)).toThrow("wanted a module");
-  expect(() => begin(model)).toThrow("differentiable: got undefined, wanted an optimizer");
+  expect(() => begin(model)).toThrow("innerLoop: opt is missing: wanted an optimizer");
 });

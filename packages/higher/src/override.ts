@@ -4,12 +4,15 @@
  * A value may be one for all parameters; an array with one per group; or `perParameter([...])`, with one per
  * parameter, such as elementwise learning rates. A hyperparameter that is a pair (betas) wants pairs in these places.
  */
+
 import type { Hyperparameter, Scalar } from "@loopgrad/optim";
-import { ArgumentError, Tensor } from "@loopgrad/tensor";
+import { ArgumentError, admit, Tensor } from "@loopgrad/tensor";
 
 /** One value for each parameter, in their order. */
 export class PerParameter {
-  constructor(readonly values: readonly (Scalar | readonly Scalar[])[]) {}
+  constructor(readonly values: readonly (Scalar | readonly Scalar[])[]) {
+    admit(arguments, "PerParameter(values: list)");
+  }
 }
 
 /**
@@ -17,7 +20,10 @@ export class PerParameter {
  *
  * @example  innerLoop(model, opt, { override: { lr: perParameter(rates) } }); // Meta-SGD
  */
-export const perParameter = (values: readonly (Scalar | readonly Scalar[])[]): PerParameter => new PerParameter(values);
+export function perParameter(values: readonly (Scalar | readonly Scalar[])[]): PerParameter {
+  admit(arguments, "perParameter(values: list)");
+  return new PerParameter(values);
+}
 
 /** Values of one hyperparameter: for all, per group, or per parameter. */
 export type OverrideValue = Scalar | readonly Scalar[] | readonly (readonly Scalar[])[] | PerParameter;

@@ -4,7 +4,7 @@
  * An item is reached by `at(index)` or `get(key)`; `layer.at(-1)` is the last. Containers may grow while a model is
  * being built, and are found anew whenever somebody asks for parameters.
  */
-import { ArgumentError, type Tensor } from "@loopgrad/tensor";
+import { ArgumentError, admit, type Tensor } from "@loopgrad/tensor";
 import { type Member, Module } from "./module.ts";
 import { Parameter, type Slot } from "./slot.ts";
 
@@ -14,8 +14,18 @@ export type Layer = Module & { forward(x: Tensor): Tensor };
 /** Items by name. */
 export type Named<T> = Readonly<Record<string, T>> | ReadonlyMap<string, T>;
 
-const entriesOf = <T>(items: Named<T>): [string, T][] =>
-  items instanceof Map ? [...items] : Object.entries(items as Readonly<Record<string, T>>);
+function entriesOf<T>(who: string, items: Named<T>): [string, T][] {
+  if (typeof items !== "object" || items === null) {
+    throw new ArgumentError(`${who}: got ${String(items)}, wanted an object or a map of names`);
+  }
+  return items instanceof Map ? [...items] : Object.entries(items as Readonly<Record<string, T>>);
+}
+
+/** Throws unless it is an array, or another iterable. */
+function wantItems(who: string, items: unknown, kind: string): void {
+  if (typeof (items as Iterable<unknown> | null)?.[Symbol.iterator] === "function") return;
+  throw new ArgumentError(`${who}: got ${String(items)}, wanted an array of ${kind}`);
+}
 
 /** The item at an index; negative ones count from the end. */
 function itemAt<T>(who: string, items: readonly T[], index: number, kind: string): T {
@@ -58,10 +68,11 @@ export class Sequential extends Module {
 
   /** @param layers  modules, named 0, 1, …; or one object or map of modules by name */
   constructor(...layers: Layer[] | [Named<Layer>]) {
+    admit(arguments, "Sequential(...layers: any)");
     super();
     const [first] = layers;
     if (layers.length === 1 && typeof first === "object" && !(first instanceof Module)) {
-      for (const [name, layer] of entriesOf(first as Named<Layer>)) {
+      for (const [name, layer] of entriesOf("Sequential", first as Named<Layer>)) {
         checkName("Sequential", name);
         checkModule("Sequential", name, layer);
         this.#layers.set(name, layer);
@@ -75,6 +86,7 @@ export class Sequential extends Module {
   }
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, "Sequential.forward(x: any)");
     let y = x;
     for (const layer of this.#layers.values()) y = layer.forward(y);
     return y;
@@ -86,16 +98,19 @@ export class Sequential extends Module {
 
   /** The i-th module; negative indices count from the end. */
   at(index: number): Layer {
+    admit(arguments, "Sequential.at(index: number)");
     return itemAt("Sequential", [...this.#layers.values()], index, "modules");
   }
 
   /** The module of a name. */
   get(name: string): Layer {
+    admit(arguments, "Sequential.get(name: string|number)");
     return itemOf("Sequential", this.#layers, name);
   }
 
   /** Adds modules at the end, named by their place. */
   push(...layers: Layer[]): this {
+    admit(arguments, "Sequential.push(...layers: any)");
     for (const layer of layers) {
       const name = String(this.#layers.size);
       checkModule("Sequential", name, layer);
@@ -119,10 +134,9 @@ export class ModuleList<M extends Module = Module> extends Module {
   readonly #items: M[] = [];
 
   constructor(items: Iterable<M> = []) {
+    admit(arguments, "ModuleList(items?: any)");
     super();
-    if (typeof items?.[Symbol.iterator] !== "function") {
-      throw new ArgumentError(`ModuleList: got ${String(items)}, wanted an array of modules`);
-    }
+    wantItems("ModuleList", items, "modules");
     this.push(...items);
   }
 
@@ -137,10 +151,12 @@ export class ModuleList<M extends Module = Module> extends Module {
 
   /** The i-th module; negative indices count from the end. */
   at(index: number): M {
+    admit(arguments, "ModuleList.at(index: number)");
     return itemAt("ModuleList", this.#items, index, "modules");
   }
 
   push(...items: M[]): this {
+    admit(arguments, "ModuleList.push(...items: any)");
     for (const item of items) {
       checkModule("ModuleList", String(this.#items.length), item);
       this.#items.push(item);
@@ -220,12 +236,14 @@ abstract class Dict<T extends Module | Parameter> extends Module {
  */
 export class ModuleDict<M extends Module = Module> extends Dict<M> {
   constructor(items: Named<M> = {}) {
+    admit(arguments, "ModuleDict(items?: any)");
     super();
-    for (const [name, module] of entriesOf(items)) this.set(name, module);
+    for (const [name, module] of entriesOf("ModuleDict", items)) this.set(name, module);
   }
 
   /** Adds or replaces a module. */
   set(name: string, module: M): this {
+    admit(arguments, "ModuleDict.set(name: string, module: any)");
     checkModule("ModuleDict", name, module);
     return this.put(name, module);
   }
@@ -245,7 +263,9 @@ export class ParameterList extends Module {
   readonly #items: Parameter[] = [];
 
   constructor(items: Iterable<Tensor> = []) {
+    admit(arguments, "ParameterList(items?: any)");
     super();
+    wantItems("ParameterList", items, "tensors");
     this.push(...items);
   }
 
@@ -260,11 +280,13 @@ export class ParameterList extends Module {
 
   /** The i-th parameter; negative indices count from the end. */
   at(index: number): Parameter {
+    admit(arguments, "ParameterList.at(index: number)");
     return itemAt("ParameterList", this.#items, index, "parameters");
   }
 
   /** Adds parameters at the end; plain tensors become parameters. */
   push(...items: Tensor[]): this {
+    admit(arguments, "ParameterList.push(...items: any)");
     this.#items.push(...items.map(asParameter));
     return this;
   }
@@ -286,12 +308,14 @@ export class ParameterList extends Module {
  */
 export class ParameterDict extends Dict<Parameter> {
   constructor(items: Named<Tensor> = {}) {
+    admit(arguments, "ParameterDict(items?: any)");
     super();
-    for (const [name, x] of entriesOf(items)) this.set(name, x);
+    for (const [name, x] of entriesOf("ParameterDict", items)) this.set(name, x);
   }
 
   /** Adds or replaces a parameter; a plain tensor becomes one. */
   set(name: string, x: Tensor): this {
+    admit(arguments, "ParameterDict.set(name: string, x: any)");
     return this.put(name, asParameter(x));
   }
 

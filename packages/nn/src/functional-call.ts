@@ -5,7 +5,7 @@
  * used, so any entry point works: the root, a submodule called directly, a method of the user's. The module
  * itself never changes: a buffer assigned during the call rebinds its stand-in, and the caller gets the result.
  */
-import { ArgumentError, type Tensor, withStandIns } from "@loopgrad/tensor";
+import { ArgumentError, admit, type Tensor, withStandIns } from "@loopgrad/tensor";
 import type { Module } from "./module.ts";
 import { checkOptions } from "./options.ts";
 import { checkFits, type Slot } from "./slot.ts";
@@ -34,6 +34,10 @@ export function functionalCall<M extends Module>(
   state: FunctionalState,
   ...args: Parameters<M["forward"]>
 ): ReturnType<M["forward"]> {
+  admit(
+    arguments,
+    "functionalCall(module: module, state: { params: tensors|object, buffers: tensors|object }, ...args: any)",
+  );
   return called(module, state, (m) => m.forward(...args) as ReturnType<M["forward"]>);
 }
 
@@ -66,6 +70,10 @@ export function substitute<M extends Module, T>(
   state: FunctionalState,
   fn: (module: M) => T,
 ): Substituted<T> | Promise<Substituted<Awaited<T>>> {
+  admit(
+    arguments,
+    "substitute(module: module, state: { params: tensors|object, buffers: tensors|object }, fn: function)",
+  );
   const buffers: Record<string, Tensor> = {};
   const output = called(module, state, fn, buffers);
   return output instanceof Promise ? output.then((awaited) => ({ output: awaited, buffers })) : { output, buffers };

@@ -7,6 +7,7 @@
  */
 import {
   ArgumentError,
+  admit,
   argsort,
   full,
   getRngState,
@@ -42,24 +43,36 @@ function set<S extends Slot>(
 }
 
 /** One number everywhere. @see torch.nn.init.constant_ */
-export const constant = <S extends Slot>(slot: S, value: number): S =>
-  set(slot, (like, shape) => full(shape, value, like));
+export function constant<S extends Slot>(slot: S, value: number): S {
+  admit(arguments, "constant(slot: tensor, value: number)");
+  return set(slot, (like, shape) => full(shape, value, like));
+}
 
-export const zeros = <S extends Slot>(slot: S): S => constant(slot, 0);
+export function zeros<S extends Slot>(slot: S): S {
+  admit(arguments, "zeros(slot: tensor)");
+  return constant(slot, 0);
+}
 
-export const ones = <S extends Slot>(slot: S): S => constant(slot, 1);
+export function ones<S extends Slot>(slot: S): S {
+  admit(arguments, "ones(slot: tensor)");
+  return constant(slot, 1);
+}
 
 /** U[low, high). @see torch.nn.init.uniform_ */
-export const uniform = <S extends Slot>(slot: S, low = 0, high = 1): S =>
-  set(slot, (like, shape) =>
+export function uniform<S extends Slot>(slot: S, low = 0, high = 1): S {
+  admit(arguments, "uniform(slot: tensor, low?: number, high?: number)");
+  return set(slot, (like, shape) =>
     rand(shape, like)
       .mul(high - low)
       .add(low),
   );
+}
 
 /** N(mean, std²). @see torch.nn.init.normal_ */
-export const normal = <S extends Slot>(slot: S, mean = 0, std = 1): S =>
-  set(slot, (like, shape) => randn(shape, like).mul(std).add(mean));
+export function normal<S extends Slot>(slot: S, mean = 0, std = 1): S {
+  admit(arguments, "normal(slot: tensor, mean?: number, std?: number)");
+  return set(slot, (like, shape) => randn(shape, like).mul(std).add(mean));
+}
 
 /**
  * N(mean, std²) cut off outside [low, high], by inverting the distribution function on its two tails' difference.
@@ -73,7 +86,7 @@ export function truncNormal<S extends Slot>(
   std = 1,
   options: { low?: number; high?: number } = {},
 ): S {
-  checkOptions("truncNormal", options, ["low", "high"]);
+  admit(arguments, "truncNormal(slot: tensor, mean?: number, std?: number, options?: { low: number, high: number })");
   const { low = -2, high = 2 } = options;
   if (!(low < high)) throw new ArgumentError(`truncNormal: bounds ${low} and ${high}: wanted low < high`);
   // Redrawing on the device would need a read; eight draws leave one in 10⁵ outside, and those are clamped.
@@ -93,6 +106,7 @@ export function truncNormal<S extends Slot>(
 
 /** The identity matrix for a slot of rank 2. @see torch.nn.init.eye_ */
 export function eye<S extends Slot>(slot: S): S {
+  admit(arguments, "eye(slot: tensor)");
   if (slot.rank !== 2) throw new ShapeError(`eye: ${show(slot.shape)}: wanted a matrix`);
   return set(slot, (like, shape) =>
     full(shape, 1, like)
@@ -108,7 +122,7 @@ export function eye<S extends Slot>(slot: S): S {
  * @see                   torch.nn.init.dirac_
  */
 export function dirac<S extends Slot>(slot: S, options: { groups?: number } = {}): S {
-  checkOptions("dirac", options, ["groups"]);
+  admit(arguments, "dirac(slot: tensor, options?: { groups: number })");
   const { groups = 1 } = options;
   const [rows, columns, ...kernel] = slot.shape;
   if (kernel.length < 1 || kernel.length > 3 || rows % groups !== 0) {
@@ -134,6 +148,7 @@ export function dirac<S extends Slot>(slot: S, options: { groups?: number } = {}
  * @see torch.nn.init.orthogonal_
  */
 export function orthogonal<S extends Slot>(slot: S, gain = 1): S {
+  admit(arguments, "orthogonal(slot: tensor, gain?: number)");
   if (slot.rank < 2) throw new ShapeError(`orthogonal: ${show(slot.shape)}: wanted rank >= 2`);
   const rows = slot.shape[0];
   const columns = slot.size / rows;
@@ -184,6 +199,7 @@ function hostNormal(): () => number {
  * @see             torch.nn.init.sparse_
  */
 export function sparse<S extends Slot>(slot: S, sparsity: number, std = 0.01): S {
+  admit(arguments, "sparse(slot: tensor, sparsity: number, std?: number)");
   if (slot.rank !== 2) throw new ShapeError(`sparse: ${show(slot.shape)}: wanted a matrix`);
   checkProbability("sparse", "sparsity", sparsity);
   const zeroed = Math.ceil(sparsity * slot.shape[0]);
@@ -198,6 +214,7 @@ export function sparse<S extends Slot>(slot: S, sparsity: number, std = 0.01): S
 
 /** Gain of a nonlinearity. `slope` is leakyRelu's negative slope. @see torch.nn.init.calculate_gain */
 export function calculateGain(nonlinearity: Nonlinearity, slope = 0.01): number {
+  admit(arguments, "calculateGain(nonlinearity: string, slope?: number)");
   switch (nonlinearity) {
     case "linear":
     case "conv":
@@ -219,6 +236,7 @@ export function calculateGain(nonlinearity: Nonlinearity, slope = 0.01): number 
 
 /** [fan-in, fan-out] of a weight of rank >= 2. */
 export function fans(shape: Shape): [number, number] {
+  admit(arguments, "fans(shape: numbers)");
   if (shape.length < 2) throw new ShapeError(`fans: ${show(shape)} has no fan-in: wanted rank >= 2`);
   const kernel = numel(shape.slice(2));
   return [shape[1] * kernel, shape[0] * kernel];
@@ -226,6 +244,7 @@ export function fans(shape: Shape): [number, number] {
 
 /** U(−b, b) with b = gain √(6 / (fan-in + fan-out)). @see torch.nn.init.xavier_uniform_ */
 export function xavierUniform<S extends Slot>(slot: S, gain = 1): S {
+  admit(arguments, "xavierUniform(slot: tensor, gain?: number)");
   const [fanIn, fanOut] = fans(slot.shape);
   const bound = gain * Math.sqrt(6 / (fanIn + fanOut));
   return uniform(slot, -bound, bound);
@@ -233,6 +252,7 @@ export function xavierUniform<S extends Slot>(slot: S, gain = 1): S {
 
 /** N(0, σ²) with σ = gain √(2 / (fan-in + fan-out)). @see torch.nn.init.xavier_normal_ */
 export function xavierNormal<S extends Slot>(slot: S, gain = 1): S {
+  admit(arguments, "xavierNormal(slot: tensor, gain?: number)");
   const [fanIn, fanOut] = fans(slot.shape);
   return normal(slot, 0, gain * Math.sqrt(2 / (fanIn + fanOut)));
 }
@@ -258,10 +278,13 @@ function kaimingStd(shape: Shape, options: KaimingOptions): number {
 
 /** U(−b, b) with b = gain √(3 / fan). @see torch.nn.init.kaiming_uniform_ */
 export function kaimingUniform<S extends Slot>(slot: S, options: KaimingOptions = {}): S {
+  admit(arguments, "kaimingUniform(slot: tensor, options?: { a: number, mode: string, nonlinearity: string })");
   const bound = Math.sqrt(3) * kaimingStd(slot.shape, options);
   return uniform(slot, -bound, bound);
 }
 
 /** N(0, σ²) with σ = gain / √fan. @see torch.nn.init.kaiming_normal_ */
-export const kaimingNormal = <S extends Slot>(slot: S, options: KaimingOptions = {}): S =>
-  normal(slot, 0, kaimingStd(slot.shape, options));
+export function kaimingNormal<S extends Slot>(slot: S, options: KaimingOptions = {}): S {
+  admit(arguments, "kaimingNormal(slot: tensor, options?: { a: number, mode: string, nonlinearity: string })");
+  return normal(slot, 0, kaimingStd(slot.shape, options));
+}

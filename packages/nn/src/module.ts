@@ -9,7 +9,7 @@
  * Parameters are looked up when a forward runs, so a functional call (see functional-call.ts) may put other
  * tensors in their place, whichever method or submodule is entered.
  */
-import { type Device, type DType, LoopgradError } from "@loopgrad/tensor";
+import { admit, type Device, type DType, defineKind, LoopgradError } from "@loopgrad/tensor";
 import {
   addForwardHook,
   addForwardPreHook,
@@ -19,7 +19,6 @@ import {
   type RemovableHandle,
 } from "./hooks.ts";
 import { convert, type Destination, destination, transfer } from "./moving.ts";
-import { checkOptions } from "./options.ts";
 import { tree } from "./repr.ts";
 import { Buffer, Parameter, Slot } from "./slot.ts";
 import { type LoadReport, loadInto, type StateDict, stateDictOf } from "./state-dict.ts";
@@ -47,6 +46,7 @@ export class Module {
 
   /** Computes the output. Subclasses give it its own arguments. */
   forward(..._args: never[]): unknown {
+    admit(arguments, "Module.forward(..._args: object)");
     throw new LoopgradError(`${this.constructor.name} has no forward`);
   }
 
@@ -74,6 +74,7 @@ export class Module {
 
   /** Adds a member that is not in a visible field, such as a `#private` one. Returns it. */
   register<M extends Member>(name: string, member: M): M {
+    admit(arguments, "Module.register(name: string, member: tensor|module)");
     for (const [taken] of this.members()) {
       if (taken === name) throw new LoopgradError(`register: ${this.constructor.name} already has a member ${name}`);
     }
@@ -84,6 +85,7 @@ export class Module {
 
   /** This module and all below it with their names, parents first, each once. */
   namedModules(): [string, Module][] {
+    admit(arguments, "Module.namedModules()");
     const found = new Map<Module, string>();
     const visit = (name: string, module: Module): void => {
       if (found.has(module)) return;
@@ -96,11 +98,13 @@ export class Module {
 
   /** All modules of the tree, this one first. */
   modules(): Module[] {
+    admit(arguments, "Module.modules()");
     return this.namedModules().map(([, module]) => module);
   }
 
   /** The direct submodules with their names. */
   namedChildren(): [string, Module][] {
+    admit(arguments, "Module.namedChildren()");
     const found = new Map<Module, string>();
     for (const [name, member] of this.members()) {
       if (member instanceof Module && !found.has(member)) found.set(member, name);
@@ -110,26 +114,31 @@ export class Module {
 
   /** The direct submodules. */
   children(): Module[] {
+    admit(arguments, "Module.children()");
     return this.namedChildren().map(([, module]) => module);
   }
 
   /** All parameters with their names, in torch's order: a module's own before its children's. A shared one comes once. */
   namedParameters(): [string, Parameter][] {
+    admit(arguments, "Module.namedParameters()");
     return this.#slots(Parameter);
   }
 
   /** All parameters, in the order of `namedParameters`. */
   parameters(): Parameter[] {
+    admit(arguments, "Module.parameters()");
     return this.namedParameters().map(([, parameter]) => parameter);
   }
 
   /** All buffers with their names; a shared one comes once. */
   namedBuffers(): [string, Buffer][] {
+    admit(arguments, "Module.namedBuffers()");
     return this.#slots(Buffer);
   }
 
   /** All buffers, in the order of `namedBuffers`. */
   buffers(): Buffer[] {
+    admit(arguments, "Module.buffers()");
     return this.namedBuffers().map(([, buffer]) => buffer);
   }
 
@@ -147,28 +156,33 @@ export class Module {
 
   /** Sets training mode for the whole tree. Returns the module. */
   train(training = true): this {
+    admit(arguments, "Module.train(training?: boolean)");
     for (const module of this.modules()) module.training = training;
     return this;
   }
 
   /** Sets evaluation mode for the whole tree. Returns the module. */
   eval(): this {
+    admit(arguments, "Module.eval()");
     return this.train(false);
   }
 
   /** Freezes (`false`) or unfreezes all parameters. Returns the module. */
   requiresGrad_(requiresGrad = true): this {
+    admit(arguments, "Module.requiresGrad_(requiresGrad?: boolean)");
     for (const parameter of this.parameters()) parameter.requiresGrad_(requiresGrad);
     return this;
   }
 
   /** Drops the gradients of all parameters. */
   zeroGrad(): void {
+    admit(arguments, "Module.zeroGrad()");
     for (const parameter of this.parameters()) parameter.grad = null;
   }
 
   /** Calls a function with every module of the tree, children first, as torch does. Returns the module. */
   apply(fn: (module: Module) => void): this {
+    admit(arguments, "Module.apply(fn: function)");
     for (const module of this.modules().reverse()) fn(module);
     return this;
   }
@@ -182,6 +196,7 @@ export class Module {
    * @see torch.nn.Module.state_dict
    */
   stateDict(): StateDict {
+    admit(arguments, "Module.stateDict()");
     return stateDictOf(this);
   }
 
@@ -196,6 +211,7 @@ export class Module {
    * @see                   torch.nn.Module.load_state_dict
    */
   loadStateDict(state: StateDict, options: { strict?: boolean } = {}): LoadReport {
+    admit(arguments, "Module.loadStateDict(state: any, options?: { strict: boolean })");
     return loadInto(this, state, options);
   }
 
@@ -213,6 +229,7 @@ export class Module {
   to(dtype: DType): this;
   to(target: Device | (Destination & { device: Device })): Promise<this>;
   to(target: DType | Device | Destination): this | Promise<this> {
+    admit(arguments, "Module.to(target: string|device|object)");
     const { device, dtype } = destination(target);
     if (device !== undefined) return transfer(this, device, dtype).then(() => this);
     if (dtype !== undefined) convert(this, dtype);
@@ -231,6 +248,7 @@ export class Module {
 
   /** Gives back the storage of all parameters, buffers and gradients. The module cannot be used any more. */
   dispose(): void {
+    admit(arguments, "Module.dispose()");
     for (const parameter of this.parameters()) parameter.dispose();
     for (const buffer of this.buffers()) buffer.dispose();
   }
@@ -256,6 +274,7 @@ export class Module {
     hook: ForwardPreHook<M>,
     options: HookOptions = {},
   ): RemovableHandle {
+    admit(arguments, "Module.registerForwardPreHook(hook: function, options?: { prepend: boolean })");
     return addForwardPreHook(this, hook as (module: Module, args: unknown[]) => unknown, options);
   }
 
@@ -272,6 +291,7 @@ export class Module {
    * handle.remove();
    */
   registerForwardHook<M extends Module>(this: M, hook: ForwardHook<M>, options: HookOptions = {}): RemovableHandle {
+    admit(arguments, "Module.registerForwardHook(hook: function, options?: { prepend: boolean })");
     return addForwardHook(this, hook as (module: Module, args: unknown[], output: unknown) => unknown, options);
   }
 
@@ -279,7 +299,7 @@ export class Module {
 
   /** How many numbers the parameters hold; a shared one counts once. `trainable` leaves out the frozen ones. */
   parameterCount(options: { trainable?: boolean } = {}): number {
-    checkOptions("parameterCount", options, ["trainable"]);
+    admit(arguments, "Module.parameterCount(options?: { trainable: boolean })");
     const counted = this.parameters().filter((p) => !options.trainable || p.requiresGrad);
     return counted.reduce((count, p) => count + p.size, 0);
   }
@@ -334,6 +354,8 @@ function* membersOf(name: string, value: unknown, path: object[]): Generator<[st
   const items = value instanceof Map ? value : Object.entries(value);
   for (const [key, item] of items) yield* membersOf(join(name, String(key)), item, inner);
 }
+
+defineKind("module", "a module", (value) => value instanceof Module);
 
 /** A name below a prefix. */
 const join = (prefix: string, name: string): string => (prefix === "" ? name : `${prefix}.${name}`);

@@ -21,11 +21,50 @@ export interface PlacementOptions {
   dtype?: DType;
 }
 
-/** The options over their defaults. */
+/**
+ * The options over their defaults.
+ *
+ * @throws  ArgumentError for one that there is not, or whose value is of another kind than the default: a truth, a word
+ *          (which may also be a function), or a number (which may also be a list or a word)
+ */
 export function withDefaults<T extends object>(who: string, defaults: T, options: Partial<T>): T {
   checkOptions(who, options, Object.keys(defaults));
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  for (const [name, value] of given) checkLike(who, name, value, defaults[name as keyof T]);
   return { ...defaults, ...Object.fromEntries(given) };
+}
+
+/** Throws unless a value is of the kind that a default shows. */
+function checkLike(who: string, name: string, value: unknown, usual: unknown): void {
+  const kind = typeof usual;
+  const isOdd =
+    kind === "number"
+      ? typeof value === "boolean" || typeof value === "function"
+      : (kind === "boolean" && typeof value !== kind) ||
+        (kind === "string" && typeof value !== kind && typeof value !== "function");
+  if (!isOdd) return;
+  const wanted = kind === "boolean" ? "true or false" : kind === "string" ? "a string" : "a number";
+  throw new ArgumentError(`${who}: ${name} is ${JSON.stringify(value) ?? String(value)}, wanted ${wanted}`);
+}
+
+/**
+ * What a constructor with options was given, as options: an object of them, or their values in the order of the defaults.
+ *
+ * @throws  ArgumentError for more values than there are options
+ * @example byName("Hardtanh", [-2, 2], { minVal: -1, maxVal: 1 }) // { minVal: -2, maxVal: 2 }
+ */
+export function byName<T extends object>(who: string, given: readonly unknown[], defaults: T): Partial<T> {
+  const names = Object.keys(defaults);
+  const [first] = given;
+  const isByPlace = typeof first === "number" || typeof first === "string";
+  const most = isByPlace ? names.length : 1;
+  if (given.length > most) {
+    throw new ArgumentError(
+      `${who}: takes ${isByPlace ? `(${names.join(", ")})` : "(options)"}, got ${given.length} arguments`,
+    );
+  }
+  if (!isByPlace) return (first ?? {}) as Partial<T>;
+  return Object.fromEntries(given.map((value, i) => [names[i], value])) as Partial<T>;
 }
 
 /** Defaults of {@link PlacementOptions}, to be resolved by {@link placement}. */

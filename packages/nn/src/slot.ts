@@ -9,6 +9,7 @@
  * During a functional call a slot *stands for* another tensor, its stand-in. A buffer assigned meanwhile
  * rebinds the stand-in, and the module is left as it was.
  */
+import { admit } from "@loopgrad/tensor";
 import "@loopgrad/autograd";
 import {
   ArgumentError,
@@ -187,12 +188,14 @@ export function checkFits(what: string, slot: Tensor, tensor: Tensor): void {
  */
 export class Parameter extends Slot {
   constructor(tensor: Tensor, options: { requiresGrad?: boolean } = {}) {
+    admit(arguments, "Parameter(tensor: tensor, options?: object)");
     super(tensor);
     checkOptions("Parameter", options, ["requiresGrad"]);
     if (options.requiresGrad ?? true) this.requiresGrad_(true);
   }
 
   override assign(tensor: Tensor): void {
+    admit(arguments, "Parameter.assign(tensor: tensor)");
     if (this._standIn !== null) {
       throw new LoopgradError(
         "assign: a parameter cannot be assigned during a functional call; assign it before or after",
@@ -213,6 +216,7 @@ export class Parameter extends Slot {
  */
 export class Buffer extends Slot {
   override assign(tensor: Tensor): void {
+    admit(arguments, "Buffer.assign(tensor: tensor)");
     if (this._standIn === null) {
       super.assign(tensor);
       return;

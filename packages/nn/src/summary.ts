@@ -4,9 +4,11 @@
  * The shapes are found by recording one forward in evaluation mode, with inputs of zeros. Nothing of it is ever computed
  * or kept: buffers, training modes and the stream of random numbers stay as they are.
  */
+
 import { noGrad } from "@loopgrad/autograd";
 import {
   ArgumentError,
+  admit,
   type Device,
   type DType,
   getDevice,
@@ -21,7 +23,6 @@ import {
 } from "@loopgrad/tensor";
 import { substitute } from "./functional-call.ts";
 import type { Module } from "./module.ts";
-import { checkOptions } from "./options.ts";
 import { Parameter } from "./slot.ts";
 
 /** One module of a summary. */
@@ -48,7 +49,9 @@ export class Summary {
     readonly rows: readonly SummaryRow[],
     readonly totalParameters: number,
     readonly trainableParameters: number,
-  ) {}
+  ) {
+    admit(arguments, "Summary(rows: list, totalParameters: number, trainableParameters: number)");
+  }
 
   toString(): string {
     const head = ["Layer", "Output shape", "Parameters"];
@@ -89,7 +92,7 @@ export function summary(
   input: Shape | readonly (Shape | Tensor)[] | Tensor,
   options: SummaryOptions = {},
 ): Summary {
-  checkOptions("summary", options, ["dtype"]);
+  admit(arguments, "summary(model: module, input: tensor|numbers|list, options?: { dtype: string })");
   const parameters = model.parameters();
   const device = parameters[0]?.device ?? model.buffers()[0]?.device ?? getDevice();
   const dtype = options.dtype ?? parameters[0]?.dtype ?? device.defaultDType;

@@ -8,6 +8,7 @@
  * Tensors go by the part's name and their own, such as `model.fc.weight`, so that other programs can read them. What is
  * no tensor stands as JSON in the file's metadata, under `checkpoint`.
  */
+
 import {
   checkFits,
   Module,
@@ -20,6 +21,7 @@ import {
 } from "@loopgrad/nn";
 import {
   ArgumentError,
+  admit,
   type Device,
   getDevice,
   getRngState,
@@ -104,6 +106,7 @@ export async function saveCheckpoint(
   parts: CheckpointParts,
   options: SaveCheckpointOptions = {},
 ): Promise<void> {
+  admit(arguments, "saveCheckpoint(path: any, parts: object, options?: { extra: any })");
   await withState(parts, options, (tensors, metadata) => saveSafetensors(path, tensors, { metadata }));
 }
 
@@ -112,7 +115,8 @@ export async function saveCheckpoint(
  *
  * @param parts, options  as for {@link saveCheckpoint}
  */
-export function checkpointBlob(parts: CheckpointParts, options: SaveCheckpointOptions = {}): Promise<Blob> {
+export async function checkpointBlob(parts: CheckpointParts, options: SaveCheckpointOptions = {}): Promise<Blob> {
+  admit(arguments, "checkpointBlob(parts: object, options?: { extra: any })");
   return withState(parts, options, (tensors, metadata) => safetensorsBlob(tensors, { metadata }));
 }
 
@@ -182,6 +186,10 @@ export async function loadCheckpoint<Extra = Saveable>(
   parts: CheckpointParts,
   options: LoadCheckpointOptions<Extra> = {},
 ): Promise<Extra> {
+  admit(
+    arguments,
+    "loadCheckpoint(source: any, parts: object, options?: { device: device, strict: boolean, rng: boolean, check: function })",
+  );
   const { device, strict, rng, check } = withDefaults<LoadCheckpointOptions<Extra>>(
     "loadCheckpoint",
     { device: undefined, strict: true, rng: true, check: undefined },

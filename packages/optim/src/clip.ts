@@ -2,8 +2,9 @@
  * Gradient clipping: in place of the gradients that `backward()` left, or as pure functions, which can be
  * differentiated, for the `gradCallback` of an inner loop.
  */
+
 import { noGrad } from "@loopgrad/autograd";
-import { ArgumentError, checkOptions, pack, scope, Tensor, unpack, zeros } from "@loopgrad/tensor";
+import { ArgumentError, admit, checkOptions, pack, scope, Tensor, unpack, zeros } from "@loopgrad/tensor";
 import { inReach } from "./cohort.ts";
 
 /** Keeps the quotient finite where all gradients are 0. */
@@ -24,6 +25,7 @@ function normTypeOf(who: string, options: NormOptions): number {
 
 /** The norm of all gradients together, as a scalar. The derivative of the 2-norm at 0 is 0. */
 export function gradNorm(grads: readonly (Tensor | null)[], options: NormOptions = {}): Tensor {
+  admit(arguments, "gradNorm(grads: partial, options?: { normType: number })");
   const p = normTypeOf("gradNorm", options);
   const present = grads.filter((grad) => grad !== null);
   if (present.length === 0) throw new ArgumentError("gradNorm: there are no gradients");
@@ -45,14 +47,17 @@ export function clippedByNorm<G extends Tensor | null>(
   maxNorm: number | Tensor,
   options: NormOptions = {},
 ): G[] {
+  admit(arguments, "clippedByNorm(grads: partial, maxNorm: tensor|number, options?: { normType: number })");
   if (grads.every((grad) => grad === null)) return [...grads];
   const factor = gradNorm(grads, options).add(NORM_EPS).reciprocal().mul(maxNorm).minimum(1);
   return grads.map((grad) => (grad === null ? grad : grad.mul(factor)) as G);
 }
 
 /** The gradients with each element clamped to [−clipValue, clipValue]; null stays null. Pure. */
-export const clippedByValue = <G extends Tensor | null>(grads: readonly G[], clipValue: number | Tensor): G[] =>
-  grads.map((grad) => (grad === null ? grad : clamped(grad, clipValue)) as G);
+export function clippedByValue<G extends Tensor | null>(grads: readonly G[], clipValue: number | Tensor): G[] {
+  admit(arguments, "clippedByValue(grads: partial, clipValue: tensor|number)");
+  return grads.map((grad) => (grad === null ? grad : clamped(grad, clipValue)) as G);
+}
 
 const clamped = (grad: Tensor, bound: number | Tensor): Tensor =>
   typeof bound === "number" ? grad.clamp(-bound, bound) : grad.clamp(bound.neg(), bound);
@@ -74,6 +79,7 @@ function withGrads(who: string, params: Iterable<Tensor> | Tensor): Tensor[] {
  * @example  const norm = clipGradNorm(model.parameters(), 1); // between backward() and step()
  */
 export function clipGradNorm(params: Iterable<Tensor> | Tensor, maxNorm: number, options: NormOptions = {}): Tensor {
+  admit(arguments, "clipGradNorm(params: any, maxNorm: number, options?: { normType: number })");
   if (!(maxNorm >= 0)) throw new ArgumentError(`clipGradNorm: maxNorm is ${maxNorm}, wanted >= 0`);
   normTypeOf("clipGradNorm", options);
   const list = withGrads("clipGradNorm", params);
@@ -91,6 +97,7 @@ export function clipGradNorm(params: Iterable<Tensor> | Tensor, maxNorm: number,
 
 /** Clamps each element of the parameters' gradients to [−clipValue, clipValue]. @see torch.nn.utils.clip_grad_value_ */
 export function clipGradValue(params: Iterable<Tensor> | Tensor, clipValue: number): void {
+  admit(arguments, "clipGradValue(params: any, clipValue: number)");
   if (!(clipValue >= 0)) throw new ArgumentError(`clipGradValue: clipValue is ${clipValue}, wanted >= 0`);
   using _scope = scope();
   using _mode = noGrad();

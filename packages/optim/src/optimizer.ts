@@ -10,12 +10,15 @@
  *
  * A rule that is *elementwise* runs once for many parameters, on vectors of all their elements: see states.ts.
  */
+
 import { enableGrad, noGrad } from "@loopgrad/autograd";
 import { Buffer, checkFits, Parameter } from "@loopgrad/nn";
 import {
   ArgumentError,
+  admit,
   checkOptions,
   type Device,
+  defineKind,
   LoopgradError,
   ShapeError,
   sameShape,
@@ -83,6 +86,7 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
   readonly #before = new WeakMap<Tensor, Value>();
 
   constructor(params: Params<H>, options: Partial<H>, defaults: H) {
+    admit(arguments, "Optimizer(params: iterable, options: object, defaults: object)");
     this.defaults = { ...defaults, ...this.#known(options, defaults) };
     this.validate(this.defaults as H);
     if (typeof params?.[Symbol.iterator] !== "function") {
@@ -132,6 +136,7 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
 
   /** Adds parameters with hyperparameters of their own. */
   addParamGroup(group: { params: Iterable<Tensor> } & Partial<H>): void {
+    admit(arguments, "Optimizer.addParamGroup(group: object)");
     const { params: given, ...options } = group;
     if (typeof given?.[Symbol.iterator] !== "function") {
       throw new ArgumentError(
@@ -165,6 +170,7 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
   step(): void;
   step<T>(closure: () => T): T;
   step<T>(closure?: () => T): T | undefined {
+    admit(arguments, "Optimizer.step(closure?: function)");
     if (closure !== undefined && typeof closure !== "function") {
       throw new ArgumentError(`${this.constructor.name}.step: got ${String(closure)}, wanted a function, or nothing`);
     }
@@ -257,6 +263,7 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
 
   /** Drops the gradients of all parameters. */
   zeroGrad(): void {
+    admit(arguments, "Optimizer.zeroGrad()");
     for (const { params } of this.paramGroups) {
       for (const param of params) param.grad = null;
     }
@@ -264,16 +271,19 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
 
   /** What the rule remembers of a parameter. Its tensors belong to the current scope, or change with the next step. */
   stateOf(param: Tensor): State {
+    admit(arguments, "Optimizer.stateOf(param: tensor)");
     return this.#states.of(param);
   }
 
   /** Replaces what the rule remembers of a parameter. Tensors are kept by value, off the tape. */
   setState(param: Tensor, state: State): void {
+    admit(arguments, "Optimizer.setState(param: tensor, state: object)");
     this.#states.set(param, state);
   }
 
   /** Gives back the state's storage. The optimizer then starts anew. */
   dispose(): void {
+    admit(arguments, "Optimizer.dispose()");
     this.#states.clear();
   }
 
@@ -284,6 +294,7 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
    * Tensors belong to the current scope, and stay as they are when the optimizer steps on.
    */
   stateDict(): OptimizerStateDict {
+    admit(arguments, "Optimizer.stateDict()");
     const state: OptimizerStateDict["state"] = {};
     const groups: OptimizerStateDict["paramGroups"] = [];
     let index = 0;
@@ -301,6 +312,7 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
 
   /** Takes over state and hyperparameters, by position. */
   loadStateDict(dict: OptimizerStateDict): void {
+    admit(arguments, "Optimizer.loadStateDict(dict: object)");
     const sizes = (groups: { params: unknown[] }[]): string => groups.map(({ params }) => params.length).join(", ");
     if (sizes(dict.paramGroups) !== sizes(this.paramGroups)) {
       throw new ArgumentError(
@@ -386,3 +398,5 @@ export function checkRange(
   const wanted = high === Number.POSITIVE_INFINITY ? `>= ${low}` : `in [${low}, ${high})`;
   throw new ArgumentError(`${who}: ${name} is ${String(value)}, wanted a number ${wanted}, or a tensor`);
 }
+
+defineKind("optimizer", "an optimizer", (value) => value instanceof Optimizer);

@@ -1,6 +1,7 @@
 /**
  * The one schedule that is no function of the step: it waits for a metric to stop getting better.
  */
+import { admit } from "@loopgrad/tensor";
 import { type Group, type Scheduled, want, withDefaults } from "./schedules.ts";
 
 /** Options of {@link ReduceLROnPlateau}. */
@@ -43,6 +44,7 @@ export class ReduceLROnPlateau {
   #cooling = 0;
 
   constructor(optimizer: Scheduled, options: PlateauOptions = {}) {
+    admit(arguments, "ReduceLROnPlateau(optimizer: object, options?: object)");
     this.options = withDefaults("ReduceLROnPlateau", PLATEAU, options);
     const { factor, mode, thresholdMode } = this.options;
     want("ReduceLROnPlateau", "factor", factor, factor < 1, "a number < 1");
@@ -55,6 +57,7 @@ export class ReduceLROnPlateau {
 
   /** Takes a new value of the metric. */
   step(metric: number): void {
+    admit(arguments, "ReduceLROnPlateau.step(metric: any)");
     want("ReduceLROnPlateau", "the metric", metric, typeof metric === "number", "a number, as await loss.item() gives");
     const { patience, cooldown, factor, minLr, eps } = this.options;
     if (this.#isBetter(metric)) {
@@ -86,14 +89,17 @@ export class ReduceLROnPlateau {
 
   /** The rates of the groups now. */
   getLastLr(): number[] {
+    admit(arguments, "ReduceLROnPlateau.getLastLr()");
     return this.#groups.map(({ lr }) => lr as number);
   }
 
   stateDict(): { best: number; numBadEpochs: number; cooldownCounter: number } {
+    admit(arguments, "ReduceLROnPlateau.stateDict()");
     return { best: this.#best, numBadEpochs: this.#bad, cooldownCounter: this.#cooling };
   }
 
   loadStateDict(state: { best: number; numBadEpochs: number; cooldownCounter: number }): void {
+    admit(arguments, "ReduceLROnPlateau.loadStateDict(state: object)");
     this.#best = state.best;
     this.#bad = state.numBadEpochs;
     this.#cooling = state.cooldownCounter;

@@ -6,7 +6,7 @@
  * differentiable. (Of torch's schedules some are defined by recursion; these are their closed forms. So two of
  * them on one optimizer do not multiply: the later writes over the earlier. `SequentialLR` puts them in a row.)
  */
-import { ArgumentError, checkOptions } from "@loopgrad/tensor";
+import { ArgumentError, admit, checkOptions } from "@loopgrad/tensor";
 
 /** What a schedule works on: anything with groups that have a learning rate. */
 export interface Scheduled {
@@ -34,6 +34,12 @@ export function want(who: string, name: string, value: unknown, fits: boolean, w
   if (!fits) throw new ArgumentError(`${who}: ${name} is ${String(value)}: wanted ${wanted}`);
 }
 
+/** Throws unless it is an optimizer, or has groups like one. */
+function wantGroups(who: string, { paramGroups }: Scheduled): void {
+  if (Array.isArray(paramGroups)) return;
+  throw new ArgumentError(`${who}: the optimizer has no paramGroups: wanted an optimizer, or a loop's diffopt`);
+}
+
 const isCount = (x: number): boolean => Number.isInteger(x) && x > 0;
 const isShare = (x: number): boolean => x >= 0 && x <= 1;
 
@@ -53,6 +59,8 @@ export abstract class LRScheduler {
 
   /** A subclass calls `begin()` when its options are in place. */
   constructor(readonly optimizer: Scheduled) {
+    admit(arguments, "LRScheduler(optimizer: object)");
+    wantGroups(new.target.name, optimizer);
     this.groups = optimizer.paramGroups as readonly Group[];
     this.baseLrs = this.#beginnings([]);
   }
@@ -84,6 +92,7 @@ export abstract class LRScheduler {
 
   /** Goes on to the next step's rates. Call it after `optimizer.step()`. */
   step(): void {
+    admit(arguments, "LRScheduler.step()");
     this.#step++;
     this.write(this.#step);
   }
@@ -95,16 +104,19 @@ export abstract class LRScheduler {
 
   /** The rates of the groups now. */
   getLastLr(): number[] {
+    admit(arguments, "LRScheduler.getLastLr()");
     return this.groups.map(({ lr }) => lr as number);
   }
 
   /** Steps taken, and the rates that the groups began with. */
   stateDict(): { lastEpoch: number; baseLrs: readonly number[] } {
+    admit(arguments, "LRScheduler.stateDict()");
     return { lastEpoch: this.#step, baseLrs: this.baseLrs };
   }
 
   /** Goes on from there. Writes the rates of the step into the groups. */
   loadStateDict({ lastEpoch, baseLrs }: { lastEpoch: number; baseLrs: readonly number[] }): void {
+    admit(arguments, "LRScheduler.loadStateDict(options: object)");
     if (baseLrs.length !== this.groups.length) {
       throw new ArgumentError(
         `loadStateDict: rates of ${baseLrs.length} groups, the optimizer has ${this.groups.length}`,
@@ -125,6 +137,7 @@ export class LambdaLR extends LRScheduler {
   readonly #factors: readonly ((step: number) => number)[];
 
   constructor(optimizer: Scheduled, factor: ((step: number) => number) | readonly ((step: number) => number)[]) {
+    admit(arguments, "LambdaLR(optimizer: object, factor: any)");
     super(optimizer);
     const factors = Array.isArray(factor) ? factor : this.groups.map(() => factor as (step: number) => number);
     const fits = factors.length === this.groups.length && factors.every((each) => typeof each === "function");
@@ -158,6 +171,7 @@ abstract class Optioned<O extends object> extends LRScheduler {
 /** Times gamma (default 0.1) every `stepSize` steps. @see torch.optim.lr_scheduler.StepLR */
 export class StepLR extends Optioned<{ stepSize: number; gamma: number }> {
   constructor(optimizer: Scheduled, options: { stepSize: number; gamma?: number }) {
+    admit(arguments, "StepLR(optimizer: object, options: any)");
     super("StepLR", optimizer, { stepSize: 0, gamma: 0.1 }, options, ["stepSize"]);
   }
 
@@ -173,6 +187,7 @@ export class StepLR extends Optioned<{ stepSize: number; gamma: number }> {
 /** Times gamma (default 0.1) at each milestone. @see torch.optim.lr_scheduler.MultiStepLR */
 export class MultiStepLR extends Optioned<{ milestones: readonly number[]; gamma: number }> {
   constructor(optimizer: Scheduled, options: { milestones: readonly number[]; gamma?: number }) {
+    admit(arguments, "MultiStepLR(optimizer: object, options: any)");
     super("MultiStepLR", optimizer, { milestones: [], gamma: 0.1 }, options, ["milestones"]);
   }
 
@@ -189,6 +204,7 @@ export class MultiStepLR extends Optioned<{ milestones: readonly number[]; gamma
 /** Times gamma every step. @see torch.optim.lr_scheduler.ExponentialLR */
 export class ExponentialLR extends Optioned<{ gamma: number }> {
   constructor(optimizer: Scheduled, options: { gamma: number }) {
+    admit(arguments, "ExponentialLR(optimizer: object, options: any)");
     super("ExponentialLR", optimizer, { gamma: 1 }, options, ["gamma"]);
   }
 
@@ -200,6 +216,7 @@ export class ExponentialLR extends Optioned<{ gamma: number }> {
 /** Times `factor` (default 1/3) for the first `totalIters` (default 5) steps. @see torch.optim.lr_scheduler.ConstantLR */
 export class ConstantLR extends Optioned<{ factor: number; totalIters: number }> {
   constructor(optimizer: Scheduled, options: { factor?: number; totalIters?: number } = {}) {
+    admit(arguments, "ConstantLR(optimizer: object, options?: object)");
     super("ConstantLR", optimizer, { factor: 1 / 3, totalIters: 5 }, options);
   }
 
@@ -215,6 +232,7 @@ export class ConstantLR extends Optioned<{ factor: number; totalIters: number }>
 /** From startFactor (default 1/3) to endFactor (1) in totalIters (5) equal steps. @see torch.optim.lr_scheduler.LinearLR */
 export class LinearLR extends Optioned<{ startFactor: number; endFactor: number; totalIters: number }> {
   constructor(optimizer: Scheduled, options: { startFactor?: number; endFactor?: number; totalIters?: number } = {}) {
+    admit(arguments, "LinearLR(optimizer: object, options?: object)");
     super("LinearLR", optimizer, { startFactor: 1 / 3, endFactor: 1, totalIters: 5 }, options);
   }
 
@@ -232,6 +250,7 @@ export class LinearLR extends Optioned<{ startFactor: number; endFactor: number;
 /** base · (1 − step/totalIters)^power down to 0. @see torch.optim.lr_scheduler.PolynomialLR */
 export class PolynomialLR extends Optioned<{ totalIters: number; power: number }> {
   constructor(optimizer: Scheduled, options: { totalIters?: number; power?: number } = {}) {
+    admit(arguments, "PolynomialLR(optimizer: object, options?: object)");
     super("PolynomialLR", optimizer, { totalIters: 5, power: 1 }, options);
   }
 
@@ -247,6 +266,7 @@ const cosine = (high: number, low: number, fraction: number): number =>
 /** Along a cosine from base to etaMin (default 0) in tMax steps, and back. @see torch.optim.lr_scheduler.CosineAnnealingLR */
 export class CosineAnnealingLR extends Optioned<{ tMax: number; etaMin: number }> {
   constructor(optimizer: Scheduled, options: { tMax: number; etaMin?: number }) {
+    admit(arguments, "CosineAnnealingLR(optimizer: object, options: any)");
     super("CosineAnnealingLR", optimizer, { tMax: 0, etaMin: 0 }, options, ["tMax"]);
   }
 
@@ -266,6 +286,7 @@ export class CosineAnnealingLR extends Optioned<{ tMax: number; etaMin: number }
  */
 export class CosineAnnealingWarmRestarts extends Optioned<{ t0: number; tMult: number; etaMin: number }> {
   constructor(optimizer: Scheduled, options: { t0: number; tMult?: number; etaMin?: number }) {
+    admit(arguments, "CosineAnnealingWarmRestarts(optimizer: object, options: any)");
     super("CosineAnnealingWarmRestarts", optimizer, { t0: 0, tMult: 1, etaMin: 0 }, options, ["t0"]);
   }
 
@@ -329,6 +350,7 @@ const ONE_CYCLE = {
 /** Up to a peak and down again, momentum the other way. @see torch.optim.lr_scheduler.OneCycleLR */
 export class OneCycleLR extends Optioned<typeof ONE_CYCLE> {
   constructor(optimizer: Scheduled, options: OneCycleOptions) {
+    admit(arguments, "OneCycleLR(optimizer: object, options: any)");
     super("OneCycleLR", optimizer, ONE_CYCLE, options, ["maxLr"]);
   }
 
@@ -400,9 +422,15 @@ function along({ options, totalSteps }: OneCycleLR, step: number, values: readon
  */
 export class SequentialLR extends Optioned<{ schedulers: readonly LRScheduler[]; milestones: readonly number[] }> {
   constructor(optimizer: Scheduled, options: { schedulers: readonly LRScheduler[]; milestones: readonly number[] }) {
+    admit(arguments, "SequentialLR(optimizer: object, options: any)");
+    wantGroups("SequentialLR", optimizer);
     const needed = ["schedulers", "milestones"];
     need("SequentialLR", checkOptions("SequentialLR", options, needed), needed);
     const { schedulers, milestones } = options;
+    if (!Array.isArray(schedulers) || !schedulers.every((schedule) => schedule instanceof LRScheduler)) {
+      throw new ArgumentError("SequentialLR: schedulers is no list of schedules: wanted [new StepLR(…), …]");
+    }
+    if (!Array.isArray(milestones)) throw new ArgumentError("SequentialLR: milestones is no list of steps");
     if (schedulers.length !== milestones.length + 1) {
       throw new ArgumentError(
         `SequentialLR: ${schedulers.length} schedules and ${milestones.length} milestones: wanted one less`,

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from "@jest/globals";
-import { checked, operation } from "./checked.ts";
+import { operation } from "./checked.ts";
 import { tensor } from "./creation.ts";
 import { ArgumentError, LoopgradError, ShapeError } from "./errors.ts";
 import { init } from "./init.ts";
@@ -45,7 +45,7 @@ beforeAll(async () => {
 
 /** A function that gives back what it was called with. */
 const echo = (...texts: string[]): ((...args: unknown[]) => unknown[]) =>
-  checked(texts, (...args: unknown[]): unknown[] => args);
+  operation(texts, (...args: unknown[]): unknown[] => args);
 
 const refused = (call: () => unknown): string => {
   const error = thrown(call);
@@ -114,6 +114,6 @@ test("a list takes any number of arguments of its kind", () => {
 });
 
 test("errors of an async function reject", async () => {
-  const f = checked("f(path: string)", async (path: string): Promise<string> => path, "promise");
+  const f = operation("f(path: string)", async (path: string): Promise<string> => path, "promise");
   await expect((f as (path: unknown) => Promise<string>)(1)).rejects.toThrow("f: path is 1: wanted a string");
 });

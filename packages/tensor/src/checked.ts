@@ -1,12 +1,11 @@
 /**
  * Functions that look at their arguments before they begin.
  *
- * A public function is defined through `checked(signature, fn)`, one that computes tensors through `operation(signature,
- * fn)`; constructors and methods begin with `admit(arguments, signature)`. All refuse what a signature (see signature.ts)
- * does not name, in words, before anything is recorded. What a kind does not say, shapes, dtypes, ranges, is the function's
- * own to check.
+ * What computes tensors is defined through `operation(signature, fn)`; other public functions, constructors and methods begin
+ * with `admit(arguments, signature)`. Both refuse what a signature (see signature.ts) does not name, in words, before anything
+ * is recorded. What a kind does not say, shapes, dtypes, ranges, is the function's own to check.
  */
-import { LoopgradError } from "./errors.ts";
+import { GradError, LoopgradError } from "./errors.ts";
 import { beginAttempt, endAttempt, undoAttempt } from "./record/attempt.ts";
 import { fitsAtAGlance, type Signature, settled, signaturesOf, sixFitAtAGlance } from "./signature.ts";
 
@@ -24,30 +23,6 @@ export function signatureOf(callable: object): readonly Signature[] | null {
   return text === undefined ? null : signaturesOf(text);
 }
 
-/**
- * @internal The function, which first checks its arguments.
- *
- * @param text     its signature, or several
- * @param returns  "promise" for an async function, whose errors reject
- * @example        export const chunked = checked("chunked(items: list, size: number)", (items, size) => …);
- */
-/* @__NO_SIDE_EFFECTS__ */
-export function checked<F extends AnyFunction>(text: Text, fn: F, returns?: "promise"): F {
-  const inner = fn as unknown as Call;
-  let signatures: readonly Signature[] | null = null;
-  const call = (...args: unknown[]): unknown => {
-    signatures ??= signaturesOf(text);
-    if (fitsAtAGlance(signatures[0], args)) return inner(...args);
-    if (returns === undefined) return inner(...settled(signatures, args));
-    try {
-      return inner(...settled(signatures, args));
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  };
-  return signed(text, call) as unknown as F;
-}
-
 const nameOf = (text: Text): string => {
   const first = typeof text === "string" ? text : text[0];
   return first.slice(0, first.indexOf("("));
@@ -60,28 +35,41 @@ function signed(text: Text, call: Call): Call {
 }
 
 /**
- * @internal Throws unless a constructor's or method's arguments fit its signature.
+ * @internal Throws unless the arguments of a function, constructor or method fit its signature.
  *
  * @param args  its `arguments`
+ * @param self  for classes that have no name yet: the instance, whose class's name begins the signature
+ * @example     admit(arguments, "Linear.forward(x: tensor)"); // or, in a class that a function makes:
+ *              admit(arguments, ".forward(x: tensor)", this);
  */
-export function admit(args: ArrayLike<unknown>, text: Text): void {
-  const signatures = signaturesOf(text);
+export function admit(args: ArrayLike<unknown>, text: Text, self?: object): void {
+  const signatures = signaturesOf(self === undefined ? text : `${self.constructor.name}${text}`);
   if (!fitsAtAGlance(signatures[0], args)) settled(signatures, Array.from(args));
 }
 
-/** @internal Has methods of a class check their arguments: signatures such as "step(closure?: function)". */
+/**
+ * @internal Has methods of a class check their arguments.
+ *
+ * @param methods  signatures such as "data()"
+ * @param returns  "promise" for async methods, whose errors reject
+ */
 export function checkMethods(
   cls: { readonly name: string; readonly prototype: object },
-  methods: readonly Text[],
+  methods: readonly string[],
+  returns?: "promise",
 ): void {
   const prototype = cls.prototype as Record<string, Call>;
   for (const text of methods) {
     const name = nameOf(text);
     const method = prototype[name];
-    const signature = (typeof text === "string" ? [text] : text).map((line) => `${cls.name}.${line}`);
     const value = function (this: unknown, ...args: unknown[]): unknown {
-      const signatures = signaturesOf(signature);
-      return method.apply(this, (fitsAtAGlance(signatures[0], args) ? args : settled(signatures, args)) as unknown[]);
+      try {
+        admit(args, `${cls.name}.${text}`);
+      } catch (error) {
+        if (returns === "promise") return Promise.reject(error);
+        throw error;
+      }
+      return method.apply(this, args);
     };
     Object.defineProperty(value, "name", { value: name });
     Object.defineProperty(prototype, name, { value, writable: true, configurable: true });
@@ -109,7 +97,7 @@ export function operation<F extends AnyFunction>(text: Text, fn: F, returns?: "p
   const name = nameOf(text);
   let signatures: readonly Signature[] | null = null;
   // Six parameters rather than a list of arguments, which would be made at every call.
-  function call(a: unknown, b: unknown, c: unknown, d: unknown, e: unknown, f: unknown): unknown {
+  function call(this: unknown, a: unknown, b: unknown, c: unknown, d: unknown, e: unknown, f: unknown): unknown {
     signatures ??= signaturesOf(text);
     const start = beginAttempt();
     try {
@@ -117,7 +105,7 @@ export function operation<F extends AnyFunction>(text: Text, fn: F, returns?: "p
       return inner(...settled(signatures, Array.from(arguments)));
     } catch (error) {
       undoAttempt(start);
-      if (error instanceof LoopgradError && !new RegExp(`^${name}\\b`).test(error.message)) rename(error, name);
+      if (error instanceof LoopgradError) rename(error, name);
       if (returns === "promise") return Promise.reject(error);
       throw error;
     } finally {
@@ -127,8 +115,10 @@ export function operation<F extends AnyFunction>(text: Text, fn: F, returns?: "p
   return signed(text, call) as unknown as F;
 }
 
+/** Errors of the tape name the walk or the checkpoint that they belong to, whichever operation met them. */
 function rename(error: LoopgradError, name: string): void {
   const { message } = error;
+  if (new RegExp(`^${name}\\b`).test(message) || (error instanceof GradError && LEADING.test(message))) return;
   error.message = LEADING.test(message) ? message.replace(LEADING, name) : `${name}: ${message}`;
   // Engines write the message into the stack when the error is made.
   error.stack = error.stack?.replace(message, () => error.message);

@@ -5,6 +5,7 @@
  * 32 bits wide on the GPU. float64 exists on the cpu device only; float16 on WebGPU adapters that have shader-f16, where it is
  * a storage type: elements are computed in float32 and rounded where they are stored, or cast. Its host array is a Float32Array.
  */
+import { admit } from "./checked.ts";
 import { DTypeError } from "./errors.ts";
 
 export type DType = "float32" | "float64" | "int32" | "uint32" | "bool" | "float16";
@@ -24,7 +25,10 @@ function unknown(dtype: never | string): never {
   throw new DTypeError(`unknown dtype ${dtype}: wanted one of ${DTYPES.join(", ")}`);
 }
 
-export const isFloat = (dtype: DType): boolean => dtype === "float32" || dtype === "float64" || dtype === "float16";
+export function isFloat(dtype: DType): boolean {
+  admit(arguments, "isFloat(dtype: string)");
+  return dtype === "float32" || dtype === "float64" || dtype === "float16";
+}
 
 /** A fresh host array of `length` zeros for the dtype. */
 export function hostArray(dtype: DType, length: number): HostArray {

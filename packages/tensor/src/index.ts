@@ -2,10 +2,13 @@
  * @loopgrad/tensor: immutable tensors on a device, the primitives, and all operations composed of them.
  */
 import "./ops/methods.ts";
+import "./ops/shorthands.ts";
+import "./surface.ts";
 
 // the interception point, for the tape and for transforms
 export { type BindListener, bind, bindConstant, bindUntracked, onBind, untracked } from "./bind.ts";
 // operations
+export { admit, checkMethods, operation, signatureOf } from "./checked.ts";
 export { around, type Context, enclosed, enter, find, isExact, Kind, linesOf, type Place, placeOf } from "./context.ts";
 export * from "./creation.ts";
 export { Device, type DeviceStats } from "./device.ts";
@@ -115,8 +118,6 @@ export * from "./ops/resize.ts";
 export * from "./ops/scan.ts";
 export { type ScatterReduceOptions, type ScatterReduction, scatterReduce } from "./ops/scatter-reduce.ts";
 
-import "./ops/shorthands.ts";
-
 export type { Shorthands } from "./ops/shorthands.ts";
 export * from "./ops/softmax.ts";
 export type { TensorMethods } from "./ops/tensor-methods.ts";
@@ -130,6 +131,7 @@ export type { Change } from "./record/unconfirmed.ts";
 export type { Value } from "./record/value.ts";
 export { currentScope, keep, Scope, scope, syncScope, visitTensors, withinScope } from "./scope.ts";
 export * from "./shape.ts";
+export { defineKind, type Parameter, type Signature } from "./signature.ts";
 export { replaceStandIn, withStandIns } from "./stand-in.ts";
 // `export *`, and not by name: only so can @loopgrad/autograd merge its methods into the class.
 export * from "./tensor.ts";

@@ -4,6 +4,7 @@
  * The *default device* is where tensors are made that are not told another. `init` makes a device and makes
  * it the default.
  */
+import { admit } from "./checked.ts";
 import { around, enclosed, enter, find, Kind } from "./context.ts";
 import { CpuBackend } from "./cpu/backend.ts";
 import { Device } from "./device.ts";
@@ -47,6 +48,10 @@ let defaultDevice: Device | null = null;
  * @example  const device = await init({ device: "cpu", dtype: "float64" });
  */
 export async function init(options: InitOptions = {}): Promise<Device> {
+  admit(
+    arguments,
+    "init(options?: { device: string, powerPreference: string, adapter: string, dtype: string, memory: number })",
+  );
   const { device = "auto", powerPreference, adapter, dtype = "float32", memory } = options;
   for (const option of Object.keys(options)) oneOf("option", option, OPTIONS);
   oneOf("device", device, DEVICES);
@@ -81,6 +86,7 @@ const DEVICE = new Kind<Device>("default device");
  * @throws  DeviceError before the first `init()`
  */
 export function getDevice(): Device {
+  admit(arguments, "getDevice()");
   let context = find(DEVICE);
   // While a block waits, what runs is not its own.
   while (context !== null && context.waiting > 0) context = around(context);
@@ -91,6 +97,7 @@ export function getDevice(): Device {
 
 /** Makes a device the default. Tensors stay on the device they were made on. Returns it. */
 export function setDevice(device: Device): Device {
+  admit(arguments, "setDevice(device: device)");
   defaultDevice = device;
   return device;
 }
@@ -107,6 +114,7 @@ export function setDevice(device: Device): Device {
 export function withDevice(device: Device): Disposable;
 export function withDevice<T>(device: Device, fn: () => T): T;
 export function withDevice<T>(device: Device, fn?: () => T): T | Disposable {
+  admit(arguments, "withDevice(device: device, fn?: function)");
   if (!(device instanceof Device)) {
     throw new ArgumentError(`withDevice: got ${String(device)}, wanted a device, such as \`await init()\` returns`);
   }

@@ -10,6 +10,7 @@
  * may be the caller's, and belongs to the next scope around. A scope that is dropped without having been ended is held
  * by nobody: the collector takes it, with what was made in it.
  */
+import { admit } from "./checked.ts";
 import "./dispose.ts";
 import { type Context, enclosed, enter, enterSync, innermost, Kind, linesOf, type Place, placeOf } from "./context.ts";
 import type { Tensor } from "./tensor.ts";
@@ -131,6 +132,7 @@ function adopting(from: Context | null): Scope | null {
 export function scope(): Scope;
 export function scope<T>(fn: () => T): T;
 export function scope<T>(fn?: () => T): T | Scope {
+  admit(arguments, "scope(fn?: function)");
   return fn === undefined ? new Scope(null, scope) : withinScope(fn);
 }
 
@@ -200,6 +202,7 @@ function passOn(result: unknown, own: Scope, outer: Scope | null): void {
 
 /** Lets tensors outlive the scopes they were made in. Returns its argument. */
 export function keep<T>(value: T): T {
+  admit(arguments, "keep(value: any)");
   visitTensors(value, (tensor) => {
     tensor._scope = null;
     tensor._kept = true;

@@ -80,6 +80,11 @@ defineKind(
   (value) => Array.isArray(value) && value.every((x) => x instanceof Tensor),
 );
 defineKind(
+  "partial",
+  "an array of tensors or null",
+  (value) => Array.isArray(value) && value.every((x) => x instanceof Tensor || x === null),
+);
+defineKind(
   "iterable",
   "an array or another iterable",
   (value) => typeof value === "object" && value !== null && Symbol.iterator in value,
@@ -150,14 +155,15 @@ function parse(text: string): Signature {
   return { name, parameters, isOpen: parameters.at(-1)?.isRest ?? false };
 }
 
-const parsed = new Map<string | readonly string[], readonly Signature[]>();
+const parsed = new Map<string, readonly Signature[]>();
 
 /** The signatures that texts say. Read at the first call: most programs use few of the functions. */
 export function signaturesOf(text: string | readonly string[]): readonly Signature[] {
-  let signatures = parsed.get(text);
+  const key = typeof text === "string" ? text : text.join();
+  let signatures = parsed.get(key);
   if (signatures === undefined) {
-    signatures = typeof text === "string" ? [parse(text)] : text.map(parse);
-    parsed.set(text, signatures);
+    signatures = [text].flat().map(parse);
+    parsed.set(key, signatures);
   }
   return signatures;
 }
@@ -269,6 +275,9 @@ function fits(kinds: readonly Kind[] | null, value: unknown): boolean {
   return false;
 }
 
+/** What messages call parameters with these names. */
+const NAMES = new Map([["options", "the options are"]]);
+
 /** What is wrong with a shape or an axis is a ShapeError, whichever check finds it. */
 const AXES = /^(shape|dims?)$/;
 
@@ -284,9 +293,9 @@ function check(who: string, parameter: Parameter, value: unknown): void {
     checkOptions(who, value as object, [...options.keys()]);
   if (fits(kinds, value) && value !== undefined) return;
   if (kinds === null) return;
-  const what = kinds.some((kind) => kind.name === "operand") ? "an operand" : name;
-  const Refused = AXES.test(name) ? ShapeError : ArgumentError;
-  throw new Refused(`${who}: ${what} is ${shown(value)}: wanted ${wanted(kinds, options)}${advice(value, parameter)}`);
+  const given = kinds.some((kind) => kind.name === "operand") ? "an operand is" : (NAMES.get(name) ?? `${name} is`);
+  const Refused = AXES.test(name) && kinds.some((kind) => kind.name === "numbers") ? ShapeError : ArgumentError;
+  throw new Refused(`${who}: ${given} ${shown(value)}: wanted ${wanted(kinds, options)}${advice(value, parameter)}`);
 }
 
 function checkValues(who: string, options: NonNullable<Parameter["options"]>, given: object): void {

@@ -10,6 +10,7 @@ import {
   cumsum,
   DTypeError,
   logsigmoid,
+  operation,
   positions,
   ShapeError,
   sameShape,
@@ -17,7 +18,6 @@ import {
   type Tensor,
   where,
 } from "@loopgrad/tensor";
-import { checkOptions } from "../options.ts";
 import { checkWeightFits, commonShape, type ReductionOptions, reduce } from "./reduction.ts";
 
 /** Scores as [N, C], and targets with a batch dimension as well. One score is that of one class, as in torch. */
@@ -58,25 +58,27 @@ export interface MultiMarginOptions extends ReductionOptions {
  * @see           torch.nn.functional.multi_margin_loss
  * @example       const loss = multiMarginLoss(model.forward(x), y, { p: 2 });
  */
-export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor {
-  checkOptions("multiMarginLoss", options, ["reduction", "p", "margin", "weight"]);
-  const op = "multiMarginLoss";
-  const [scores, labels] = batched(op, input, target, 1);
-  const { p = 1, margin = 1, weight } = options;
-  if (p !== 1 && p !== 2) throw new ArgumentError(`${op}: p is ${String(p)}, wanted 1 or 2`);
-  const classes = scores.shape[1];
-  if (weight !== undefined && !sameShape(weight.shape, [classes])) {
-    throw new ShapeError(`${op}: weight ${show(weight.shape)}: wanted one number for each of ${classes} classes`);
-  }
-  const named = positions(op, labels, { n: classes, kind: "class" });
-  const own = named.unsqueeze(1).eq(arange(classes, { dtype: "int32", device: scores.device }));
-  const score = where(own, scores, 0).sum(1, { keepdim: true });
-  const hinge = scores.sub(score).add(margin).clamp(0);
-  let terms = where(own, 0, p === 1 ? hinge : hinge.square());
-  if (weight !== undefined) terms = terms.mul(where(own, weight, 0).sum(1, { keepdim: true }));
-  const loss = terms.sum(1).div(classes);
-  return reduce(op, input.rank < 2 ? loss.reshape(target.shape) : loss, options.reduction);
-}
+export const multiMarginLoss = operation(
+  "multiMarginLoss(input: tensor, target: tensor, options?: { p: number, margin: number, weight: tensor, reduction: string })",
+  (input: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor => {
+    const op = "multiMarginLoss";
+    const [scores, labels] = batched(op, input, target, 1);
+    const { p = 1, margin = 1, weight } = options;
+    if (p !== 1 && p !== 2) throw new ArgumentError(`${op}: p is ${String(p)}, wanted 1 or 2`);
+    const classes = scores.shape[1];
+    if (weight !== undefined && !sameShape(weight.shape, [classes])) {
+      throw new ShapeError(`${op}: weight ${show(weight.shape)}: wanted one number for each of ${classes} classes`);
+    }
+    const named = positions(op, labels, { n: classes, kind: "class" });
+    const own = named.unsqueeze(1).eq(arange(classes, { dtype: "int32", device: scores.device }));
+    const score = where(own, scores, 0).sum(1, { keepdim: true });
+    const hinge = scores.sub(score).add(margin).clamp(0);
+    let terms = where(own, 0, p === 1 ? hinge : hinge.square());
+    if (weight !== undefined) terms = terms.mul(where(own, weight, 0).sum(1, { keepdim: true }));
+    const loss = terms.sum(1).div(classes);
+    return reduce(op, input.rank < 2 ? loss.reshape(target.shape) : loss, options.reduction);
+  },
+);
 
 /**
  * Σ max(0, 1 − (x[j] − x[i])) / C over a sample's classes j and the others i.
@@ -87,23 +89,25 @@ export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMar
  * @throws        IndexError for a number outside [−1, C): at once where the host knows it, else at the next read
  * @see           torch.nn.functional.multilabel_margin_loss
  */
-export function multilabelMarginLoss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
-  checkOptions("multilabelMarginLoss", options, ["reduction"]);
-  const op = "multilabelMarginLoss";
-  const [scores, labels] = batched(op, input, target, 2);
-  const classes = scores.shape[1];
-  const listed = cumsum(labels.eq(-1).to("int32"), 1).eq(0);
-  // [N, place in the list, class]
-  const index = arange(classes, { dtype: "int32", device: scores.device });
-  const named = positions(op, labels, { n: classes, kind: "class", ignored: -1 });
-  const here = named.unsqueeze(2).eq(index).logicalAnd(listed.unsqueeze(2));
-  const other = here.any(1).logicalNot();
-  const score = where(here, scores.unsqueeze(1), 0).sum(2, { keepdim: true });
-  const hinge = scores.unsqueeze(1).sub(score).add(1).clamp(0);
-  const counts = listed.unsqueeze(2).logicalAnd(other.unsqueeze(1));
-  const loss = where(counts, hinge, 0).sum([1, 2]).div(classes);
-  return reduce(op, input.rank < 2 ? loss.squeeze(0) : loss, options.reduction);
-}
+export const multilabelMarginLoss = operation(
+  "multilabelMarginLoss(input: tensor, target: tensor, options?: { reduction: string })",
+  (input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor => {
+    const op = "multilabelMarginLoss";
+    const [scores, labels] = batched(op, input, target, 2);
+    const classes = scores.shape[1];
+    const listed = cumsum(labels.eq(-1).to("int32"), 1).eq(0);
+    // [N, place in the list, class]
+    const index = arange(classes, { dtype: "int32", device: scores.device });
+    const named = positions(op, labels, { n: classes, kind: "class", ignored: -1 });
+    const here = named.unsqueeze(2).eq(index).logicalAnd(listed.unsqueeze(2));
+    const other = here.any(1).logicalNot();
+    const score = where(here, scores.unsqueeze(1), 0).sum(2, { keepdim: true });
+    const hinge = scores.unsqueeze(1).sub(score).add(1).clamp(0);
+    const counts = listed.unsqueeze(2).logicalAnd(other.unsqueeze(1));
+    const loss = where(counts, hinge, 0).sum([1, 2]).div(classes);
+    return reduce(op, input.rank < 2 ? loss.squeeze(0) : loss, options.reduction);
+  },
+);
 
 /**
  * −Σ (y log σ(x) + (1 − y) log σ(−x)) / C over the classes.
@@ -114,19 +118,17 @@ export function multilabelMarginLoss(input: Tensor, target: Tensor, options: Red
  * @returns        scalar, or the shape without classes for "none"
  * @see            torch.nn.functional.multilabel_soft_margin_loss
  */
-export function multilabelSoftMarginLoss(
-  input: Tensor,
-  target: Tensor,
-  options: ReductionOptions & { weight?: Tensor } = {},
-): Tensor {
-  checkOptions("multilabelSoftMarginLoss", options, ["reduction", "weight"]);
-  commonShape("multilabelSoftMarginLoss", { input, target });
-  checkWeightFits("multilabelSoftMarginLoss", "weight", options.weight, input);
-  const off = target.neg().add(1);
-  const terms = target
-    .mul(logsigmoid(input))
-    .add(off.mul(logsigmoid(input.neg())))
-    .neg();
-  const weighted = options.weight === undefined ? terms : terms.mul(options.weight);
-  return reduce("multilabelSoftMarginLoss", weighted.mean(-1), options.reduction);
-}
+export const multilabelSoftMarginLoss = operation(
+  "multilabelSoftMarginLoss(input: tensor, target: tensor, options?: { reduction: string, weight: tensor })",
+  (input: Tensor, target: Tensor, options: ReductionOptions & { weight?: Tensor } = {}): Tensor => {
+    commonShape("multilabelSoftMarginLoss", { input, target });
+    checkWeightFits("multilabelSoftMarginLoss", "weight", options.weight, input);
+    const off = target.neg().add(1);
+    const terms = target
+      .mul(logsigmoid(input))
+      .add(off.mul(logsigmoid(input.neg())))
+      .neg();
+    const weighted = options.weight === undefined ? terms : terms.mul(options.weight);
+    return reduce("multilabelSoftMarginLoss", weighted.mean(-1), options.reduction);
+  },
+);

@@ -4,8 +4,9 @@
  * What they draw comes from the random stream that `manualSeed` sets, and is a constant to the tape: a backward pass of
  * any order sees the numbers of the forward, and a `checkpoint`, which computes the forward again, draws them again.
  */
+
 import { noGrad } from "@loopgrad/autograd";
-import { ArgumentError, rand, type Shape, ShapeError, show, type Tensor, where } from "@loopgrad/tensor";
+import { ArgumentError, operation, rand, type Shape, ShapeError, show, type Tensor, where } from "@loopgrad/tensor";
 import { checkOptions, checkProbability } from "../options.ts";
 
 /** Options of the dropout functions. */
@@ -41,20 +42,28 @@ function dropped(x: Tensor, p: number, maskShape: Shape): Tensor {
 const wholeChannels = (x: Tensor, channels: number): Shape => x.shape.map((size, axis) => (axis < channels ? size : 1));
 
 /** Drops single elements. @see torch.nn.functional.dropout */
-export const dropout = (x: Tensor, options: DropoutOptions = {}): Tensor =>
-  dropped(x, probability("dropout", options), x.shape);
+export const dropout = operation(
+  "dropout(x: tensor, options?: { p: number, training: boolean })",
+  (x: Tensor, options: DropoutOptions = {}): Tensor => dropped(x, probability("dropout", options), x.shape),
+);
 
 /** Drops whole channels of [N, C, L], or of [C, L]. @see torch.nn.functional.dropout1d */
-export const dropout1d = (x: Tensor, options: DropoutOptions = {}): Tensor =>
-  ofChannels("dropout1d", x, options, { 3: 2, 2: 1 });
+export const dropout1d = operation(
+  "dropout1d(x: tensor, options?: { p: number, training: boolean })",
+  (x: Tensor, options: DropoutOptions = {}): Tensor => ofChannels("dropout1d", x, options, { 3: 2, 2: 1 }),
+);
 
 /** Drops whole channels of [N, C, H, W], or of [N, C, L]. @see torch.nn.functional.dropout2d */
-export const dropout2d = (x: Tensor, options: DropoutOptions = {}): Tensor =>
-  ofChannels("dropout2d", x, options, { 4: 2, 3: 2 });
+export const dropout2d = operation(
+  "dropout2d(x: tensor, options?: { p: number, training: boolean })",
+  (x: Tensor, options: DropoutOptions = {}): Tensor => ofChannels("dropout2d", x, options, { 4: 2, 3: 2 }),
+);
 
 /** Drops whole channels of [N, C, D, H, W], or of [C, D, H, W]. @see torch.nn.functional.dropout3d */
-export const dropout3d = (x: Tensor, options: DropoutOptions = {}): Tensor =>
-  ofChannels("dropout3d", x, options, { 5: 2, 4: 1 });
+export const dropout3d = operation(
+  "dropout3d(x: tensor, options?: { p: number, training: boolean })",
+  (x: Tensor, options: DropoutOptions = {}): Tensor => ofChannels("dropout3d", x, options, { 5: 2, 4: 1 }),
+);
 
 /** @param leading  for each rank that is taken, how many dimensions there are up to the channels */
 function ofChannels(op: string, x: Tensor, options: DropoutOptions, leading: Readonly<Record<number, number>>): Tensor {
@@ -73,12 +82,17 @@ const OFF = -1.7580993408473766;
  *
  * @see torch.nn.functional.alpha_dropout
  */
-export const alphaDropout = (x: Tensor, options: DropoutOptions = {}): Tensor =>
-  alphaDropped(x, probability("alphaDropout", options), x.shape);
+export const alphaDropout = operation(
+  "alphaDropout(x: tensor, options?: { p: number, training: boolean })",
+  (x: Tensor, options: DropoutOptions = {}): Tensor => alphaDropped(x, probability("alphaDropout", options), x.shape),
+);
 
 /** Alpha dropout of whole channels of [N, C, …]. @see torch.nn.functional.feature_alpha_dropout */
-export const featureAlphaDropout = (x: Tensor, options: DropoutOptions = {}): Tensor =>
-  alphaDropped(x, probability("featureAlphaDropout", options), wholeChannels(x, 2));
+export const featureAlphaDropout = operation(
+  "featureAlphaDropout(x: tensor, options?: { p: number, training: boolean })",
+  (x: Tensor, options: DropoutOptions = {}): Tensor =>
+    alphaDropped(x, probability("featureAlphaDropout", options), wholeChannels(x, 2)),
+);
 
 /** a (x m + OFF (1 − m)) + b with a = ((1 − p)(1 + p OFF²))^−½ and b = −a p OFF. */
 function alphaDropped(x: Tensor, p: number, maskShape: Shape): Tensor {
@@ -104,16 +118,18 @@ function alphaDropped(x: Tensor, p: number, maskShape: Shape): Tensor {
  * @param options  `lower` (1/8), `upper` (1/3), `training` (false)
  * @see            torch.nn.functional.rrelu
  */
-export function rrelu(x: Tensor, options: { lower?: number; upper?: number; training?: boolean } = {}): Tensor {
-  checkOptions("rrelu", options, ["lower", "upper", "training"]);
-  const { lower = 1 / 8, upper = 1 / 3, training = false } = options;
-  if (!(lower <= upper)) throw new ArgumentError(`rrelu: slopes from ${lower} to ${upper}: wanted lower <= upper`);
-  const slope = training
-    ? noGrad(() =>
-        rand([...x.shape], { device: x.device, dtype: x.dtype })
-          .mul(upper - lower)
-          .add(lower),
-      )
-    : (lower + upper) / 2;
-  return where(x.gt(0), x, x.mul(slope));
-}
+export const rrelu = operation(
+  "rrelu(x: tensor, options?: { lower: number, upper: number, training: boolean })",
+  (x: Tensor, options: { lower?: number; upper?: number; training?: boolean } = {}): Tensor => {
+    const { lower = 1 / 8, upper = 1 / 3, training = false } = options;
+    if (!(lower <= upper)) throw new ArgumentError(`rrelu: slopes from ${lower} to ${upper}: wanted lower <= upper`);
+    const slope = training
+      ? noGrad(() =>
+          rand([...x.shape], { device: x.device, dtype: x.dtype })
+            .mul(upper - lower)
+            .add(lower),
+        )
+      : (lower + upper) / 2;
+    return where(x.gt(0), x, x.mul(slope));
+  },
+);

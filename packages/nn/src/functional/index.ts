@@ -67,6 +67,15 @@ export * from "./dropout.ts";
 export * from "./likelihood-losses.ts";
 export * from "./losses.ts";
 export * from "./margin-losses.ts";
-export * from "./norms.ts";
+export {
+  batchNorm,
+  batchNormTraining,
+  groupNorm,
+  instanceNorm,
+  layerNorm,
+  localResponseNorm,
+  rmsNorm,
+  type Statistics,
+} from "./norms.ts";
 export * from "./pooling.ts";
 export type { Reduction, ReductionOptions } from "./reduction.ts";

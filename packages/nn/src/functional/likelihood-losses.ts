@@ -2,8 +2,7 @@
  * Losses of predicted distributions: the *negative log-likelihood* of a target under a distribution whose parameters
  * the model gives. Terms that do not depend on the model are left out, unless `full` asks for them.
  */
-import { ArgumentError, ShapeError, sameShape, show, type Tensor, where } from "@loopgrad/tensor";
-import { checkOptions } from "../options.ts";
+import { ArgumentError, operation, ShapeError, sameShape, show, type Tensor, where } from "@loopgrad/tensor";
 import { commonShape, type ReductionOptions, reduce } from "./reduction.ts";
 
 /** Options of the losses of predicted distributions. */
@@ -30,22 +29,19 @@ export interface LikelihoodOptions extends ReductionOptions {
  * @example         const [mean, raw] = model.forward(x).chunk(2, 1);
  *                  const loss = gaussianNllLoss(mean, y, raw.softplus());
  */
-export function gaussianNllLoss(
-  input: Tensor,
-  target: Tensor,
-  variance: Tensor | number,
-  options: LikelihoodOptions = {},
-): Tensor {
-  checkOptions("gaussianNllLoss", options, ["reduction", "full", "eps"]);
-  const op = "gaussianNllLoss";
-  commonShape(op, { input, target });
-  const { full = false, eps = 1e-6 } = options;
-  checkVariance(op, variance);
-  const v = typeof variance === "number" ? Math.max(variance, eps) : raised(alongLast(op, variance, input), eps);
-  const scaled = input.sub(target).square().div(v);
-  const twice = scaled.add(typeof v === "number" ? Math.log(v) : v.log());
-  return reduce(op, (full ? twice.add(Math.log(2 * Math.PI)) : twice).mul(0.5), options.reduction);
-}
+export const gaussianNllLoss = operation(
+  "gaussianNllLoss(input: tensor, target: tensor, variance: tensor|number, options?: { full: boolean, eps: number, reduction: string })",
+  (input: Tensor, target: Tensor, variance: Tensor | number, options: LikelihoodOptions = {}): Tensor => {
+    const op = "gaussianNllLoss";
+    commonShape(op, { input, target });
+    const { full = false, eps = 1e-6 } = options;
+    checkVariance(op, variance);
+    const v = typeof variance === "number" ? Math.max(variance, eps) : raised(alongLast(op, variance, input), eps);
+    const scaled = input.sub(target).square().div(v);
+    const twice = scaled.add(typeof v === "number" ? Math.log(v) : v.log());
+    return reduce(op, (full ? twice.add(Math.log(2 * Math.PI)) : twice).mul(0.5), options.reduction);
+  },
+);
 
 /** v, or eps where v is less; with derivative 1 everywhere. */
 const raised = (v: Tensor, eps: number): Tensor => v.add(v.detach().neg().add(eps).relu());
@@ -90,13 +86,15 @@ export interface PoissonOptions extends LikelihoodOptions {
  * @see            torch.nn.functional.poisson_nll_loss
  * @example        const loss = poissonNllLoss(model.forward(x), counts, { full: true });
  */
-export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonOptions = {}): Tensor {
-  checkOptions("poissonNllLoss", options, ["reduction", "full", "eps", "logInput"]);
-  commonShape("poissonNllLoss", { input, target });
-  const { logInput = true, full = false, eps = 1e-8 } = options;
-  const loss = logInput ? input.exp().sub(target.mul(input)) : input.sub(target.mul(input.add(eps).log()));
-  return reduce("poissonNllLoss", full ? loss.add(stirling(target)) : loss, options.reduction);
-}
+export const poissonNllLoss = operation(
+  "poissonNllLoss(input: tensor, target: tensor, options?: { logInput: boolean, full: boolean, eps: number, reduction: string })",
+  (input: Tensor, target: Tensor, options: PoissonOptions = {}): Tensor => {
+    commonShape("poissonNllLoss", { input, target });
+    const { logInput = true, full = false, eps = 1e-8 } = options;
+    const loss = logInput ? input.exp().sub(target.mul(input)) : input.sub(target.mul(input.add(eps).log()));
+    return reduce("poissonNllLoss", full ? loss.add(stirling(target)) : loss, options.reduction);
+  },
+);
 
 /** log y! as y log y − y + log(2πy)/2 for y > 1, else 0. */
 function stirling(y: Tensor): Tensor {

@@ -16,6 +16,7 @@ import {
   DTypeError,
   isFloat,
   numel,
+  operation,
   positions,
   type Shape,
   ShapeError,
@@ -25,7 +26,6 @@ import {
   type Tensor,
   where,
 } from "@loopgrad/tensor";
-import { checkOptions } from "../options.ts";
 import { asClasses, classShape } from "./class-targets.ts";
 import { checkSame, checkWeightFits, commonShape, type Reduction, type ReductionOptions, reduce } from "./reduction.ts";
 
@@ -38,53 +38,57 @@ import { checkSame, checkWeightFits, commonShape, type Reduction, type Reduction
  * @throws        ShapeError if the shapes differ: broadcasting here is nearly always a mistake
  * @see           torch.nn.functional.mse_loss
  */
-export function mseLoss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
-  checkOptions("mseLoss", options, ["reduction"]);
-  checkSame("mseLoss", input, target);
-  return reduce("mseLoss", input.sub(target).square(), options.reduction);
-}
+export const mseLoss = operation(
+  "mseLoss(input: tensor, target: tensor, options?: { reduction: string })",
+  (input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor => {
+    checkSame("mseLoss", input, target);
+    return reduce("mseLoss", input.sub(target).square(), options.reduction);
+  },
+);
 
 /** Absolute error |x − y|. @see torch.nn.functional.l1_loss */
-export function l1Loss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
-  checkOptions("l1Loss", options, ["reduction"]);
-  checkSame("l1Loss", input, target);
-  return reduce("l1Loss", input.sub(target).abs(), options.reduction);
-}
+export const l1Loss = operation(
+  "l1Loss(input: tensor, target: tensor, options?: { reduction: string })",
+  (input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor => {
+    checkSame("l1Loss", input, target);
+    return reduce("l1Loss", input.sub(target).abs(), options.reduction);
+  },
+);
 
 /** d²/2β for d = |x − y| < β, d − β/2 beyond. `beta` defaults to 1. @see torch.nn.functional.smooth_l1_loss */
-export function smoothL1Loss(
-  input: Tensor,
-  target: Tensor,
-  options: ReductionOptions & { beta?: number } = {},
-): Tensor {
-  checkOptions("smoothL1Loss", options, ["reduction", "beta"]);
-  checkSame("smoothL1Loss", input, target);
-  const { beta = 1 } = options;
-  if (beta < 0) throw new ArgumentError(`smoothL1Loss: beta is ${beta}, wanted >= 0`);
-  if (beta === 0) return l1Loss(input, target, { reduction: options.reduction });
-  const d = input.sub(target).abs();
-  const near = d.lt(beta);
-  return reduce(
-    "smoothL1Loss",
-    where(near, squareWhere(near, d).mul(0.5 / beta), d.sub(0.5 * beta)),
-    options.reduction,
-  );
-}
+export const smoothL1Loss = operation(
+  "smoothL1Loss(input: tensor, target: tensor, options?: { reduction: string, beta: number })",
+  (input: Tensor, target: Tensor, options: ReductionOptions & { beta?: number } = {}): Tensor => {
+    checkSame("smoothL1Loss", input, target);
+    const { beta = 1 } = options;
+    if (beta < 0) throw new ArgumentError(`smoothL1Loss: beta is ${beta}, wanted >= 0`);
+    if (beta === 0) return l1Loss(input, target, { reduction: options.reduction });
+    const d = input.sub(target).abs();
+    const near = d.lt(beta);
+    return reduce(
+      "smoothL1Loss",
+      where(near, squareWhere(near, d).mul(0.5 / beta), d.sub(0.5 * beta)),
+      options.reduction,
+    );
+  },
+);
 
 /** d²/2 for d = |x − y| <= δ, δ(d − δ/2) beyond. `delta` defaults to 1. @see torch.nn.functional.huber_loss */
-export function huberLoss(input: Tensor, target: Tensor, options: ReductionOptions & { delta?: number } = {}): Tensor {
-  checkOptions("huberLoss", options, ["reduction", "delta"]);
-  checkSame("huberLoss", input, target);
-  const { delta = 1 } = options;
-  if (!(delta > 0)) throw new ArgumentError(`huberLoss: delta is ${delta}, wanted > 0`);
-  const d = input.sub(target).abs();
-  const near = d.le(delta);
-  return reduce(
-    "huberLoss",
-    where(near, squareWhere(near, d).mul(0.5), d.sub(0.5 * delta).mul(delta)),
-    options.reduction,
-  );
-}
+export const huberLoss = operation(
+  "huberLoss(input: tensor, target: tensor, options?: { reduction: string, delta: number })",
+  (input: Tensor, target: Tensor, options: ReductionOptions & { delta?: number } = {}): Tensor => {
+    checkSame("huberLoss", input, target);
+    const { delta = 1 } = options;
+    if (!(delta > 0)) throw new ArgumentError(`huberLoss: delta is ${delta}, wanted > 0`);
+    const d = input.sub(target).abs();
+    const near = d.le(delta);
+    return reduce(
+      "huberLoss",
+      where(near, squareWhere(near, d).mul(0.5), d.sub(0.5 * delta).mul(delta)),
+      options.reduction,
+    );
+  },
+);
 
 /** d² where a condition holds, and 0 elsewhere: no ∞², whose derivative would be 0 · ∞ although it is not chosen. */
 const squareWhere = (condition: Tensor, d: Tensor): Tensor => where(condition, d, 0).square();
@@ -97,28 +101,26 @@ const squareWhere = (condition: Tensor, d: Tensor): Tensor => where(condition, d
  * @param options  `weight` scales elements, `posWeight` the positive term; both broadcast
  * @see            torch.nn.functional.binary_cross_entropy_with_logits
  */
-export function binaryCrossEntropyWithLogits(
-  input: Tensor,
-  target: Tensor,
-  options: ReductionOptions & { weight?: Tensor; posWeight?: Tensor } = {},
-): Tensor {
-  checkOptions("binaryCrossEntropyWithLogits", options, ["reduction", "weight", "posWeight"]);
-  checkSame("binaryCrossEntropyWithLogits", input, target);
-  const { weight, posWeight } = options;
-  checkWeightFits("binaryCrossEntropyWithLogits", "weight", weight, input);
-  checkWeightFits("binaryCrossEntropyWithLogits", "posWeight", posWeight, input);
-  // softplus(x) − xy; a positive weight w scales the y term: (1 − y)x + (1 + (w − 1)y) softplus(−x).
-  let loss =
-    posWeight === undefined
-      ? softplus(input).sub(input.mul(target))
-      : target
-          .neg()
-          .add(1)
-          .mul(input)
-          .add(posWeight.sub(1).mul(target).add(1).mul(softplus(input.neg())));
-  if (weight !== undefined) loss = loss.mul(weight);
-  return reduce("binaryCrossEntropyWithLogits", loss, options.reduction);
-}
+export const binaryCrossEntropyWithLogits = operation(
+  "binaryCrossEntropyWithLogits(input: tensor, target: tensor, options?: { reduction: string, weight: tensor, posWeight: tensor })",
+  (input: Tensor, target: Tensor, options: ReductionOptions & { weight?: Tensor; posWeight?: Tensor } = {}): Tensor => {
+    checkSame("binaryCrossEntropyWithLogits", input, target);
+    const { weight, posWeight } = options;
+    checkWeightFits("binaryCrossEntropyWithLogits", "weight", weight, input);
+    checkWeightFits("binaryCrossEntropyWithLogits", "posWeight", posWeight, input);
+    // softplus(x) − xy; a positive weight w scales the y term: (1 − y)x + (1 + (w − 1)y) softplus(−x).
+    let loss =
+      posWeight === undefined
+        ? softplus(input).sub(input.mul(target))
+        : target
+            .neg()
+            .add(1)
+            .mul(input)
+            .add(posWeight.sub(1).mul(target).add(1).mul(softplus(input.neg())));
+    if (weight !== undefined) loss = loss.mul(weight);
+    return reduce("binaryCrossEntropyWithLogits", loss, options.reduction);
+  },
+);
 
 /** The whole curve: beyond torch's threshold of 20 the loss would have no second derivative. */
 const softplus = (x: Tensor): Tensor => x.softplus({ threshold: Number.POSITIVE_INFINITY });
@@ -139,22 +141,20 @@ function flooredLog(x: Tensor, tooLow: Tensor, log: (x: Tensor) => Tensor): Tens
  *
  * @see torch.nn.functional.binary_cross_entropy
  */
-export function binaryCrossEntropy(
-  input: Tensor,
-  target: Tensor,
-  options: ReductionOptions & { weight?: Tensor } = {},
-): Tensor {
-  checkOptions("binaryCrossEntropy", options, ["reduction", "weight"]);
-  checkSame("binaryCrossEntropy", input, target);
-  checkWeightFits("binaryCrossEntropy", "weight", options.weight, input);
-  // e⁻¹⁰⁰; a float32 below 2⁻¹²⁶ may be taken for 0.
-  const least = input.dtype === "float64" ? Math.exp(LOG_FLOOR) : 2 ** -126;
-  const logP = flooredLog(input, input.ge(0).logicalAnd(input.lt(least)), (x) => x.log());
-  const logQ = flooredLog(input.neg().add(1), input.eq(1), (_) => where(input.eq(1), 0, input).neg().log1p());
-  let loss = logP.sub(logQ).mul(target).add(logQ).neg();
-  if (options.weight !== undefined) loss = loss.mul(options.weight);
-  return reduce("binaryCrossEntropy", loss, options.reduction);
-}
+export const binaryCrossEntropy = operation(
+  "binaryCrossEntropy(input: tensor, target: tensor, options?: { reduction: string, weight: tensor })",
+  (input: Tensor, target: Tensor, options: ReductionOptions & { weight?: Tensor } = {}): Tensor => {
+    checkSame("binaryCrossEntropy", input, target);
+    checkWeightFits("binaryCrossEntropy", "weight", options.weight, input);
+    // e⁻¹⁰⁰; a float32 below 2⁻¹²⁶ may be taken for 0.
+    const least = input.dtype === "float64" ? Math.exp(LOG_FLOOR) : 2 ** -126;
+    const logP = flooredLog(input, input.ge(0).logicalAnd(input.lt(least)), (x) => x.log());
+    const logQ = flooredLog(input.neg().add(1), input.eq(1), (_) => where(input.eq(1), 0, input).neg().log1p());
+    let loss = logP.sub(logQ).mul(target).add(logQ).neg();
+    if (options.weight !== undefined) loss = loss.mul(options.weight);
+    return reduce("binaryCrossEntropy", loss, options.reduction);
+  },
+);
 
 /**
  * Kullback-Leibler divergence y (log y − x), with x log-probabilities and 0 log 0 = 0; also where y is 0 and x −∞.
@@ -162,18 +162,20 @@ export function binaryCrossEntropy(
  * @param options  `logTarget`: y is given as log y; reduction may also be "batchmean", the divergence itself
  * @see            torch.nn.functional.kl_div
  */
-export function klDiv(
-  input: Tensor,
-  target: Tensor,
-  options: { reduction?: Reduction | "batchmean"; logTarget?: boolean } = {},
-): Tensor {
-  checkOptions("klDiv", options, ["reduction", "logTarget"]);
-  commonShape("klDiv", { input, target });
-  const { reduction = "mean", logTarget = false } = options;
-  const loss = logTarget ? target.exp().mul(target.sub(input)) : divergence(input, target);
-  if (reduction === "batchmean") return loss.sum().div(input.shape[0] ?? 1);
-  return reduce("klDiv", loss, reduction);
-}
+export const klDiv = operation(
+  "klDiv(input: tensor, target: tensor, options?: { reduction: string, logTarget: boolean })",
+  (
+    input: Tensor,
+    target: Tensor,
+    options: { reduction?: Reduction | "batchmean"; logTarget?: boolean } = {},
+  ): Tensor => {
+    commonShape("klDiv", { input, target });
+    const { reduction = "mean", logTarget = false } = options;
+    const loss = logTarget ? target.exp().mul(target.sub(input)) : divergence(input, target);
+    if (reduction === "batchmean") return loss.sum().div(input.shape[0] ?? 1);
+    return reduce("klDiv", loss, reduction);
+  },
+);
 
 /** y (log y − x), and 0 at y = 0 (unless x is NaN). */
 function divergence(x: Tensor, y: Tensor): Tensor {
@@ -204,11 +206,13 @@ const IGNORED = -100;
  * @throws        IndexError for an index out of range: at once where the host knows it, else at the next read
  * @see           torch.nn.functional.nll_loss
  */
-export function nllLoss(input: Tensor, target: Tensor, options: ClassOptions = {}): Tensor {
-  checkOptions("nllLoss", options, ["reduction", "weight", "ignoreIndex"]);
-  const classes = asClasses("nllLoss", target, classShape(input));
-  return classLoss("nllLoss", input, classes, { ...options, labelSmoothing: 0 });
-}
+export const nllLoss = operation(
+  "nllLoss(input: tensor, target: tensor, options?: { weight: tensor, ignoreIndex: number|null, reduction: string })",
+  (input: Tensor, target: Tensor, options: ClassOptions = {}): Tensor => {
+    const classes = asClasses("nllLoss", target, classShape(input));
+    return classLoss("nllLoss", input, classes, { ...options, labelSmoothing: 0 });
+  },
+);
 
 /**
  * Cross-entropy between logits and class indices, or class probabilities.
@@ -224,24 +228,22 @@ export function nllLoss(input: Tensor, target: Tensor, options: ClassOptions = {
  * @see            torch.nn.functional.cross_entropy
  * @example        const loss = crossEntropy(model.forward(x), y, { labelSmoothing: 0.1 });
  */
-export function crossEntropy(
-  input: Tensor,
-  target: Tensor,
-  options: ClassOptions & { labelSmoothing?: number } = {},
-): Tensor {
-  checkOptions("crossEntropy", options, ["reduction", "weight", "ignoreIndex", "labelSmoothing"]);
-  const { labelSmoothing = 0 } = options;
-  if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
-    throw new ArgumentError(`crossEntropy: labelSmoothing is ${labelSmoothing}, wanted a number in [0, 1]`);
-  }
-  const settings = { ...options, labelSmoothing };
-  const areProbabilities = sameShape(input.shape, target.shape);
-  const classes = areProbabilities ? target : asClasses("crossEntropy", target, classShape(input));
-  const logP = input.logSoftmax(classAxis(input));
-  return isFloat(classes.dtype)
-    ? probabilityLoss(logP, classes, settings)
-    : classLoss("crossEntropy", logP, classes, settings);
-}
+export const crossEntropy = operation(
+  "crossEntropy(input: tensor, target: tensor, options?: { weight: tensor, ignoreIndex: number|null, reduction: string, labelSmoothing: number })",
+  (input: Tensor, target: Tensor, options: ClassOptions & { labelSmoothing?: number } = {}): Tensor => {
+    const { labelSmoothing = 0 } = options;
+    if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
+      throw new ArgumentError(`crossEntropy: labelSmoothing is ${labelSmoothing}, wanted a number in [0, 1]`);
+    }
+    const settings = { ...options, labelSmoothing };
+    const areProbabilities = sameShape(input.shape, target.shape);
+    const classes = areProbabilities ? target : asClasses("crossEntropy", target, classShape(input));
+    const logP = input.logSoftmax(classAxis(input));
+    return isFloat(classes.dtype)
+      ? probabilityLoss(logP, classes, settings)
+      : classLoss("crossEntropy", logP, classes, settings);
+  },
+);
 
 type Settings = ClassOptions & { labelSmoothing: number };
 

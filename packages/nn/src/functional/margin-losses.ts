@@ -9,13 +9,13 @@ import {
   ArgumentError,
   isFloat,
   logsigmoid,
+  operation,
   pairwiseDistance,
   ShapeError,
   show,
   type Tensor,
   where,
 } from "@loopgrad/tensor";
-import { checkOptions } from "../options.ts";
 import { checkRanks, commonShape, type ReductionOptions, reduce } from "./reduction.ts";
 
 /** Options of the losses with a margin. */
@@ -39,14 +39,16 @@ const hinge = (x: Tensor): Tensor => x.clamp(0);
  * @see            torch.nn.functional.hinge_embedding_loss
  * @example        const loss = hingeEmbeddingLoss(pairwiseDistance(a, b), y, { margin: 2 });
  */
-export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
-  checkOptions("hingeEmbeddingLoss", options, ["reduction", "margin"]);
-  commonShape("hingeEmbeddingLoss", { input, target });
-  const { margin = 1 } = options;
-  const apart = where(target.ne(1), hinge(input.neg().add(margin)), 0);
-  const together = where(target.ne(-1), input, 0);
-  return reduce("hingeEmbeddingLoss", apart.add(together), options.reduction);
-}
+export const hingeEmbeddingLoss = operation(
+  "hingeEmbeddingLoss(input: tensor, target: tensor, options?: { margin: number, reduction: string })",
+  (input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor => {
+    commonShape("hingeEmbeddingLoss", { input, target });
+    const { margin = 1 } = options;
+    const apart = where(target.ne(1), hinge(input.neg().add(margin)), 0);
+    const together = where(target.ne(-1), input, 0);
+    return reduce("hingeEmbeddingLoss", apart.add(together), options.reduction);
+  },
+);
 
 /**
  * max(0, margin − y (x₁ − x₂)): for y = 1 the first should rank higher than the second, for y = −1 lower.
@@ -60,15 +62,17 @@ export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: Margi
  * @see            torch.nn.functional.margin_ranking_loss
  * @example        const loss = marginRankingLoss(better, worse, onesLike(better), { margin: 0.1 });
  */
-export function marginRankingLoss(input1: Tensor, input2: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
-  checkOptions("marginRankingLoss", options, ["reduction", "margin"]);
-  checkRanks("marginRankingLoss", { input1, input2, target });
-  commonShape("marginRankingLoss", { input1, input2, target });
-  const { margin = 0 } = options;
-  const order = input2.sub(input1).mul(target);
-  const distance = isFloat(order.dtype) ? order : order.to(order.device.defaultDType);
-  return reduce("marginRankingLoss", hinge(distance.add(margin)), options.reduction);
-}
+export const marginRankingLoss = operation(
+  "marginRankingLoss(input1: tensor, input2: tensor, target: tensor, options?: { margin: number, reduction: string })",
+  (input1: Tensor, input2: Tensor, target: Tensor, options: MarginOptions = {}): Tensor => {
+    checkRanks("marginRankingLoss", { input1, input2, target });
+    commonShape("marginRankingLoss", { input1, input2, target });
+    const { margin = 0 } = options;
+    const order = input2.sub(input1).mul(target);
+    const distance = isFloat(order.dtype) ? order : order.to(order.device.defaultDType);
+    return reduce("marginRankingLoss", hinge(distance.add(margin)), options.reduction);
+  },
+);
 
 /**
  * log(1 + exp(−y x)) = −log σ(y x), the smooth hinge of two classes; finite however large x is.
@@ -80,11 +84,13 @@ export function marginRankingLoss(input1: Tensor, input2: Tensor, target: Tensor
  * @see           torch.nn.functional.soft_margin_loss
  * @example       const loss = softMarginLoss(model.forward(x).squeeze(1), y);
  */
-export function softMarginLoss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
-  checkOptions("softMarginLoss", options, ["reduction"]);
-  commonShape("softMarginLoss", { input, target });
-  return reduce("softMarginLoss", logsigmoid(input.mul(target)).neg(), options.reduction);
-}
+export const softMarginLoss = operation(
+  "softMarginLoss(input: tensor, target: tensor, options?: { reduction: string })",
+  (input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor => {
+    commonShape("softMarginLoss", { input, target });
+    return reduce("softMarginLoss", logsigmoid(input.mul(target)).neg(), options.reduction);
+  },
+);
 
 /** Added to squared lengths, as torch does: the cosine with a zero vector is 0, and so is its derivative. */
 const LENGTH_EPS = 1e-12;
@@ -101,33 +107,30 @@ const LENGTH_EPS = 1e-12;
  * @see            torch.nn.functional.cosine_embedding_loss
  * @example        const loss = cosineEmbeddingLoss(embed(a), embed(b), y, { margin: 0.5 });
  */
-export function cosineEmbeddingLoss(
-  input1: Tensor,
-  input2: Tensor,
-  target: Tensor,
-  options: MarginOptions = {},
-): Tensor {
-  checkOptions("cosineEmbeddingLoss", options, ["reduction", "margin"]);
-  const op = "cosineEmbeddingLoss";
-  checkRanks(op, { input1, input2 });
-  const shape = commonShape(op, { input1, input2 });
-  if (input1.rank < 1 || input1.rank > 2)
-    throw new ShapeError(`${op}: inputs ${show(input1.shape)}: wanted [N, D] or [D]`);
-  const wanted = shape.slice(0, -1);
-  if (target.rank !== wanted.length || target.shape.some((d, i) => d !== wanted[i] && d !== 1 && wanted[i] !== 1)) {
-    throw new ShapeError(`${op}: inputs ${show(shape)} want target ${show(wanted)}, got ${show(target.shape)}`);
-  }
-  const { margin = 0 } = options;
-  const squaredLength = (x: Tensor): Tensor => x.square().sum(-1).add(LENGTH_EPS);
-  const [a, b] = [input1.expand(shape), input2.expand(shape)];
-  const cosine = a
-    .mul(b)
-    .sum(-1)
-    .div(squaredLength(a).mul(squaredLength(b)).sqrt());
-  const together = where(target.eq(1), cosine.neg().add(1), 0);
-  const apart = where(target.eq(-1), hinge(cosine.sub(margin)), 0);
-  return reduce(op, together.add(apart), options.reduction);
-}
+export const cosineEmbeddingLoss = operation(
+  "cosineEmbeddingLoss(input1: tensor, input2: tensor, target: tensor, options?: { margin: number, reduction: string })",
+  (input1: Tensor, input2: Tensor, target: Tensor, options: MarginOptions = {}): Tensor => {
+    const op = "cosineEmbeddingLoss";
+    checkRanks(op, { input1, input2 });
+    const shape = commonShape(op, { input1, input2 });
+    if (input1.rank < 1 || input1.rank > 2)
+      throw new ShapeError(`${op}: inputs ${show(input1.shape)}: wanted [N, D] or [D]`);
+    const wanted = shape.slice(0, -1);
+    if (target.rank !== wanted.length || target.shape.some((d, i) => d !== wanted[i] && d !== 1 && wanted[i] !== 1)) {
+      throw new ShapeError(`${op}: inputs ${show(shape)} want target ${show(wanted)}, got ${show(target.shape)}`);
+    }
+    const { margin = 0 } = options;
+    const squaredLength = (x: Tensor): Tensor => x.square().sum(-1).add(LENGTH_EPS);
+    const [a, b] = [input1.expand(shape), input2.expand(shape)];
+    const cosine = a
+      .mul(b)
+      .sum(-1)
+      .div(squaredLength(a).mul(squaredLength(b)).sqrt());
+    const together = where(target.eq(1), cosine.neg().add(1), 0);
+    const apart = where(target.eq(-1), hinge(cosine.sub(margin)), 0);
+    return reduce(op, together.add(apart), options.reduction);
+  },
+);
 
 /** Options of {@link tripletMarginLoss}. */
 export interface TripletMarginOptions extends MarginOptions {
@@ -151,17 +154,14 @@ export interface TripletMarginOptions extends MarginOptions {
  * @see             torch.nn.functional.triplet_margin_loss
  * @example         const loss = tripletMarginLoss(embed(a), embed(p), embed(n), { margin: 0.2, swap: true });
  */
-export function tripletMarginLoss(
-  anchor: Tensor,
-  positive: Tensor,
-  negative: Tensor,
-  options: TripletMarginOptions = {},
-): Tensor {
-  checkOptions("tripletMarginLoss", options, ["reduction", "margin", "p", "eps", "swap"]);
-  const { p, eps, ...rest } = options;
-  const distance = (a: Tensor, b: Tensor): Tensor => pairwiseDistance(a, b, { p, eps });
-  return triplet("tripletMarginLoss", distance, [anchor, positive, negative], rest);
-}
+export const tripletMarginLoss = operation(
+  "tripletMarginLoss(anchor: tensor, positive: tensor, negative: tensor, options?: { p: number, eps: number, swap: boolean, margin: number, reduction: string })",
+  (anchor: Tensor, positive: Tensor, negative: Tensor, options: TripletMarginOptions = {}): Tensor => {
+    const { p, eps, ...rest } = options;
+    const distance = (a: Tensor, b: Tensor): Tensor => pairwiseDistance(a, b, { p, eps });
+    return triplet("tripletMarginLoss", distance, [anchor, positive, negative], rest);
+  },
+);
 
 /** Options of {@link tripletMarginWithDistanceLoss}. */
 export interface TripletDistanceOptions extends MarginOptions {
@@ -178,16 +178,13 @@ export interface TripletDistanceOptions extends MarginOptions {
  * @see            torch.nn.functional.triplet_margin_with_distance_loss
  * @example        tripletMarginWithDistanceLoss(a, p, n, { distanceFunction: (x, y) => x.sub(y).abs().amax(-1) });
  */
-export function tripletMarginWithDistanceLoss(
-  anchor: Tensor,
-  positive: Tensor,
-  negative: Tensor,
-  options: TripletDistanceOptions = {},
-): Tensor {
-  checkOptions("tripletMarginWithDistanceLoss", options, ["reduction", "margin", "distanceFunction", "swap"]);
-  const { distanceFunction = (a, b) => pairwiseDistance(a, b), ...rest } = options;
-  return triplet("tripletMarginWithDistanceLoss", distanceFunction, [anchor, positive, negative], rest);
-}
+export const tripletMarginWithDistanceLoss = operation(
+  "tripletMarginWithDistanceLoss(anchor: tensor, positive: tensor, negative: tensor, options?: { distanceFunction: function, swap: boolean, margin: number, reduction: string })",
+  (anchor: Tensor, positive: Tensor, negative: Tensor, options: TripletDistanceOptions = {}): Tensor => {
+    const { distanceFunction = (a, b) => pairwiseDistance(a, b), ...rest } = options;
+    return triplet("tripletMarginWithDistanceLoss", distanceFunction, [anchor, positive, negative], rest);
+  },
+);
 
 function triplet(
   op: string,

@@ -4,10 +4,10 @@
 import {
   ArgumentError,
   arange,
-  checkOptions,
   gather,
   max,
   numel,
+  operation,
   ShapeError,
   show,
   stack,
@@ -30,9 +30,14 @@ export interface AdaptiveMaxPool {
   (x: Tensor, outputSize: OutputSize, options?: AdaptiveMaxOptions): Tensor;
 }
 
-const pooling = (dims: number): AdaptiveMaxPool =>
-  ((x: Tensor, outputSize: OutputSize, options?: AdaptiveMaxOptions) =>
-    adaptiveMaxPool(`adaptiveMaxPool${dims}d`, dims, x, outputSize, options)) as AdaptiveMaxPool;
+function pooling(dims: number): AdaptiveMaxPool {
+  const op = `adaptiveMaxPool${dims}d`;
+  return operation(
+    `${op}(x: tensor, outputSize: number|list|null, options?: { returnIndices: boolean })`,
+    (x: Tensor, outputSize: OutputSize, options?: AdaptiveMaxOptions) =>
+      adaptiveMaxPool(op, dims, x, outputSize, options),
+  ) as AdaptiveMaxPool;
+}
 
 /**
  * [N, C, L] or [C, L] → […, outputSize]; with `returnIndices` [values, places], int32.
@@ -55,7 +60,7 @@ function adaptiveMaxPool(
   outputSize: OutputSize,
   options?: AdaptiveMaxOptions,
 ): Tensor | [Tensor, Tensor] {
-  const { returnIndices = false } = checkOptions(op, options, ["returnIndices"]) ?? {};
+  const { returnIndices = false } = options ?? {};
   if (x.rank !== dims + 1 && x.rank !== dims + 2) {
     throw new ShapeError(`${op}: ${show(x.shape)}: wanted rank ${dims + 1} or ${dims + 2}`);
   }

@@ -6,12 +6,20 @@
  */
 
 import * as ops from "@loopgrad/tensor";
-import { ArgumentError, type Tensor } from "@loopgrad/tensor";
+import { ArgumentError, admit, type Tensor } from "@loopgrad/tensor";
 import type { Layer } from "../containers.ts";
 import { rrelu } from "../functional/dropout.ts";
 import { constant } from "../init.ts";
 import { Module } from "../module.ts";
-import { checkNumbers, checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
+import {
+  byName,
+  checkNumbers,
+  checkSizes,
+  PLACEMENT,
+  type PlacementOptions,
+  placement,
+  withDefaults,
+} from "../options.ts";
 import { float, quoted, settings } from "../repr.ts";
 import type { Parameter } from "../slot.ts";
 import { blankParameter } from "./slots.ts";
@@ -19,28 +27,34 @@ import { blankParameter } from "./slots.ts";
 /** A class that applies a function without settings. */
 function elementwise(fn: (x: Tensor) => Tensor): new () => Layer {
   return class extends Module {
+    constructor() {
+      super();
+      admit(arguments, "()", this);
+    }
+
     override forward(x: Tensor): Tensor {
+      admit(arguments, ".forward(x: tensor)", this);
       return fn(x);
     }
   };
 }
 
-/** A class that applies a function with options, which default to those given. */
-function configured<O extends object>(
-  fn: (x: Tensor, options: O) => Tensor,
-  defaults: O,
-): new (
-  options?: Partial<O>,
-) => Layer & { readonly options: Readonly<O> } {
+/**
+ * A class that applies a function with options, which default to those given. They may also be given by place, as torch
+ * takes them: `new LeakyReLU(0.2)`, `new Hardtanh(-2, 2)`.
+ */
+function configured<O extends object>(fn: (x: Tensor, options: O) => Tensor, defaults: O): Configured<O> {
   return class extends Module {
     readonly options: Readonly<O>;
 
-    constructor(options: Partial<O> = {}) {
+    constructor(...settings: [options?: Partial<O>] | O[keyof O][]) {
       super();
-      this.options = withDefaults(this.constructor.name, defaults, options);
+      const who = this.constructor.name;
+      this.options = withDefaults(who, defaults, byName(who, settings as unknown[], defaults));
     }
 
     override forward(x: Tensor): Tensor {
+      admit(arguments, ".forward(x: tensor)", this);
       return fn(x, this.options);
     }
 
@@ -54,17 +68,25 @@ function configured<O extends object>(
   };
 }
 
+/** A class with options, or with their values in order. */
+interface Configured<O> {
+  new (options?: Partial<O>): Layer & { readonly options: Readonly<O> };
+  new (...values: O[keyof O][]): Layer & { readonly options: Readonly<O> };
+}
+
 /** A class that applies a function along a dimension. */
 function along(fn: (x: Tensor, dim: number) => Tensor): new (dim: number) => Layer & { readonly dim: number } {
   return class extends Module {
     constructor(readonly dim: number) {
       super();
+      admit(arguments, "(dim: number)", this);
       if (!Number.isInteger(dim)) {
         throw new ArgumentError(`${this.constructor.name}: dim is ${JSON.stringify(dim)}, wanted an integer`);
       }
     }
 
     override forward(x: Tensor): Tensor {
+      admit(arguments, ".forward(x: tensor)", this);
       return fn(x, this.dim);
     }
 
@@ -152,6 +174,7 @@ export class Softshrink extends configured(ops.softshrink, { lambd: 0.5 }) {
  */
 export class RReLU extends configured(rrelu, { lower: 1 / 8, upper: 1 / 3 }) {
   override forward(x: Tensor): Tensor {
+    admit(arguments, "RReLU.forward(x: tensor)");
     return rrelu(x, { ...this.options, training: this.training });
   }
 }
@@ -162,10 +185,12 @@ export class Threshold extends Module {
     readonly threshold: number,
     readonly value: number,
   ) {
+    admit(arguments, "Threshold(threshold: number, value: number)");
     super();
   }
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, "Threshold.forward(x: tensor)");
     return ops.threshold(x, this.threshold, this.value);
   }
 
@@ -186,6 +211,7 @@ export class PReLU extends Module {
   readonly init: number;
 
   constructor(options: PlacementOptions & { numParameters?: number; init?: number } = {}) {
+    admit(arguments, "PReLU(options?: object)");
     super();
     const defaults = { numParameters: 1, init: 0.25, ...PLACEMENT };
     const { numParameters, init, ...rest } = withDefaults("PReLU", defaults, options);
@@ -198,10 +224,12 @@ export class PReLU extends Module {
   }
 
   override resetParameters(): void {
+    admit(arguments, "PReLU.resetParameters()");
     constant(this.weight, this.init);
   }
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, "PReLU.forward(x: tensor)");
     return ops.prelu(x, this.weight);
   }
 
@@ -227,6 +255,7 @@ export class Softmax2d extends elementwise((x) => ops.softmax(x, -3)) {}
 /** a σ(b), with a and b the halves of x along a dimension (default the last). @see torch.nn.GLU */
 export class GLU extends along(ops.glu) {
   constructor(dim = -1) {
+    admit(arguments, "GLU(dim?: number)");
     super(dim);
   }
 }

@@ -13,12 +13,15 @@ const make = (name: string, ...args: unknown[]): nn.Module =>
   new (nn as unknown as Record<string, Untyped>)[name](...args);
 
 test.each<[string, unknown[], string]>([
-  ["Dropout", [0.2], "the options are 0.2: wanted an object such as { p: … }"],
+  ["Dropout", [0.2, 0.3], "takes (p), got 2 arguments"],
+  ["Dropout", [{ p: 0.2 }, true], "takes (options), got 2 arguments"],
+  ["Dropout", [true], "the options are true: wanted an object such as { p: … }"],
   ["Linear", [3, 4, false], "the options are false"],
   ["Linear", [3, 4, null], "the options are null"],
   ["Linear", [3, 4, { device: "cpu" }], 'device is "cpu": wanted what init() returns'],
-  ["LeakyReLU", [0.1], "the options are 0.1"],
-  ["Conv2d", [3, 4], "kernelSize is undefined, wanted integers >= 1"],
+  ["LeakyReLU", [0.1, 2], "takes (negativeSlope), got 2 arguments"],
+  ["Linear", [3, 4, { bias: "no" }], 'bias is "no", wanted true or false'],
+  ["Conv2d", [3, 4], "kernelSize is missing: wanted a number or an array such as [2, 3]"],
   ["Conv2d", [3, 4, 3, 1], "the options are 1"],
   ["Conv2d", [3, 4, 3, { stride: 0 }], "stride is 0, wanted integers >= 1"],
   ["Conv2d", [3, 4, 3, { padding: -1 }], "padding is -1, wanted integers >= 0"],
@@ -26,8 +29,8 @@ test.each<[string, unknown[], string]>([
   ["ZeroPad2d", [[1, 1, 1]], "padding has 3 numbers, wanted 4"],
   ["BatchNorm2d", [3, { momentum: "x" }], "momentum is x, wanted a number"],
   ["LayerNorm", [3, { eps: "1e-5" }], "eps is 1e-5, wanted a number"],
-  ["Softmax", [], "dim is undefined, wanted an integer"],
-  ["Softmax", [{ dim: 1 }], 'dim is {"dim":1}, wanted an integer'],
+  ["Softmax", [], "dim is missing: wanted a number"],
+  ["Softmax", [{ dim: 1 }], "dim is an object: wanted a number; dim is given by its place"],
   ["LSTM", [3, 4, 2], "the options are 2"],
   ["CrossEntropyLoss", [{ label_smoothing: 0.1 }], "unknown option label_smoothing"],
   ["Sequential", [(x: unknown) => x], "0 is a function, wanted a module"],
@@ -65,11 +68,11 @@ test("smooth L1 with beta 0 is L1", async () => {
 
 test("a parameter is made of a tensor, and assigned a tensor", () => {
   const { Parameter } = nn as unknown as Record<string, new (...args: unknown[]) => nn.Parameter>;
-  expect(() => new Parameter(3)).toThrow("Parameter: got 3, wanted a tensor");
+  expect(() => new Parameter(3)).toThrow("Parameter: tensor is 3: wanted a tensor");
   expect(() => new Parameter(ones([1]), { requires_grad: false })).toThrow("Parameter: unknown option requires_grad");
   expect(() => new Parameter(ones([1]), false)).toThrow("Parameter: the options are false");
   const assign = (value: unknown): void => new nn.Linear(1, 1).weight.assign(value as nn.Parameter);
-  expect(() => assign(0)).toThrow("assign: got 0, wanted a tensor");
+  expect(() => assign(0)).toThrow("Parameter.assign: tensor is 0: wanted a tensor");
 });
 
 test.each<[unknown, string]>([
@@ -78,7 +81,7 @@ test.each<[unknown, string]>([
   [Promise.resolve({}), "the state is a promise (await it)"],
   [{ weight: [[1]], bias: [1] }, "weight is 1: wanted a tensor"],
 ])("a state dict is an object of tensors: %p", (state, message) => {
-  expect(() => new nn.Linear(1, 1).loadStateDict(state as nn.StateDict)).toThrow(`loadStateDict: ${message}`);
+  expect(() => new nn.Linear(1, 1).loadStateDict(state as nn.StateDict)).toThrow(message);
 });
 
 test("a functional call takes params and buffers, not the names themselves", () => {
@@ -97,4 +100,13 @@ test("weight norm makes a weight of two tensors, so it comes first", () => {
   expect(() => nn.weightNorm(nn.weightNorm(new nn.Linear(2, 2)))).toThrow(
     "registerParametrization: weight is parametrized already, and _WeightNorm() makes it of 2 tensors",
   );
+});
+
+test("options of one number, or a few, may be given by place, as in torch", () => {
+  expect(new nn.Dropout(0.2).p).toBe(0.2);
+  expect(new nn.Dropout2d({ p: 0.2 }).p).toBe(0.2);
+  expect(new nn.LeakyReLU(0.1).options).toEqual({ negativeSlope: 0.1 });
+  expect(new nn.Hardtanh(-2, 2).options).toEqual({ minVal: -2, maxVal: 2 });
+  expect(new nn.Hardtanh({ maxVal: 2 }).options).toEqual({ minVal: -1, maxVal: 2 });
+  expect(new nn.GELU("tanh").options).toEqual({ approximate: "tanh" });
 });

@@ -6,6 +6,7 @@
  */
 import {
   ArgumentError,
+  admit,
   cat,
   DTypeError,
   isFloat,
@@ -20,15 +21,7 @@ import {
 import { dropout } from "../functional/dropout.ts";
 import * as init from "../init.ts";
 import { Module } from "../module.ts";
-import {
-  checkOptions,
-  checkProbability,
-  checkSizes,
-  PLACEMENT,
-  type PlacementOptions,
-  placement,
-  withDefaults,
-} from "../options.ts";
+import { checkProbability, checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
 import { snakeCase } from "../repr.ts";
 import type { Parameter } from "../slot.ts";
 import { Linear } from "./linear.ts";
@@ -66,15 +59,15 @@ export interface AttentionCall {
   isCausal?: boolean;
 }
 
-const CALL = ["keyPaddingMask", "attnMask", "needWeights", "averageAttnWeights", "isCausal"];
-
 /**
  * A mask that hides the future: true above the diagonal.
  *
  * @see torch.nn.Transformer.generate_square_subsequent_mask, which makes the same mask as floats
  */
-export const causalMask = (queries: number, keys: number, like: Tensor): Tensor =>
-  ones([queries, keys], { device: like.device }).triu(1).to("bool");
+export function causalMask(queries: number, keys: number, like: Tensor): Tensor {
+  admit(arguments, "causalMask(queries: number, keys: number, like: tensor)");
+  return ones([queries, keys], { device: like.device }).triu(1).to("bool");
+}
 
 /**
  * Attention with several heads.
@@ -101,6 +94,7 @@ export class MultiheadAttention extends Module {
     readonly numHeads: number,
     options: AttentionOptions = {},
   ) {
+    admit(arguments, "MultiheadAttention(embedDim: number, numHeads: number, options?: object)");
     super();
     const who = "MultiheadAttention";
     checkSizes(who, { embedDim, numHeads });
@@ -141,6 +135,7 @@ export class MultiheadAttention extends Module {
 
   /** The output's weight is left to `outProj.resetParameters()`; its bias starts at 0. */
   override resetParameters(): void {
+    admit(arguments, "MultiheadAttention.resetParameters()");
     this.#draw();
     if (this.outProj.bias !== null) init.zeros(this.outProj.bias);
   }
@@ -166,8 +161,11 @@ export class MultiheadAttention extends Module {
    *               averaged; null if they are not needed
    */
   override forward(query: Tensor, key: Tensor, value: Tensor, options: AttentionCall = {}): [Tensor, Tensor | null] {
+    admit(
+      arguments,
+      "MultiheadAttention.forward(query: tensor, key: tensor, value: tensor, options?: { keyPaddingMask: tensor, attnMask: tensor, needWeights: boolean, averageAttnWeights: boolean, isCausal: boolean })",
+    );
     const who = "MultiheadAttention";
-    checkOptions(`${who}.forward`, options, CALL);
     const inputs = [query, key, value];
     const { rank } = query;
     for (const x of inputs) {

@@ -3,7 +3,7 @@
  *
  * An input is [N, inputSize], or [inputSize] without a batch; a state is [N, hiddenSize], and starts as 0.
  */
-import { linear, literals, ShapeError, show, type Tensor } from "@loopgrad/tensor";
+import { admit, linear, literals, ShapeError, show, type Tensor } from "@loopgrad/tensor";
 import { uniform } from "../init.ts";
 import { Module } from "../module.ts";
 import { checkOptions, checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
@@ -85,6 +85,7 @@ export class RNNCell extends Cell {
   readonly nonlinearity: "tanh" | "relu";
 
   constructor(inputSize: number, hiddenSize: number, options: CellOptions & { nonlinearity?: "tanh" | "relu" } = {}) {
+    admit(arguments, "RNNCell(inputSize: number, hiddenSize: number, options?: object)");
     const known = ["nonlinearity", "bias", ...Object.keys(PLACEMENT)];
     const { nonlinearity = "tanh", ...rest } = checkOptions("RNNCell", options, known);
     super("RNNCell", inputSize, hiddenSize, plainKind("RNNCell", nonlinearity), rest);
@@ -96,6 +97,7 @@ export class RNNCell extends Cell {
   }
 
   override forward(x: Tensor, h: Tensor | null = null): Tensor {
+    admit(arguments, "RNNCell.forward(x: tensor, h?: tensor|null)");
     return this.run(x, h === null ? null : [h])[0];
   }
 }
@@ -103,10 +105,12 @@ export class RNNCell extends Cell {
 /** x [N, inputSize], [h, c] (default 0) → [h′, c′]. @see torch.nn.LSTMCell */
 export class LSTMCell extends Cell {
   constructor(inputSize: number, hiddenSize: number, options: CellOptions = {}) {
+    admit(arguments, "LSTMCell(inputSize: number, hiddenSize: number, options?: object)");
     super("LSTMCell", inputSize, hiddenSize, lstm, options);
   }
 
   override forward(x: Tensor, state: readonly [Tensor, Tensor] | null = null): [Tensor, Tensor] {
+    admit(arguments, "LSTMCell.forward(x: tensor, state?: tensors|null)");
     return this.run(x, state) as [Tensor, Tensor];
   }
 }
@@ -114,10 +118,12 @@ export class LSTMCell extends Cell {
 /** x [N, inputSize], h [N, hiddenSize] (default 0) → h′. @see torch.nn.GRUCell */
 export class GRUCell extends Cell {
   constructor(inputSize: number, hiddenSize: number, options: CellOptions = {}) {
+    admit(arguments, "GRUCell(inputSize: number, hiddenSize: number, options?: object)");
     super("GRUCell", inputSize, hiddenSize, gru, options);
   }
 
   override forward(x: Tensor, h: Tensor | null = null): Tensor {
+    admit(arguments, "GRUCell.forward(x: tensor, h?: tensor|null)");
     return this.run(x, h === null ? null : [h])[0];
   }
 }

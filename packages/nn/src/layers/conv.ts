@@ -4,6 +4,7 @@
  */
 import {
   ArgumentError,
+  admit,
   conv1d,
   conv2d,
   conv3d,
@@ -19,16 +20,7 @@ import {
 } from "@loopgrad/tensor";
 import { uniform } from "../init.ts";
 import { Module } from "../module.ts";
-import {
-  checkOptions,
-  checkSizes,
-  checkWord,
-  PLACEMENT,
-  type PlacementOptions,
-  placement,
-  tuple,
-  withDefaults,
-} from "../options.ts";
+import { checkSizes, checkWord, PLACEMENT, type PlacementOptions, placement, tuple, withDefaults } from "../options.ts";
 import { changed, listed, settings } from "../repr.ts";
 import type { Parameter } from "../slot.ts";
 import { blankParameter } from "./slots.ts";
@@ -171,6 +163,7 @@ abstract class Conv extends ConvBase {
   }
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, ".forward(x: tensor)", this);
     const [input, padding] = this.#padded(x);
     return this.#convolve(input, this.weight, this.bias, { ...this.geometry, padding });
   }
@@ -196,6 +189,7 @@ abstract class Conv extends ConvBase {
 /** [N, C, L] → [N, O, L′]. @see torch.nn.Conv1d */
 export class Conv1d extends Conv {
   constructor(inChannels: number, outChannels: number, kernelSize: Extent, options: ConvOptions = {}) {
+    admit(arguments, "Conv1d(inChannels: number, outChannels: number, kernelSize: number|numbers, options?: object)");
     super("Conv1d", conv1d, 1, inChannels, outChannels, kernelSize, options);
   }
 }
@@ -208,6 +202,7 @@ export class Conv1d extends Conv {
  */
 export class Conv2d extends Conv {
   constructor(inChannels: number, outChannels: number, kernelSize: Extent, options: ConvOptions = {}) {
+    admit(arguments, "Conv2d(inChannels: number, outChannels: number, kernelSize: number|numbers, options?: object)");
     super("Conv2d", conv2d, 2, inChannels, outChannels, kernelSize, options);
   }
 }
@@ -215,6 +210,7 @@ export class Conv2d extends Conv {
 /** [N, C, D, H, W] → [N, O, D′, H′, W′]. @see torch.nn.Conv3d */
 export class Conv3d extends Conv {
   constructor(inChannels: number, outChannels: number, kernelSize: Extent, options: ConvOptions = {}) {
+    admit(arguments, "Conv3d(inChannels: number, outChannels: number, kernelSize: number|numbers, options?: object)");
     super("Conv3d", conv3d, 3, inChannels, outChannels, kernelSize, options);
   }
 }
@@ -244,7 +240,7 @@ export abstract class ConvTranspose extends ConvBase {
 
   /** @param options.outputSize  spatial size of the result, one of those that the stride leaves open */
   override forward(x: Tensor, options: { outputSize?: readonly number[] } = {}): Tensor {
-    checkOptions(this.constructor.name, options, ["outputSize"]);
+    admit(arguments, ".forward(x: tensor, options?: { outputSize: numbers })", this);
     const { outputSize } = options;
     const outputPadding = outputSize === undefined ? [...this.outputPadding] : this.#upTo(x, outputSize);
     const { geometry, padding } = this;
@@ -275,6 +271,10 @@ export abstract class ConvTranspose extends ConvBase {
 /** [N, C, L] → [N, O, L′]. @see torch.nn.ConvTranspose1d */
 export class ConvTranspose1d extends ConvTranspose {
   constructor(inChannels: number, outChannels: number, kernelSize: Extent, options: ConvTransposeOptions = {}) {
+    admit(
+      arguments,
+      "ConvTranspose1d(inChannels: number, outChannels: number, kernelSize: number|numbers, options?: object)",
+    );
     super("ConvTranspose1d", convTranspose1d, 1, inChannels, outChannels, kernelSize, options);
   }
 }
@@ -282,6 +282,10 @@ export class ConvTranspose1d extends ConvTranspose {
 /** [N, C, H, W] → [N, O, H′, W′]. @see torch.nn.ConvTranspose2d */
 export class ConvTranspose2d extends ConvTranspose {
   constructor(inChannels: number, outChannels: number, kernelSize: Extent, options: ConvTransposeOptions = {}) {
+    admit(
+      arguments,
+      "ConvTranspose2d(inChannels: number, outChannels: number, kernelSize: number|numbers, options?: object)",
+    );
     super("ConvTranspose2d", convTranspose2d, 2, inChannels, outChannels, kernelSize, options);
   }
 }
@@ -289,6 +293,10 @@ export class ConvTranspose2d extends ConvTranspose {
 /** [N, C, D, H, W] → [N, O, D′, H′, W′]. @see torch.nn.ConvTranspose3d */
 export class ConvTranspose3d extends ConvTranspose {
   constructor(inChannels: number, outChannels: number, kernelSize: Extent, options: ConvTransposeOptions = {}) {
+    admit(
+      arguments,
+      "ConvTranspose3d(inChannels: number, outChannels: number, kernelSize: number|numbers, options?: object)",
+    );
     super("ConvTranspose3d", convTranspose3d, 3, inChannels, outChannels, kernelSize, options);
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Angles and distances of pairs of vectors, as modules.
  */
-import { cosineSimilarity, pairwiseDistance, type Tensor } from "@loopgrad/tensor";
+import { admit, cosineSimilarity, pairwiseDistance, type Tensor } from "@loopgrad/tensor";
 import { Module } from "../module.ts";
 import { withDefaults } from "../options.ts";
 
@@ -17,6 +17,7 @@ export class CosineSimilarity extends Module {
   readonly eps: number;
 
   constructor(options: { dim?: number; eps?: number } = {}) {
+    admit(arguments, "CosineSimilarity(options?: object)");
     super();
     const { dim, eps } = withDefaults("CosineSimilarity", { dim: 1, eps: 1e-8 }, options);
     this.dim = dim;
@@ -24,6 +25,7 @@ export class CosineSimilarity extends Module {
   }
 
   override forward(a: Tensor, b: Tensor): Tensor {
+    admit(arguments, "CosineSimilarity.forward(a: tensor, b: tensor)");
     return cosineSimilarity(a, b, { dim: this.dim, eps: this.eps });
   }
 }
@@ -41,6 +43,7 @@ export class PairwiseDistance extends Module {
   readonly keepdim: boolean;
 
   constructor(options: { p?: number; eps?: number; keepdim?: boolean } = {}) {
+    admit(arguments, "PairwiseDistance(options?: object)");
     super();
     const { p, eps, keepdim } = withDefaults("PairwiseDistance", { p: 2, eps: 1e-6, keepdim: false }, options);
     this.p = p;
@@ -49,6 +52,7 @@ export class PairwiseDistance extends Module {
   }
 
   override forward(a: Tensor, b: Tensor): Tensor {
+    admit(arguments, "PairwiseDistance.forward(a: tensor, b: tensor)");
     return pairwiseDistance(a, b, { p: this.p, eps: this.eps, keepdim: this.keepdim });
   }
 }

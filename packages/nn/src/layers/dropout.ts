@@ -2,11 +2,13 @@
  * Dropout: in training, elements or whole channels are set to 0 with probability p (default 0.5). In evaluation nothing
  * happens. `manualSeed` repeats the draws.
  */
+
 import type { Tensor } from "@loopgrad/tensor";
+import { admit } from "@loopgrad/tensor";
 import type { Layer } from "../containers.ts";
 import * as F from "../functional/dropout.ts";
 import { Module } from "../module.ts";
-import { checkProbability, withDefaults } from "../options.ts";
+import { byName, checkProbability, withDefaults } from "../options.ts";
 import { float, settings } from "../repr.ts";
 
 /** Options of the dropout layers. */
@@ -21,18 +23,20 @@ export interface DropoutLayer extends Layer {
 }
 
 /** A class that drops by a function while it is in training. */
-function dropping(fn: typeof F.dropout): new (options?: DropoutLayerOptions) => DropoutLayer {
+function dropping(fn: typeof F.dropout): new (options?: DropoutLayerOptions | number) => DropoutLayer {
   return class extends Module {
     readonly p: number;
 
-    constructor(options: DropoutLayerOptions = {}) {
+    constructor(...settings: [options?: DropoutLayerOptions | number]) {
       super();
       const who = this.constructor.name;
-      this.p = withDefaults(who, { p: 0.5 }, options).p;
+      const defaults = { p: 0.5 };
+      this.p = withDefaults(who, defaults, byName(who, settings, defaults)).p;
       checkProbability(who, "p", this.p);
     }
 
     override forward(x: Tensor): Tensor {
+      admit(arguments, ".forward(x: tensor)", this);
       return fn(x, { p: this.p, training: this.training });
     }
 
@@ -42,7 +46,7 @@ function dropping(fn: typeof F.dropout): new (options?: DropoutLayerOptions) => 
   };
 }
 
-/** Drops elements. @see torch.nn.Dropout */
+/** Drops elements. @see torch.nn.Dropout @example new Dropout({ p: 0.2 }), or as torch writes it new Dropout(0.2) */
 export class Dropout extends dropping(F.dropout) {}
 
 /** Drops whole channels of [N, C, L] or [C, L]. @see torch.nn.Dropout1d */

@@ -3,6 +3,7 @@
  */
 import {
   ArgumentError,
+  admit,
   embedding,
   onesLike,
   randn,
@@ -60,6 +61,7 @@ export class Embedding extends Module {
     readonly embeddingDim: number,
     options: EmbeddingOptions = {},
   ) {
+    admit(arguments, "Embedding(numEmbeddings: number, embeddingDim: number, options?: object)");
     super();
     checkSizes("Embedding", { numEmbeddings, embeddingDim });
     const settings = withDefaults("Embedding", { ...LOOKUP, ...PLACEMENT }, options);
@@ -80,6 +82,7 @@ export class Embedding extends Module {
   }
 
   override resetParameters(): void {
+    admit(arguments, "Embedding.resetParameters()");
     const { weight, paddingIdx, numEmbeddings } = this;
     const { device, dtype } = weight;
     scope(() => {
@@ -100,6 +103,10 @@ export class Embedding extends Module {
     weight: Tensor,
     options: { freeze?: boolean } & Omit<EmbeddingOptions, keyof PlacementOptions> = {},
   ): Embedding {
+    admit(
+      arguments,
+      "Embedding.fromPretrained(weight: tensor, options?: { freeze: boolean, paddingIdx: number|null, maxNorm: number|null, normType: number, scaleGradByFreq: boolean })",
+    );
     const who = "Embedding.fromPretrained";
     if (weight.rank !== 2) throw new ShapeError(`${who}: ${show(weight.shape)}: wanted [numEmbeddings, embeddingDim]`);
     const { freeze, ...lookup } = withDefaults(who, { freeze: true, ...LOOKUP }, options);
@@ -111,6 +118,7 @@ export class Embedding extends Module {
   }
 
   override forward(index: Tensor): Tensor {
+    admit(arguments, "Embedding.forward(index: tensor)");
     const { weight, paddingIdx, maxNorm, normType, scaleGradByFreq } = this;
     if (maxNorm === null) return embedding(index, weight, { paddingIdx, scaleGradByFreq });
     // In a functional call the table is the caller's: the rows that are read are short, the table stays.

@@ -1,7 +1,9 @@
 /**
  * Losses of predicted distributions as modules.
  */
+
 import type { Tensor } from "@loopgrad/tensor";
+import { admit } from "@loopgrad/tensor";
 import * as F from "../functional/likelihood-losses.ts";
 import { Loss } from "./loss-module.ts";
 
@@ -11,6 +13,7 @@ export class GaussianNLLLoss extends Loss<
   [input: Tensor, target: Tensor, variance: Tensor | number]
 > {
   constructor(options: F.LikelihoodOptions = {}) {
+    admit(arguments, "GaussianNLLLoss(options?: object)");
     super("GaussianNLLLoss", F.gaussianNllLoss, ["reduction", "full", "eps"], options);
   }
 }
@@ -18,6 +21,7 @@ export class GaussianNLLLoss extends Loss<
 /** @see {@link F.poissonNllLoss}, torch.nn.PoissonNLLLoss */
 export class PoissonNLLLoss extends Loss<F.PoissonOptions> {
   constructor(options: F.PoissonOptions = {}) {
+    admit(arguments, "PoissonNLLLoss(options?: object)");
     super("PoissonNLLLoss", F.poissonNllLoss, ["reduction", "logInput", "full", "eps"], options);
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Linear maps. First weights are drawn as torch draws them: U(−1/√fan-in, 1/√fan-in).
  */
-import { bilinear, linear, type Tensor } from "@loopgrad/tensor";
+import { admit, bilinear, linear, type Tensor } from "@loopgrad/tensor";
 import { uniform } from "../init.ts";
 import { Module } from "../module.ts";
 import { checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
@@ -37,6 +37,7 @@ export class Linear extends Module {
     readonly outFeatures: number,
     options: LinearOptions = {},
   ) {
+    admit(arguments, "Linear(inFeatures: number, outFeatures: number, options?: object)");
     super();
     checkSizes("Linear", { inFeatures, outFeatures });
     const { bias, ...rest } = withDefaults("Linear", { bias: true, ...PLACEMENT }, options);
@@ -47,10 +48,12 @@ export class Linear extends Module {
   }
 
   override resetParameters(): void {
+    admit(arguments, "Linear.resetParameters()");
     drawn(this, this.inFeatures);
   }
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, "Linear.forward(x: tensor)");
     return linear(x, this.weight, this.bias);
   }
 
@@ -75,6 +78,7 @@ export class Bilinear extends Module {
     readonly outFeatures: number,
     options: LinearOptions = {},
   ) {
+    admit(arguments, "Bilinear(in1Features: number, in2Features: number, outFeatures: number, options?: object)");
     super();
     checkSizes("Bilinear", { in1Features, in2Features, outFeatures });
     const { bias, ...rest } = withDefaults("Bilinear", { bias: true, ...PLACEMENT }, options);
@@ -85,10 +89,12 @@ export class Bilinear extends Module {
   }
 
   override resetParameters(): void {
+    admit(arguments, "Bilinear.resetParameters()");
     drawn(this, this.in1Features);
   }
 
   override forward(a: Tensor, b: Tensor): Tensor {
+    admit(arguments, "Bilinear.forward(a: tensor, b: tensor)");
     return bilinear(a, b, this.weight, this.bias);
   }
 

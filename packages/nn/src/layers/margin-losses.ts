@@ -1,7 +1,9 @@
 /**
  * Losses with a margin as modules: labelled scores, pairs, triplets and classes.
  */
+
 import type { Tensor } from "@loopgrad/tensor";
+import { admit } from "@loopgrad/tensor";
 import {
   type MultiMarginOptions,
   multilabelMarginLoss,
@@ -18,6 +20,7 @@ type Triplet = [anchor: Tensor, positive: Tensor, negative: Tensor];
 /** @see {@link F.hingeEmbeddingLoss}, torch.nn.HingeEmbeddingLoss */
 export class HingeEmbeddingLoss extends Loss<F.MarginOptions> {
   constructor(options: F.MarginOptions = {}) {
+    admit(arguments, "HingeEmbeddingLoss(options?: object)");
     super("HingeEmbeddingLoss", F.hingeEmbeddingLoss, ["reduction", "margin"], options);
   }
 }
@@ -25,6 +28,7 @@ export class HingeEmbeddingLoss extends Loss<F.MarginOptions> {
 /** @see {@link F.marginRankingLoss}, torch.nn.MarginRankingLoss */
 export class MarginRankingLoss extends Loss<F.MarginOptions, Pair> {
   constructor(options: F.MarginOptions = {}) {
+    admit(arguments, "MarginRankingLoss(options?: object)");
     super("MarginRankingLoss", F.marginRankingLoss, ["reduction", "margin"], options);
   }
 }
@@ -32,6 +36,7 @@ export class MarginRankingLoss extends Loss<F.MarginOptions, Pair> {
 /** @see {@link F.softMarginLoss}, torch.nn.SoftMarginLoss */
 export class SoftMarginLoss extends Loss<ReductionOptions> {
   constructor(options: ReductionOptions = {}) {
+    admit(arguments, "SoftMarginLoss(options?: object)");
     super("SoftMarginLoss", F.softMarginLoss, ["reduction"], options);
   }
 }
@@ -39,6 +44,7 @@ export class SoftMarginLoss extends Loss<ReductionOptions> {
 /** @see {@link F.cosineEmbeddingLoss}, torch.nn.CosineEmbeddingLoss */
 export class CosineEmbeddingLoss extends Loss<F.MarginOptions, Pair> {
   constructor(options: F.MarginOptions = {}) {
+    admit(arguments, "CosineEmbeddingLoss(options?: object)");
     super("CosineEmbeddingLoss", F.cosineEmbeddingLoss, ["reduction", "margin"], options);
   }
 }
@@ -46,6 +52,7 @@ export class CosineEmbeddingLoss extends Loss<F.MarginOptions, Pair> {
 /** @see {@link F.tripletMarginLoss}, torch.nn.TripletMarginLoss */
 export class TripletMarginLoss extends Loss<F.TripletMarginOptions, Triplet> {
   constructor(options: F.TripletMarginOptions = {}) {
+    admit(arguments, "TripletMarginLoss(options?: object)");
     super("TripletMarginLoss", F.tripletMarginLoss, ["reduction", "margin", "p", "eps", "swap"], options);
   }
 }
@@ -55,6 +62,7 @@ export class TripletMarginWithDistanceLoss extends Loss<F.TripletDistanceOptions
   readonly usesDefaultDistance: boolean;
 
   constructor(options: F.TripletDistanceOptions = {}) {
+    admit(arguments, "TripletMarginWithDistanceLoss(options?: object)");
     const known = ["reduction", "distanceFunction", "margin", "swap"] as const;
     super("TripletMarginWithDistanceLoss", F.tripletMarginWithDistanceLoss, known, options);
     this.usesDefaultDistance = options.distanceFunction === undefined;
@@ -69,6 +77,7 @@ export class TripletMarginWithDistanceLoss extends Loss<F.TripletDistanceOptions
 /** @see {@link multiMarginLoss}, torch.nn.MultiMarginLoss */
 export class MultiMarginLoss extends Loss<MultiMarginOptions> {
   constructor(options: MultiMarginOptions = {}) {
+    admit(arguments, "MultiMarginLoss(options?: object)");
     super("MultiMarginLoss", multiMarginLoss, ["reduction", "p", "margin", "weight"], options);
   }
 }
@@ -76,6 +85,7 @@ export class MultiMarginLoss extends Loss<MultiMarginOptions> {
 /** @see {@link multilabelMarginLoss}, torch.nn.MultiLabelMarginLoss */
 export class MultiLabelMarginLoss extends Loss<ReductionOptions> {
   constructor(options: ReductionOptions = {}) {
+    admit(arguments, "MultiLabelMarginLoss(options?: object)");
     super("MultiLabelMarginLoss", multilabelMarginLoss, ["reduction"], options);
   }
 }
@@ -83,6 +93,7 @@ export class MultiLabelMarginLoss extends Loss<ReductionOptions> {
 /** @see {@link multilabelSoftMarginLoss}, torch.nn.MultiLabelSoftMarginLoss */
 export class MultiLabelSoftMarginLoss extends Loss<ReductionOptions & { weight?: Tensor }> {
   constructor(options: ReductionOptions & { weight?: Tensor } = {}) {
+    admit(arguments, "MultiLabelSoftMarginLoss(options?: object)");
     super("MultiLabelSoftMarginLoss", multilabelSoftMarginLoss, ["reduction", "weight"], options);
   }
 }

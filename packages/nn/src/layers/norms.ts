@@ -5,8 +5,9 @@
  * a batch moves them by the factor m; with momentum null they are the plain average of all batches seen.
  * They are updated off the tape.
  */
+
 import { noGrad } from "@loopgrad/autograd";
-import { ArgumentError, numel, ShapeError, scope, show, type Tensor } from "@loopgrad/tensor";
+import { ArgumentError, admit, numel, ShapeError, scope, show, type Tensor } from "@loopgrad/tensor";
 import { batchAxes, batchNorm, batchNormTraining, instanceNorm, type Statistics } from "../functional/norms.ts";
 import { constant, ones, zeros } from "../init.ts";
 import { Module } from "../module.ts";
@@ -119,12 +120,14 @@ function moved(running: Buffer, batch: Tensor, share: number | Tensor): Tensor {
 
 abstract class BatchNorm extends RunningNorm {
   constructor(numFeatures: number, options: RunningNormOptions = {}) {
+    admit(arguments, `${new.target.name}(numFeatures: number, options?: object)`);
     super(numFeatures, options, { affine: true, trackRunningStats: true });
   }
 
   protected abstract readonly ranks: readonly number[];
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, ".forward(x: tensor)", this);
     checkChannels(this.constructor.name, x, this.numFeatures, this.ranks);
     const { weight, bias, runningMean, runningVar, eps } = this;
     if (!this.training && runningMean !== null) return batchNorm(x, runningMean, runningVar, weight, bias, { eps });
@@ -178,6 +181,7 @@ export class BatchNorm3d extends BatchNorm {
 
 abstract class InstanceNorm extends RunningNorm {
   constructor(numFeatures: number, options: RunningNormOptions = {}) {
+    admit(arguments, `${new.target.name}(numFeatures: number, options?: object)`);
     super(numFeatures, options, { affine: false, trackRunningStats: false });
     if (this.momentum === null) throw new ArgumentError("InstanceNorm: momentum is null, wanted a number");
   }
@@ -189,6 +193,7 @@ abstract class InstanceNorm extends RunningNorm {
   protected abstract readonly ranks: readonly number[];
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, ".forward(x: tensor)", this);
     if (this.ranks.includes(x.rank + 1)) return this.forward(x.unsqueeze(0)).squeeze(0);
     checkChannels(this.constructor.name, x, this.numFeatures, this.ranks);
     const { weight, bias, runningMean, runningVar, eps } = this;

@@ -4,7 +4,7 @@
  * A *border* is one number for all sides, or two numbers for each spatial dimension, the last dimension first:
  * [left, right, top, bottom, front, back].
  */
-import { type PadOptions, pad, type Tensor } from "@loopgrad/tensor";
+import { admit, type PadOptions, pad, type Tensor } from "@loopgrad/tensor";
 import type { Layer } from "../containers.ts";
 import { Module } from "../module.ts";
 import { tuple } from "../options.ts";
@@ -25,10 +25,12 @@ function bordered(n: number, mode: NonNullable<PadOptions["mode"]>): new (paddin
 
     constructor(padding: Border) {
       super();
+      admit(arguments, "(padding: number|numbers)", this);
       this.padding = tuple(this.constructor.name, "padding", padding, 2 * n);
     }
 
     override forward(x: Tensor): Tensor {
+      admit(arguments, ".forward(x: tensor)", this);
       return pad(x, this.padding, { mode });
     }
 
@@ -48,10 +50,12 @@ function constant(n: number): new (padding: Border, value: number) => PadLayer &
       readonly value: number,
     ) {
       super();
+      admit(arguments, "(padding: number|numbers, value: number)", this);
       this.padding = tuple(this.constructor.name, "padding", padding, 2 * n);
     }
 
     override forward(x: Tensor): Tensor {
+      admit(arguments, ".forward(x: tensor)", this);
       return pad(x, this.padding, { mode: "constant", value: this.value });
     }
 

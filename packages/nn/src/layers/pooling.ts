@@ -6,6 +6,7 @@
 
 import type { AvgPool2dOptions, AvgPoolOptions, MaxPoolOptions, Tensor, UnpoolOptions } from "@loopgrad/tensor";
 import * as ops from "@loopgrad/tensor";
+import { admit } from "@loopgrad/tensor";
 import type { Layer } from "../containers.ts";
 import {
   type AdaptiveMaxOptions,
@@ -48,10 +49,12 @@ function pooling<O extends object>(
       options: O = {} as O,
     ) {
       super();
+      admit(arguments, "(kernelSize: number|numbers, options?: object)", this);
       this.options = withDefaults(this.constructor.name, defaults, options as Partial<Required<O>>);
     }
 
     override forward(x: Tensor): Tensor {
+      admit(arguments, ".forward(x: tensor)", this);
       return fn(x, this.kernelSize, this.options);
     }
 
@@ -136,11 +139,13 @@ function unpooling(
       options: UnpoolLayerOptions = {},
     ) {
       super();
+      admit(arguments, "(kernelSize: number|numbers, options?: object)", this);
       const defaults: Required<UnpoolLayerOptions> = { stride: null, padding: 0 };
       this.options = withDefaults(this.constructor.name, defaults, options);
     }
 
     override forward(x: Tensor, indices: Tensor, options: Pick<UnpoolOptions, "outputSize"> = {}): Tensor {
+      admit(arguments, ".forward(x: tensor, indices: tensor, options?: { outputSize: numbers|null })", this);
       return fn(x, indices, this.kernelSize, { ...this.options, ...options });
     }
 
@@ -190,9 +195,11 @@ function adaptive<Size>(
   return class extends Module {
     constructor(readonly outputSize: Size) {
       super();
+      admit(arguments, "(outputSize: number|list)", this);
     }
 
     override forward(x: Tensor): Tensor {
+      admit(arguments, ".forward(x: tensor)", this);
       return fn(x, this.outputSize);
     }
 
@@ -230,11 +237,13 @@ const adaptiveMax = (fn: AdaptiveMaxPool): AdaptiveMaxClass =>
       options: AdaptiveMaxOptions = {},
     ) {
       super();
+      admit(arguments, "(outputSize: number|list|null, options?: object)", this);
       const { returnIndices } = withDefaults(this.constructor.name, { returnIndices: false }, options);
       this.returnIndices = returnIndices;
     }
 
     override forward(x: Tensor): never {
+      admit(arguments, ".forward(x: tensor)", this);
       return fn(x, this.outputSize, { returnIndices: this.returnIndices }) as never;
     }
 

@@ -8,6 +8,7 @@
  */
 import {
   ArgumentError,
+  admit,
   cat,
   linear,
   literals,
@@ -218,11 +219,13 @@ export class RNN extends Recurrent {
     hiddenSize: number,
     options: RecurrentOptions & { nonlinearity?: "tanh" | "relu" } = {},
   ) {
+    admit(arguments, "RNN(inputSize: number, hiddenSize: number, options?: object)");
     const { nonlinearity = "tanh", ...rest } = checkOptions("RNN", options, ["nonlinearity", ...KNOWN]);
     super("RNN", inputSize, hiddenSize, plainKind("RNN", nonlinearity), rest);
   }
 
   override forward(x: Tensor, h: Tensor | null = null): [Tensor, Tensor] {
+    admit(arguments, "RNN.forward(x: tensor, h?: tensor|null)");
     const { output, state } = this.run(x, h === null ? null : [h]);
     return [output, state[0]];
   }
@@ -237,11 +240,13 @@ export class RNN extends Recurrent {
  */
 export class LSTM extends Recurrent {
   constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions & { projSize?: number } = {}) {
+    admit(arguments, "LSTM(inputSize: number, hiddenSize: number, options?: object)");
     const { projSize = 0, ...rest } = checkOptions("LSTM", options, ["projSize", ...KNOWN]);
     super("LSTM", inputSize, hiddenSize, lstm, rest, projSize);
   }
 
   override forward(x: Tensor, start: readonly [Tensor, Tensor] | null = null): [Tensor, [Tensor, Tensor]] {
+    admit(arguments, "LSTM.forward(x: tensor, start?: tensors|null)");
     const { output, state } = this.run(x, start);
     return [output, state as [Tensor, Tensor]];
   }
@@ -254,10 +259,12 @@ export class LSTM extends Recurrent {
  */
 export class GRU extends Recurrent {
   constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
+    admit(arguments, "GRU(inputSize: number, hiddenSize: number, options?: object)");
     super("GRU", inputSize, hiddenSize, gru, options);
   }
 
   override forward(x: Tensor, h: Tensor | null = null): [Tensor, Tensor] {
+    admit(arguments, "GRU.forward(x: tensor, h?: tensor|null)");
     const { output, state } = this.run(x, h === null ? null : [h]);
     return [output, state[0]];
   }

@@ -3,6 +3,7 @@
  */
 import {
   ArgumentError,
+  admit,
   fold,
   INTERPOLATE,
   type InterpolateOptions,
@@ -34,6 +35,7 @@ export class Upsample extends Module {
   readonly options: Readonly<InterpolateOptions>;
 
   constructor(options: Readonly<InterpolateOptions>) {
+    admit(arguments, "Upsample(options: object)");
     super();
     const who = this.constructor.name;
     checkOptions(who, options, INTERPOLATE);
@@ -44,6 +46,7 @@ export class Upsample extends Module {
   }
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, "Upsample.forward(x: tensor)");
     return interpolate(x, this.options);
   }
 
@@ -57,6 +60,7 @@ export class Upsample extends Module {
 /** Repeats pixels. @see torch.nn.UpsamplingNearest2d */
 export class UpsamplingNearest2d extends Upsample {
   constructor(options: UpsamplingOptions) {
+    admit(arguments, "UpsamplingNearest2d(options: object)");
     checkOptions("UpsamplingNearest2d", options, ["size", "scaleFactor"]);
     super({ ...options, mode: "nearest" });
   }
@@ -65,6 +69,7 @@ export class UpsamplingNearest2d extends Upsample {
 /** Interpolates between pixels; corners keep their places. @see torch.nn.UpsamplingBilinear2d */
 export class UpsamplingBilinear2d extends Upsample {
   constructor(options: UpsamplingOptions) {
+    admit(arguments, "UpsamplingBilinear2d(options: object)");
     checkOptions("UpsamplingBilinear2d", options, ["size", "scaleFactor"]);
     super({ ...options, mode: "bilinear", alignCorners: true });
   }
@@ -73,11 +78,13 @@ export class UpsamplingBilinear2d extends Upsample {
 /** [N, C r², H, W] → [N, C, H r, W r]. @see torch.nn.PixelShuffle */
 export class PixelShuffle extends Module {
   constructor(readonly upscaleFactor: number) {
+    admit(arguments, "PixelShuffle(upscaleFactor: number)");
     super();
     checkSizes("PixelShuffle", { upscaleFactor });
   }
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, "PixelShuffle.forward(x: tensor)");
     return pixelShuffle(x, this.upscaleFactor);
   }
 
@@ -89,11 +96,13 @@ export class PixelShuffle extends Module {
 /** [N, C, H r, W r] → [N, C r², H, W]. @see torch.nn.PixelUnshuffle */
 export class PixelUnshuffle extends Module {
   constructor(readonly downscaleFactor: number) {
+    admit(arguments, "PixelUnshuffle(downscaleFactor: number)");
     super();
     checkSizes("PixelUnshuffle", { downscaleFactor });
   }
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, "PixelUnshuffle.forward(x: tensor)");
     return pixelUnshuffle(x, this.downscaleFactor);
   }
 
@@ -105,11 +114,13 @@ export class PixelUnshuffle extends Module {
 /** Deals the channels of [N, C, …] out to groups, as one deals cards. @see torch.nn.ChannelShuffle */
 export class ChannelShuffle extends Module {
   constructor(readonly groups: number) {
+    admit(arguments, "ChannelShuffle(groups: number)");
     super();
     checkSizes("ChannelShuffle", { groups });
   }
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, "ChannelShuffle.forward(x: tensor)");
     const { groups } = this;
     const [n, channels, ...spatial] = x.shape;
     if (x.rank < 3 || channels % groups !== 0) {
@@ -136,11 +147,13 @@ export class Unfold extends Module {
     readonly kernelSize: Extent,
     options: Readonly<UnfoldOptions> = {},
   ) {
+    admit(arguments, "Unfold(kernelSize: number|numbers, options?: object)");
     super();
     this.options = withDefaults("Unfold", WINDOWS, options);
   }
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, "Unfold.forward(x: tensor)");
     return unfold(x, this.kernelSize, this.options);
   }
 
@@ -158,11 +171,13 @@ export class Fold extends Module {
     readonly kernelSize: Extent,
     options: Readonly<UnfoldOptions> = {},
   ) {
+    admit(arguments, "Fold(outputSize: number|numbers, kernelSize: number|numbers, options?: object)");
     super();
     this.options = withDefaults("Fold", WINDOWS, options);
   }
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, "Fold.forward(x: tensor)");
     return fold(x, this.outputSize, this.kernelSize, this.options);
   }
 

@@ -2,7 +2,7 @@
  * Normalisation layers that look at one sample at a time: they have no running statistics, and do the same in training
  * and in evaluation.
  */
-import { ArgumentError, type Shape, type Tensor } from "@loopgrad/tensor";
+import { ArgumentError, admit, type Shape, type Tensor } from "@loopgrad/tensor";
 import { groupNorm, layerNorm, localResponseNorm, rmsNorm } from "../functional/norms.ts";
 import { ones, zeros } from "../init.ts";
 import { Module } from "../module.ts";
@@ -36,6 +36,7 @@ export class LayerNorm extends Module {
   readonly bias: Parameter | null;
 
   constructor(normalizedShape: number | Shape, options: LayerNormOptions = {}) {
+    admit(arguments, "LayerNorm(normalizedShape: number|numbers, options?: object)");
     super();
     this.normalizedShape = shapeOf(normalizedShape);
     const defaults = { eps: 1e-5, elementwiseAffine: true, bias: true, ...PLACEMENT };
@@ -49,11 +50,13 @@ export class LayerNorm extends Module {
   }
 
   override resetParameters(): void {
+    admit(arguments, "LayerNorm.resetParameters()");
     if (this.weight !== null) ones(this.weight);
     if (this.bias !== null) zeros(this.bias);
   }
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, "LayerNorm.forward(x: tensor)");
     return layerNorm(x, this.normalizedShape, this.weight, this.bias, { eps: this.eps });
   }
 
@@ -79,6 +82,7 @@ export class RMSNorm extends Module {
   readonly weight: Parameter | null;
 
   constructor(normalizedShape: number | Shape, options: RMSNormOptions = {}) {
+    admit(arguments, "RMSNorm(normalizedShape: number|numbers, options?: object)");
     super();
     this.normalizedShape = shapeOf(normalizedShape);
     const defaults = { eps: null as number | null, elementwiseAffine: true, ...PLACEMENT };
@@ -90,10 +94,12 @@ export class RMSNorm extends Module {
   }
 
   override resetParameters(): void {
+    admit(arguments, "RMSNorm.resetParameters()");
     if (this.weight !== null) ones(this.weight);
   }
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, "RMSNorm.forward(x: tensor)");
     return rmsNorm(x, this.normalizedShape, this.weight, { eps: this.eps });
   }
 
@@ -125,6 +131,7 @@ export class GroupNorm extends Module {
     readonly numChannels: number,
     options: GroupNormOptions = {},
   ) {
+    admit(arguments, "GroupNorm(numGroups: number, numChannels: number, options?: object)");
     super();
     const who = "GroupNorm";
     checkSizes(who, { numGroups, numChannels });
@@ -145,11 +152,13 @@ export class GroupNorm extends Module {
   }
 
   override resetParameters(): void {
+    admit(arguments, "GroupNorm.resetParameters()");
     if (this.weight !== null) ones(this.weight);
     if (this.bias !== null) zeros(this.bias);
   }
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, "GroupNorm.forward(x: tensor)");
     return groupNorm(x, this.numGroups, this.weight, this.bias, { eps: this.eps });
   }
 
@@ -178,12 +187,14 @@ export class LocalResponseNorm extends Module {
     readonly size: number,
     options: LocalResponseNormOptions = {},
   ) {
+    admit(arguments, "LocalResponseNorm(size: number, options?: object)");
     super();
     checkSizes("LocalResponseNorm", { size });
     this.options = withDefaults("LocalResponseNorm", { alpha: 1e-4, beta: 0.75, k: 1 }, options);
   }
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, "LocalResponseNorm.forward(x: tensor)");
     return localResponseNorm(x, this.size, this.options);
   }
 

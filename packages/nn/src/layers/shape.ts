@@ -1,14 +1,22 @@
 /**
  * Layers that change only the shape, or nothing.
  */
+
 import type { Shape, Tensor } from "@loopgrad/tensor";
+import { admit } from "@loopgrad/tensor";
 import { Module } from "../module.ts";
 import { withDefaults } from "../options.ts";
 import { settings } from "../repr.ts";
 
-/** Returns its input. @see torch.nn.Identity */
+/** Returns its input. It takes no arguments; torch's takes any, and ignores them. @see torch.nn.Identity */
 export class Identity extends Module {
+  constructor() {
+    admit(arguments, "Identity()");
+    super();
+  }
+
   override forward(x: Tensor): Tensor {
+    admit(arguments, "Identity.forward(x: tensor)");
     return x;
   }
 }
@@ -19,6 +27,7 @@ export class Flatten extends Module {
   readonly endDim: number;
 
   constructor(options: { startDim?: number; endDim?: number } = {}) {
+    admit(arguments, "Flatten(options?: object)");
     super();
     const { startDim, endDim } = withDefaults("Flatten", { startDim: 1, endDim: -1 }, options);
     this.startDim = startDim;
@@ -26,6 +35,7 @@ export class Flatten extends Module {
   }
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, "Flatten.forward(x: tensor)");
     return x.flatten(this.startDim, this.endDim);
   }
 
@@ -40,10 +50,12 @@ export class Unflatten extends Module {
     readonly dim: number,
     readonly unflattenedSize: Shape,
   ) {
+    admit(arguments, "Unflatten(dim: number, unflattenedSize: numbers)");
     super();
   }
 
   override forward(x: Tensor): Tensor {
+    admit(arguments, "Unflatten.forward(x: tensor)");
     return x.unflatten(this.dim, this.unflattenedSize);
   }
 

@@ -7,11 +7,11 @@
  *
  * Vaswani et al., "Attention Is All You Need", 2017.
  */
-import { ArgumentError, gelu, relu, type Tensor } from "@loopgrad/tensor";
+import { ArgumentError, admit, gelu, relu, type Tensor } from "@loopgrad/tensor";
 import { type Layer, ModuleList } from "../containers.ts";
 import * as init from "../init.ts";
 import { Module } from "../module.ts";
-import { checkOptions, checkSizes, PLACEMENT, type PlacementOptions, withDefaults } from "../options.ts";
+import { checkSizes, PLACEMENT, type PlacementOptions, withDefaults } from "../options.ts";
 import { snakeCase } from "../repr.ts";
 import { type AttentionCall, MultiheadAttention } from "./attention.ts";
 import { Dropout } from "./dropout.ts";
@@ -141,6 +141,7 @@ export interface EncoderLayerCall {
  */
 export class TransformerEncoderLayer extends TransformerLayer {
   constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
+    admit(arguments, "TransformerEncoderLayer(dModel: number, nhead: number, options?: object)");
     super(dModel, nhead, options, false);
   }
 
@@ -150,7 +151,10 @@ export class TransformerEncoderLayer extends TransformerLayer {
   }
 
   override forward(src: Tensor, options: EncoderLayerCall = {}): Tensor {
-    checkOptions("TransformerEncoderLayer.forward", options, ["srcMask", "srcKeyPaddingMask", "isCausal"]);
+    admit(
+      arguments,
+      "TransformerEncoderLayer.forward(src: tensor, options?: { srcMask: tensor, srcKeyPaddingMask: tensor, isCausal: boolean })",
+    );
     const { srcMask: attnMask, srcKeyPaddingMask: keyPaddingMask, isCausal } = options;
     const x = this.residual(src, this.norm1, (y) => this.attend(y, { attnMask, keyPaddingMask, isCausal }));
     return this.residual(x, this.norm2, (y) => this.dropout2.forward(this.think(y)));
@@ -169,15 +173,6 @@ export interface DecoderCall {
   memoryIsCausal?: boolean;
 }
 
-const DECODER_CALL = [
-  "tgtMask",
-  "memoryMask",
-  "tgtKeyPaddingMask",
-  "memoryKeyPaddingMask",
-  "tgtIsCausal",
-  "memoryIsCausal",
-];
-
 /**
  * Self-attention, attention to a memory, and a hidden layer.
  *
@@ -190,6 +185,7 @@ export class TransformerDecoderLayer extends TransformerLayer {
   declare readonly dropout3: Dropout;
 
   constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
+    admit(arguments, "TransformerDecoderLayer(dModel: number, nhead: number, options?: object)");
     super(dModel, nhead, options, true);
   }
 
@@ -199,7 +195,10 @@ export class TransformerDecoderLayer extends TransformerLayer {
   }
 
   override forward(tgt: Tensor, memory: Tensor, options: DecoderCall = {}): Tensor {
-    checkOptions("TransformerDecoderLayer.forward", options, DECODER_CALL);
+    admit(
+      arguments,
+      "TransformerDecoderLayer.forward(tgt: tensor, memory: tensor, options?: { tgtMask: tensor, memoryMask: tensor, tgtKeyPaddingMask: tensor, memoryKeyPaddingMask: tensor, tgtIsCausal: boolean, memoryIsCausal: boolean })",
+    );
     const own = { attnMask: options.tgtMask, keyPaddingMask: options.tgtKeyPaddingMask, isCausal: options.tgtIsCausal };
     const other = {
       attnMask: options.memoryMask,
@@ -256,6 +255,7 @@ export class TransformerEncoder extends Module {
     numLayers: number,
     options: { norm?: Layer | null } = {},
   ) {
+    admit(arguments, "TransformerEncoder(encoderLayer: function|module, numLayers: number, options?: object)");
     super();
     const who = "TransformerEncoder";
     this.layers = stackOf<TransformerEncoderLayer>(who, encoderLayer, numLayers);
@@ -263,7 +263,10 @@ export class TransformerEncoder extends Module {
   }
 
   override forward(src: Tensor, options: EncoderCall = {}): Tensor {
-    checkOptions("TransformerEncoder.forward", options, ["mask", "srcKeyPaddingMask", "isCausal"]);
+    admit(
+      arguments,
+      "TransformerEncoder.forward(src: tensor, options?: { mask: tensor, srcKeyPaddingMask: tensor, isCausal: boolean })",
+    );
     const { mask: srcMask, srcKeyPaddingMask, isCausal } = options;
     let x = src;
     for (const layer of this.layers) x = layer.forward(x, { srcMask, srcKeyPaddingMask, isCausal });
@@ -281,6 +284,7 @@ export class TransformerDecoder extends Module {
     numLayers: number,
     options: { norm?: Layer | null } = {},
   ) {
+    admit(arguments, "TransformerDecoder(decoderLayer: function|module, numLayers: number, options?: object)");
     super();
     const who = "TransformerDecoder";
     this.layers = stackOf<TransformerDecoderLayer>(who, decoderLayer, numLayers);
@@ -288,6 +292,10 @@ export class TransformerDecoder extends Module {
   }
 
   override forward(tgt: Tensor, memory: Tensor, options: DecoderCall = {}): Tensor {
+    admit(
+      arguments,
+      "TransformerDecoder.forward(tgt: tensor, memory: tensor, options?: { tgtMask: tensor, memoryMask: tensor, tgtKeyPaddingMask: tensor, memoryKeyPaddingMask: tensor, tgtIsCausal: boolean, memoryIsCausal: boolean })",
+    );
     let x = tgt;
     for (const layer of this.layers) x = layer.forward(x, memory, options);
     return this.norm?.forward(x) ?? x;
@@ -325,6 +333,7 @@ export class Transformer extends Module {
     readonly nhead = 8,
     options: TransformerOptions = {},
   ) {
+    admit(arguments, "Transformer(dModel?: number, nhead?: number, options?: object)");
     super();
     const defaults = { numEncoderLayers: 6, numDecoderLayers: 6, ...LAYER };
     const { numEncoderLayers, numDecoderLayers, ...layer } = withDefaults("Transformer", defaults, options);
@@ -339,10 +348,15 @@ export class Transformer extends Module {
 
   /** Draws all weights of all layers; biases and norms stay as they are. */
   override resetParameters(): void {
+    admit(arguments, "Transformer.resetParameters()");
     for (const parameter of this.parameters()) if (parameter.rank > 1) init.xavierUniform(parameter);
   }
 
   override forward(src: Tensor, tgt: Tensor, options: TransformerCall = {}): Tensor {
+    admit(
+      arguments,
+      "Transformer.forward(src: tensor, tgt: tensor, options?: { srcMask: tensor, srcKeyPaddingMask: tensor, srcIsCausal: boolean, tgtMask: tensor, memoryMask: tensor, tgtKeyPaddingMask: tensor, memoryKeyPaddingMask: tensor, tgtIsCausal: boolean, memoryIsCausal: boolean })",
+    );
     const { srcMask: mask, srcKeyPaddingMask, srcIsCausal: isCausal, ...rest } = options;
     return this.decoder.forward(tgt, this.encoder.forward(src, { mask, srcKeyPaddingMask, isCausal }), rest);
   }

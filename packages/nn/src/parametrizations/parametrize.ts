@@ -9,12 +9,12 @@
  * The field becomes a getter. So the value follows the originals at every read: after an optimizer's step, under other
  * weights in a functional call, along the fast weights of an inner loop; and it is on the tape, to any order.
  */
+
 import { noGrad } from "@loopgrad/autograd";
-import { ArgumentError, ShapeError, sameShape, scope, show, type Tensor } from "@loopgrad/tensor";
+import { ArgumentError, admit, ShapeError, sameShape, scope, show, type Tensor } from "@loopgrad/tensor";
 import { ModuleDict } from "../containers.ts";
 import { substitute } from "../functional-call.ts";
 import { type Member, Module } from "../module.ts";
-import { checkOptions } from "../options.ts";
 import { Buffer, Parameter, type Slot } from "../slot.ts";
 
 /** A map from originals to a value. */
@@ -30,6 +30,7 @@ export class ParametrizationList extends Module {
   readonly #steps: Parametrization[];
 
   constructor(originals: readonly Slot[], first: Parametrization) {
+    admit(arguments, "ParametrizationList(originals: tensors, first: module)");
     super();
     this.#originals = originals;
     this.#steps = [first];
@@ -50,17 +51,20 @@ export class ParametrizationList extends Module {
 
   /** Adds a map behind the others. */
   push(step: Parametrization): void {
+    admit(arguments, "ParametrizationList.push(step: module)");
     this.#steps.push(step);
   }
 
   /** The value. */
   override forward(): Tensor {
+    admit(arguments, "ParametrizationList.forward()");
     const [first, ...rest] = this.#steps;
     return rest.reduce<Tensor>((value, step) => step.forward(value), first.forward(...this.#originals));
   }
 
   /** Sets the originals so that the value becomes the given one, as far as the right inverses can. */
   assign(value: Tensor): void {
+    admit(arguments, "ParametrizationList.assign(value: tensor)");
     using _scope = scope();
     using _mode = noGrad();
     const found = this.#steps.reduceRight<readonly Tensor[]>((values, step) => inverse(step, values[0]), [value]);
@@ -91,6 +95,7 @@ type Fields = Record<string, unknown> & { parametrizations?: ModuleDict<Parametr
  * registerParametrization(layer, "weight", new Symmetric());
  */
 export function registerParametrization<M extends Module>(module: M, name: string, step: Parametrization): M {
+  admit(arguments, "registerParametrization(module: module, name: string, step: module)");
   const fields = module as unknown as Fields;
   const list = listOf(module, name);
   if (list !== null) {
@@ -161,6 +166,7 @@ function listOf(module: Module, name: string): ParametrizationList | null {
 
 /** Whether a parameter of the module, or any, is computed. @see torch.nn.utils.parametrize.is_parametrized */
 export function isParametrized(module: Module, name?: string): boolean {
+  admit(arguments, "isParametrized(module: module, name?: string)");
   return name === undefined
     ? (module as unknown as Fields).parametrizations instanceof ModuleDict
     : listOf(module, name) !== null;
@@ -179,7 +185,7 @@ export function removeParametrizations<M extends Module>(
   name: string,
   options: { leaveParametrized?: boolean } = {},
 ): M {
-  checkOptions("removeParametrizations", options, ["leaveParametrized"]);
+  admit(arguments, "removeParametrizations(module: module, name: string, options?: { leaveParametrized: boolean })");
   const { leaveParametrized = true } = options;
   const list = listOf(module, name);
   const fields = module as unknown as Fields;

@@ -6,8 +6,9 @@
  *
  * Miyato, Kataoka, Koyama and Yoshida, "Spectral Normalization for Generative Adversarial Networks", 2018.
  */
+
 import { noGrad } from "@loopgrad/autograd";
-import { ArgumentError, mv, normalize, numel, randn, scope, type Tensor } from "@loopgrad/tensor";
+import { ArgumentError, admit, mv, normalize, numel, randn, scope, type Tensor } from "@loopgrad/tensor";
 import { ConvTranspose } from "../layers/conv.ts";
 import { Module } from "../module.ts";
 import { checkSizes, withDefaults } from "../options.ts";
@@ -89,6 +90,10 @@ class SpectralNorm extends Module {
  * @example  const critic = new Sequential(spectralNorm(new Linear(2, 64)), new LeakyReLU(), spectralNorm(new Linear(64, 1)));
  */
 export function spectralNorm<M extends Module>(module: M, options: SpectralNormOptions = {}): M {
+  admit(
+    arguments,
+    "spectralNorm(module: module, options?: { name: string, nPowerIterations: number, eps: number, dim: number|null })",
+  );
   const who = "spectralNorm";
   const { name, nPowerIterations, eps, dim } = withDefaults(
     who,

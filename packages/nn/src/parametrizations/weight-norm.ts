@@ -4,7 +4,7 @@
  * Salimans and Kingma, "Weight Normalization: A Simple Reparameterization to Accelerate Training of Deep Neural
  * Networks", 2016.
  */
-import { ArgumentError, norm, type Tensor } from "@loopgrad/tensor";
+import { ArgumentError, admit, norm, type Tensor } from "@loopgrad/tensor";
 import { Module } from "../module.ts";
 import { withDefaults } from "../options.ts";
 import { registerParametrization } from "./parametrize.ts";
@@ -51,6 +51,7 @@ class WeightNorm extends Module {
  * @example  const layer = weightNorm(new Linear(20, 40)); // parametrizations.weight.original0: [40, 1]
  */
 export function weightNorm<M extends Module>(module: M, options: WeightNormOptions = {}): M {
+  admit(arguments, "weightNorm(module: module, options?: { name: string, dim: number|null })");
   const { name, dim } = withDefaults("weightNorm", { name: "weight", dim: 0 as number | null }, options);
   const weight = (module as unknown as Record<string, Tensor | undefined>)[name];
   const rank = weight?.shape?.length ?? 0;

@@ -4,7 +4,16 @@
  * The header is read first, then the bytes of each tensor that is asked for, straight into the buffer that the device
  * takes over.
  */
-import { checkDevice, type Device, DTypeError, getDevice, type HostArray, type Tensor, wrap } from "@loopgrad/tensor";
+import {
+  admit,
+  checkDevice,
+  type Device,
+  DTypeError,
+  getDevice,
+  type HostArray,
+  type Tensor,
+  wrap,
+} from "@loopgrad/tensor";
 import { withDefaults } from "../options.ts";
 import type { StateDict } from "../state-dict.ts";
 import { quote, SafetensorsError } from "./error.ts";
@@ -43,6 +52,7 @@ export async function loadSafetensors(
   source: SafetensorsSource,
   options: LoadSafetensorsOptions = {},
 ): Promise<StateDict> {
+  admit(arguments, "loadSafetensors(source: any, options?: { device: device, dtype: string })");
   const file = await openSafetensors(source);
   const loaded: [string, Tensor][] = [];
   try {
@@ -68,6 +78,7 @@ export async function loadSafetensors(
  * const weight = await file.tensor("head.weight");
  */
 export async function openSafetensors(source: SafetensorsSource): Promise<SafetensorsFile> {
+  admit(arguments, "openSafetensors(source: any)");
   const bytes = await openSource(source);
   try {
     const length = headerBytes(await bytes.read(0, Math.min(LENGTH_BYTES, bytes.size)), bytes.size);
@@ -107,6 +118,7 @@ export class SafetensorsFile {
    * @throws SafetensorsError for a name that is not there, DTypeError for elements that the device cannot hold
    */
   async tensor(name: string, options: LoadSafetensorsOptions = {}): Promise<Tensor> {
+    admit(arguments, "SafetensorsFile.tensor(name: string, options?: { device: device, dtype: string })");
     const { device = getDevice(), dtype } = withDefaults("safetensors", DEFAULTS, options);
     checkDevice("safetensors", device);
     const where = `${this.name}: tensor ${quote(name)}`;
@@ -134,6 +146,7 @@ export class SafetensorsFile {
 
   /** Closes the file. Tensors that were read stay. */
   close(): Promise<void> {
+    admit(arguments, "SafetensorsFile.close()");
     return this.#source.close();
   }
 

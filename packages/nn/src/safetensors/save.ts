@@ -3,7 +3,7 @@
  *
  * The values are those of the moment of the call: training may go on while they are read and written.
  */
-import { ArgumentError, isFloat, Tensor } from "@loopgrad/tensor";
+import { ArgumentError, admit, isFloat, Tensor } from "@loopgrad/tensor";
 import { withDefaults } from "../options.ts";
 import { quote } from "./error.ts";
 import { encode, FLOAT_FORMATS, type FloatFormat, FORMAT_OF, FORMATS, type Format } from "./formats.ts";
@@ -37,6 +37,7 @@ export async function saveSafetensors(
   tensors: Readonly<Record<string, Tensor>>,
   options: SaveSafetensorsOptions = {},
 ): Promise<void> {
+  admit(arguments, "saveSafetensors(path: any, tensors: object, options?: { metadata: any, format: string })");
   using layout = new Layout(tensors, options);
   const { open, rename, rm } = await fileSystem();
   const partial = path instanceof URL ? new URL(`${path.href}.partial`) : `${path}.partial`;
@@ -62,6 +63,7 @@ export async function safetensorsBlob(
   tensors: Readonly<Record<string, Tensor>>,
   options: SaveSafetensorsOptions = {},
 ): Promise<Blob> {
+  admit(arguments, "safetensorsBlob(tensors: object, options?: { metadata: any, format: string })");
   using layout = new Layout(tensors, options);
   const parts: BlobPart[] = [];
   for await (const bytes of layout.chunks()) parts.push(bytes);
@@ -78,6 +80,7 @@ export async function safetensorsBytes(
   tensors: Readonly<Record<string, Tensor>>,
   options: SaveSafetensorsOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
+  admit(arguments, "safetensorsBytes(tensors: object, options?: { metadata: any, format: string })");
   using layout = new Layout(tensors, options);
   const file = new Uint8Array(layout.bytes);
   let at = 0;

@@ -6,7 +6,9 @@
  *     a ← ρ a + (1 − ρ) d²
  *     p ← p − lr d
  */
+
 import type { Tensor } from "@loopgrad/tensor";
+import { admit } from "@loopgrad/tensor";
 import { checkRange, Optimizer, type Params, type State, type Updated } from "../optimizer.ts";
 import { movingAverage, penalized, type Scalar, squareRoot } from "../scalar.ts";
 
@@ -29,6 +31,7 @@ export class Adadelta extends Optimizer<AdadeltaHyper> {
   static override readonly elementwise = true;
 
   constructor(params: Params<AdadeltaHyper>, options: Partial<AdadeltaHyper> = {}) {
+    admit(arguments, "Adadelta(params: iterable, options?: object)");
     super(params, options, { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, maximize: false });
   }
 

@@ -4,7 +4,9 @@
  *     s ← s + g²                     s starts at `initialAccumulatorValue`
  *     p ← p − lr / (1 + (t − 1) · lrDecay) · g / (√s + ε)
  */
+
 import type { Tensor } from "@loopgrad/tensor";
+import { admit } from "@loopgrad/tensor";
 import { checkRange, Optimizer, type Params, type State, type Updated } from "../optimizer.ts";
 import { isPresent, over, penalized, plus, type Scalar, times } from "../scalar.ts";
 
@@ -29,6 +31,7 @@ export class Adagrad extends Optimizer<AdagradHyper> {
   static override readonly elementwise = true;
 
   constructor(params: Params<AdagradHyper>, options: Partial<AdagradHyper> = {}) {
+    admit(arguments, "Adagrad(params: iterable, options?: object)");
     super(params, options, {
       lr: 1e-2,
       lrDecay: 0,

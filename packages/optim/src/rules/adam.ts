@@ -8,7 +8,7 @@
  * the betas are tensors. The root is the safe one: where v is 0 its derivative is 0, at every order. `amsgrad` divides
  * by the largest v so far.
  */
-import { ArgumentError, type Tensor } from "@loopgrad/tensor";
+import { ArgumentError, admit, type Tensor } from "@loopgrad/tensor";
 import { checkRange, Optimizer, type Params, type State, type Updated } from "../optimizer.ts";
 import {
   isPresent,
@@ -93,6 +93,7 @@ export class Adam extends Optimizer<AdamHyper> {
   static override readonly elementwise = true;
 
   constructor(params: Params<AdamHyper>, options: Partial<AdamHyper> = {}) {
+    admit(arguments, "Adam(params: iterable, options?: object)");
     super(params, options, DEFAULTS);
   }
 
@@ -114,6 +115,7 @@ export class AdamW extends Optimizer<AdamHyper> {
   static override readonly elementwise = true;
 
   constructor(params: Params<AdamHyper>, options: Partial<AdamHyper> = {}) {
+    admit(arguments, "AdamW(params: iterable, options?: object)");
     super(params, options, { ...DEFAULTS, weightDecay: 1e-2 });
   }
 

@@ -5,7 +5,9 @@
  *     u ← max(β₂ u, |g| + ε)
  *     p ← p − lr / (1 − β₁ᵗ) · m / u
  */
+
 import type { Tensor } from "@loopgrad/tensor";
+import { admit } from "@loopgrad/tensor";
 import { checkRange, Optimizer, type Params, type State, type Updated } from "../optimizer.ts";
 import { movingAverage, oneMinus, over, penalized, power, type Scalar } from "../scalar.ts";
 import { checkBetas } from "./adam.ts";
@@ -29,6 +31,7 @@ export class Adamax extends Optimizer<AdamaxHyper> {
   static override readonly elementwise = true;
 
   constructor(params: Params<AdamaxHyper>, options: Partial<AdamaxHyper> = {}) {
+    admit(arguments, "Adamax(params: iterable, options?: object)");
     super(params, options, { lr: 2e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, maximize: false });
   }
 

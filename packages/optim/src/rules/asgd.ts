@@ -8,7 +8,9 @@
  *
  * The average `ax` is in the state. η is computed on the tape if lr, λ or α are tensors.
  */
+
 import type { Tensor } from "@loopgrad/tensor";
+import { admit } from "@loopgrad/tensor";
 import { checkRange, Optimizer, type Params, type State, type Updated } from "../optimizer.ts";
 import { oneMinus, over, penalized, plus, power, type Scalar, times } from "../scalar.ts";
 
@@ -33,6 +35,7 @@ export class ASGD extends Optimizer<ASGDHyper> {
   static override readonly elementwise = true;
 
   constructor(params: Params<ASGDHyper>, options: Partial<ASGDHyper> = {}) {
+    admit(arguments, "ASGD(params: iterable, options?: object)");
     super(params, options, { lr: 1e-2, lambd: 1e-4, alpha: 0.75, t0: 1e6, weightDecay: 0, maximize: false });
   }
 

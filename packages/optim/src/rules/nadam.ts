@@ -5,7 +5,9 @@
  *     m, v as in Adam;   d = √(v / (1 − β₂ᵗ)) + ε;   Π = product of all μ so far
  *     p ← p − lr ((1 − μₜ) / (1 − Π) · g + μₜ₊₁ / (1 − Π μₜ₊₁) · m) / d
  */
+
 import type { Tensor } from "@loopgrad/tensor";
+import { admit } from "@loopgrad/tensor";
 import { checkRange, Optimizer, type Params, type State, type Updated } from "../optimizer.ts";
 import { isPresent, movingAverage, oneMinus, over, penalized, power, type Scalar, times } from "../scalar.ts";
 import { checkBetas } from "./adam.ts";
@@ -33,6 +35,7 @@ export class NAdam extends Optimizer<NAdamHyper> {
   static override readonly elementwise = true;
 
   constructor(params: Params<NAdamHyper>, options: Partial<NAdamHyper> = {}) {
+    admit(arguments, "NAdam(params: iterable, options?: object)");
     super(params, options, {
       lr: 2e-3,
       betas: [0.9, 0.999],

@@ -7,7 +7,7 @@
  *
  * If β₂ is a tensor the choice is made on the device: a rule never looks at a tensor's value.
  */
-import { type Tensor, where } from "@loopgrad/tensor";
+import { admit, type Tensor, where } from "@loopgrad/tensor";
 import { checkRange, Optimizer, type Params, type State, type Updated } from "../optimizer.ts";
 import { minus, movingAverage, oneMinus, over, power, type Scalar, squareRoot, times } from "../scalar.ts";
 import { checkBetas } from "./adam.ts";
@@ -34,6 +34,7 @@ export class RAdam extends Optimizer<RAdamHyper> {
   static override readonly elementwise = true;
 
   constructor(params: Params<RAdamHyper>, options: Partial<RAdamHyper> = {}) {
+    admit(arguments, "RAdam(params: iterable, options?: object)");
     super(params, options, {
       lr: 1e-3,
       betas: [0.9, 0.999],

@@ -8,7 +8,9 @@
  *
  * The root is the safe one: its derivative at 0 is 0, at every order.
  */
+
 import type { Tensor } from "@loopgrad/tensor";
+import { admit } from "@loopgrad/tensor";
 import { checkRange, Optimizer, type Params, type State, type Updated } from "../optimizer.ts";
 import { isPresent, movingAverage, penalized, type Scalar } from "../scalar.ts";
 
@@ -35,6 +37,7 @@ export class RMSprop extends Optimizer<RMSpropHyper> {
   static override readonly elementwise = true;
 
   constructor(params: Params<RMSpropHyper>, options: Partial<RMSpropHyper> = {}) {
+    admit(arguments, "RMSprop(params: iterable, options?: object)");
     super(params, options, {
       lr: 1e-2,
       alpha: 0.99,

@@ -5,7 +5,7 @@
  *     g ← 0 where the sign turned
  *     p ← p − δ sign(g)
  */
-import { type Tensor, where } from "@loopgrad/tensor";
+import { admit, type Tensor, where } from "@loopgrad/tensor";
 import { checkRange, Optimizer, type Params, type State, type Updated } from "../optimizer.ts";
 import { type Scalar, spread } from "../scalar.ts";
 
@@ -26,6 +26,7 @@ export class Rprop extends Optimizer<RpropHyper> {
   static override readonly elementwise = true;
 
   constructor(params: Params<RpropHyper>, options: Partial<RpropHyper> = {}) {
+    admit(arguments, "Rprop(params: iterable, options?: object)");
     super(params, options, { lr: 1e-2, etas: [0.5, 1.2], stepSizes: [1e-6, 50], maximize: false });
   }
 

@@ -6,7 +6,7 @@
  *     g ← g + μ b   (nesterov),   or   g ← b
  *     p ← p − lr g
  */
-import { ArgumentError, type Tensor } from "@loopgrad/tensor";
+import { ArgumentError, admit, type Tensor } from "@loopgrad/tensor";
 import { checkRange, Optimizer, type Params, type State, type Updated } from "../optimizer.ts";
 import { isPresent, oneMinus, penalized, type Scalar } from "../scalar.ts";
 
@@ -36,6 +36,7 @@ export class SGD extends Optimizer<SGDHyper> {
   static override readonly elementwise = true;
 
   constructor(params: Params<SGDHyper>, options: Partial<SGDHyper> = {}) {
+    admit(arguments, "SGD(params: iterable, options?: object)");
     super(params, options, { lr: 1e-3, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false });
   }
 

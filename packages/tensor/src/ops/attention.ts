@@ -21,6 +21,12 @@ export interface AttentionOptions {
   scale?: number;
 }
 
+/** Options may stand in the place of the mask. */
+interface Attention {
+  (query: Tensor, key: Tensor, value: Tensor, mask?: Tensor | null, options?: AttentionOptions): Tensor;
+  (query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions): Tensor;
+}
+
 /**
  * softmax(q kᵀ · scale + mask) v. A query whose mask hides every key (with false, or −Infinity) gives 0, and has
  * gradient 0, at every order.
@@ -32,7 +38,7 @@ export interface AttentionOptions {
  * @returns      […, L, V]
  * @throws       ArgumentError if both a mask and `isCausal` are given
  */
-export const scaledDotProductAttention = operation(
+export const scaledDotProductAttention: Attention = operation(
   "scaledDotProductAttention(query: tensor, key: tensor, value: tensor, mask?: tensor|null, options?: { isCausal: boolean, scale: number })",
   (query: Tensor, key: Tensor, value: Tensor, mask?: Tensor | null, options: AttentionOptions = {}): Tensor => {
     const { isCausal = false, scale } = options;
@@ -65,4 +71,4 @@ export const scaledDotProductAttention = operation(
     const weights = mask === undefined || mask === null ? softmax(scores, -1) : safeSoftmax(scores, -1);
     return matmul(weights, value);
   },
-);
+) as Attention;

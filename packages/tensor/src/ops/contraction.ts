@@ -4,7 +4,7 @@
 
 import { bind } from "../bind.ts";
 import { operation } from "../checked.ts";
-import { ShapeError } from "../errors.ts";
+import { ArgumentError, ShapeError } from "../errors.ts";
 import { addP, matmulP, mulP, permuteP, reshapeP, sumP } from "../primitives.ts";
 import { normalizeAxis, numel, type Shape, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -156,6 +156,9 @@ export const tensordot = operation(
   (a: Tensor, b: Tensor, dims: number | readonly [readonly number[], readonly number[]]): Tensor => {
     if (typeof dims === "number" && !(Number.isInteger(dims) && dims >= 0 && dims <= Math.min(a.rank, b.rank))) {
       throw new ShapeError(`tensordot: ${dims} dims of ${show(a.shape)} and ${show(b.shape)}: they have not so many`);
+    }
+    if (typeof dims !== "number" && !(dims.length === 2 && dims.every(Array.isArray))) {
+      throw new ArgumentError("tensordot: dims is an array: wanted a number, or two arrays [[…], […]]");
     }
     const [ofA, ofB] =
       typeof dims === "number"

@@ -24,6 +24,12 @@ export interface ConvOptions {
   groups?: number;
 }
 
+/** A convolution of some number of dims. Options may stand in the place of the bias. */
+export interface Convolution<Options> {
+  (x: Tensor, weight: Tensor, bias?: Tensor | null, options?: Options): Tensor;
+  (x: Tensor, weight: Tensor, options: Options): Tensor;
+}
+
 function conv(n: number, x: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: ConvOptions): Tensor {
   const op = `conv${n}d`;
   const stride = spatial(op, "stride", options.stride ?? 1, n, 1);
@@ -93,11 +99,11 @@ function withBias(op: string, y: Tensor, bias: Tensor | null | undefined, n: num
  * @returns       [N, O, (L + 2 padding − dilation (k − 1) − 1) / stride + 1]
  * @throws        ShapeError if channels do not fit, or the kernel is larger than the padded input
  */
-export const conv1d = operation(
+export const conv1d: Convolution<ConvOptions> = operation(
   "conv1d(x: tensor, weight: tensor, bias?: tensor|null, options?: { stride: number|numbers, padding: number|string|numbers, dilation: number|numbers, groups: number })",
   (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvOptions = {}): Tensor =>
     conv(1, x, weight, bias, options),
-);
+) as Convolution<ConvOptions>;
 
 /**
  * 2-d convolution; see {@link conv1d}.
@@ -106,18 +112,18 @@ export const conv1d = operation(
  * @param weight  [O, C / groups, kh, kw]
  * @example       conv2d(images, kernels, null, { stride: 2, padding: 1 })
  */
-export const conv2d = operation(
+export const conv2d: Convolution<ConvOptions> = operation(
   "conv2d(x: tensor, weight: tensor, bias?: tensor|null, options?: { stride: number|numbers, padding: number|string|numbers, dilation: number|numbers, groups: number })",
   (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvOptions = {}): Tensor =>
     conv(2, x, weight, bias, options),
-);
+) as Convolution<ConvOptions>;
 
 /** 3-d convolution of [N, C, D, H, W] with [O, C / groups, kd, kh, kw]; see {@link conv1d}. */
-export const conv3d = operation(
+export const conv3d: Convolution<ConvOptions> = operation(
   "conv3d(x: tensor, weight: tensor, bias?: tensor|null, options?: { stride: number|numbers, padding: number|string|numbers, dilation: number|numbers, groups: number })",
   (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvOptions = {}): Tensor =>
     conv(3, x, weight, bias, options),
-);
+) as Convolution<ConvOptions>;
 
 export interface ConvTransposeOptions {
   stride?: number | readonly number[];
@@ -176,22 +182,22 @@ function convTranspose(
  * @param bias    [O], or null for none
  * @returns       [N, O, (L − 1) stride − 2 padding + dilation (k − 1) + outputPadding + 1]
  */
-export const convTranspose1d = operation(
+export const convTranspose1d: Convolution<ConvTransposeOptions> = operation(
   "convTranspose1d(x: tensor, weight: tensor, bias?: tensor|null, options?: { stride: number|numbers, padding: number|numbers, outputPadding: number|numbers, dilation: number|numbers, groups: number })",
   (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvTransposeOptions = {}): Tensor =>
     convTranspose(1, x, weight, bias, options),
-);
+) as Convolution<ConvTransposeOptions>;
 
 /** Transposed 2-d convolution of [N, C, H, W] with [C, O / groups, kh, kw]; see {@link convTranspose1d}. */
-export const convTranspose2d = operation(
+export const convTranspose2d: Convolution<ConvTransposeOptions> = operation(
   "convTranspose2d(x: tensor, weight: tensor, bias?: tensor|null, options?: { stride: number|numbers, padding: number|numbers, outputPadding: number|numbers, dilation: number|numbers, groups: number })",
   (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvTransposeOptions = {}): Tensor =>
     convTranspose(2, x, weight, bias, options),
-);
+) as Convolution<ConvTransposeOptions>;
 
 /** Transposed 3-d convolution of [N, C, D, H, W] with [C, O / groups, kd, kh, kw]; see {@link convTranspose1d}. */
-export const convTranspose3d = operation(
+export const convTranspose3d: Convolution<ConvTransposeOptions> = operation(
   "convTranspose3d(x: tensor, weight: tensor, bias?: tensor|null, options?: { stride: number|numbers, padding: number|numbers, outputPadding: number|numbers, dilation: number|numbers, groups: number })",
   (x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvTransposeOptions = {}): Tensor =>
     convTranspose(3, x, weight, bias, options),
-);
+) as Convolution<ConvTransposeOptions>;

@@ -52,8 +52,6 @@ export interface AvgPool2dOptions extends AvgPoolOptions {
 }
 
 /** A list of one number is that number for every dim; an empty one is none, as in torch. */
-function forAll(value: number | readonly number[]): number | readonly number[];
-function forAll(value: number | readonly number[] | null | undefined): number | readonly number[] | null;
 function forAll(value: number | readonly number[] | null | undefined): number | readonly number[] | null {
   if (!Array.isArray(value)) return (value as number | null | undefined) ?? null;
   return value.length === 0 ? null : value.length === 1 ? value[0] : value;

@@ -18,14 +18,14 @@ import { permuteTo, reshapeTo, sliceAxis } from "./movement.ts";
 export function spatial(
   op: string,
   name: string,
-  value: number | readonly number[],
+  value: number | readonly number[] | null,
   n: number,
   least: number,
 ): number[] {
-  const list = typeof value === "number" ? new Array<number>(n).fill(value) : [...value];
+  const list = typeof value === "number" ? new Array<number>(n).fill(value) : [...(value ?? [])];
   if (list.length !== n || list.some((v) => !Number.isInteger(v) || v < least)) {
     throw new ArgumentError(
-      `${op}: ${name} is ${JSON.stringify(value)}: wanted an integer >= ${least}, or ${n} of them`,
+      `${op}: ${name} is ${JSON.stringify(value ?? [])}: wanted an integer >= ${least}, or ${n} of them`,
     );
   }
   return list;
