@@ -312,3 +312,49 @@ test("wrong arguments are LoopgradErrors; an unknown option and an argument too 
   expect(lost).toEqual([]);
   expect(notFound).toEqual([]);
 });
+
+/** Methods that subclasses give, that hand any argument on, and of devices those that the recorder calls. */
+const FREE_METHODS = new RegExp(
+  `^(${[
+    ...["constructor", "toString", "toJSON", "extraRepr", "update", "members", "childTexts", "stateName", "typeName"],
+    ...["at", "momentumAt", "forward", "validate", "call", "_.*"],
+    ...["begin", "check", "put", "residual", "run", "think", "track", "write"],
+    ...["changed", "forget", "fromHost", "lapse", "mayFail", "read", "record", "released", "seam", "trim", "unpinned"],
+    ...["unrecorded", "unsaved", "want"],
+  ].join("|")})$`,
+);
+
+test("an argument too many is an error in every method", async () => {
+  using _ = lg.scope();
+  const slot = new lg.Parameter(lg.ones([1]));
+  const net = new lg.Linear(1, 1);
+  const opt = new lg.SGD(net.parameters(), { lr: 0.1 });
+  using loop = lg.innerLoop(net, opt);
+  using block = lg.scope();
+  const others = [lg.ones([1]), slot, far, block, opt, loop, loop.fmodel, loop.diffopt];
+  const instances: [string, object][] = others.map((object) => [object.constructor.name, object]);
+  for (const one of TRIED.filter(({ name }) => /^[A-Z]/.test(name))) {
+    const right = await rightCall(one);
+    const instance = right && one.call(...right.args);
+    if (typeof instance === "object" && instance !== null) instances.push([one.name, instance]);
+  }
+  const taken = new Set<string>();
+  const tried = new Set<unknown>();
+  for (const [name, instance] of instances) {
+    for (let type = Object.getPrototypeOf(instance); type !== Object.prototype; type = Object.getPrototypeOf(type)) {
+      for (const method of Object.getOwnPropertyNames(type)) {
+        const fn = Object.getOwnPropertyDescriptor(type, method)?.value;
+        // Of these the subclass, the first layer or the module says what is taken.
+        const isForward = method === "forward" && !/^(Module|Sequential|FunctionalModule|Loss)$/.test(type.constructor.name);
+        if (typeof fn !== "function" || tried.has(fn) || (FREE_METHODS.test(method) && !isForward)) continue;
+        tried.add(fn);
+        const result = await outcome((...args) => {
+          const value = fn.apply(instance, args);
+          return typeof value?.next === "function" ? value.next() : value;
+        }, MANY);
+        if (!isRefused(result)) taken.add(`${name}.${method} of ${type.constructor.name}: ${told(result)}`);
+      }
+    }
+  }
+  expect([...taken]).toEqual([]);
+});

@@ -8,6 +8,9 @@ import { ArgumentError, admit, type Tensor } from "@loopgrad/tensor";
 import { type Member, Module } from "./module.ts";
 import { Parameter, type Slot } from "./slot.ts";
 
+/** What the class keeps for itself: a copy takes it along, and no list of fields shows it. */
+const ITEMS = Symbol("items");
+
 /** A module of one tensor. */
 export type Layer = Module & { forward(x: Tensor): Tensor };
 
@@ -64,7 +67,7 @@ function checkName(who: string, name: string): void {
  * @example  const model = new Sequential({ hidden: new Linear(2, 16), act: new Tanh(), out: new Linear(16, 1) });
  */
 export class Sequential extends Module {
-  readonly #layers = new Map<string, Layer>();
+  private readonly [ITEMS] = new Map<string, Layer>();
 
   /** @param layers  modules, named 0, 1, …; or one object or map of modules by name */
   constructor(...layers: Layer[] | [Named<Layer>]) {
@@ -75,52 +78,52 @@ export class Sequential extends Module {
       for (const [name, layer] of entriesOf("Sequential", first as Named<Layer>)) {
         checkName("Sequential", name);
         checkModule("Sequential", name, layer);
-        this.#layers.set(name, layer);
+        this[ITEMS].set(name, layer);
       }
     } else this.push(...(layers as Layer[]));
   }
 
   override *members(): Generator<[string, Member]> {
-    yield* this.#layers;
+    yield* this[ITEMS];
     yield* super.members();
   }
 
   override forward(x: Tensor): Tensor {
     admit(arguments, "Sequential.forward(x: any)");
     let y = x;
-    for (const layer of this.#layers.values()) y = layer.forward(y);
+    for (const layer of this[ITEMS].values()) y = layer.forward(y);
     return y;
   }
 
   get length(): number {
-    return this.#layers.size;
+    return this[ITEMS].size;
   }
 
   /** The i-th module; negative indices count from the end. */
   at(index: number): Layer {
     admit(arguments, "Sequential.at(index: number)");
-    return itemAt("Sequential", [...this.#layers.values()], index, "modules");
+    return itemAt("Sequential", [...this[ITEMS].values()], index, "modules");
   }
 
   /** The module of a name. */
   get(name: string): Layer {
     admit(arguments, "Sequential.get(name: string|number)");
-    return itemOf("Sequential", this.#layers, name);
+    return itemOf("Sequential", this[ITEMS], name);
   }
 
   /** Adds modules at the end, named by their place. */
   push(...layers: Layer[]): this {
     admit(arguments, "Sequential.push(...layers: any)");
     for (const layer of layers) {
-      const name = String(this.#layers.size);
+      const name = String(this[ITEMS].size);
       checkModule("Sequential", name, layer);
-      this.#layers.set(name, layer);
+      this[ITEMS].set(name, layer);
     }
     return this;
   }
 
   [Symbol.iterator](): IterableIterator<Layer> {
-    return this.#layers.values();
+    return this[ITEMS].values();
   }
 }
 
@@ -131,7 +134,7 @@ export class Sequential extends Module {
  * @example  readonly blocks = new ModuleList(Array.from({ length: 6 }, () => new Block(64)));
  */
 export class ModuleList<M extends Module = Module> extends Module {
-  readonly #items: M[] = [];
+  private readonly [ITEMS]: M[] = [];
 
   constructor(items: Iterable<M> = []) {
     admit(arguments, "ModuleList(items?: any)");
@@ -141,31 +144,31 @@ export class ModuleList<M extends Module = Module> extends Module {
   }
 
   override *members(): Generator<[string, Member]> {
-    for (const [i, item] of this.#items.entries()) yield [String(i), item];
+    for (const [i, item] of this[ITEMS].entries()) yield [String(i), item];
     yield* super.members();
   }
 
   get length(): number {
-    return this.#items.length;
+    return this[ITEMS].length;
   }
 
   /** The i-th module; negative indices count from the end. */
   at(index: number): M {
     admit(arguments, "ModuleList.at(index: number)");
-    return itemAt("ModuleList", this.#items, index, "modules");
+    return itemAt("ModuleList", this[ITEMS], index, "modules");
   }
 
   push(...items: M[]): this {
     admit(arguments, "ModuleList.push(...items: any)");
     for (const item of items) {
-      checkModule("ModuleList", String(this.#items.length), item);
-      this.#items.push(item);
+      checkModule("ModuleList", String(this[ITEMS].length), item);
+      this[ITEMS].push(item);
     }
     return this;
   }
 
   [Symbol.iterator](): IterableIterator<M> {
-    return this.#items.values();
+    return this[ITEMS].values();
   }
 
   /** Neighbours with the same text are printed once: `(0-5): 6 x Block(…)`. */
@@ -184,47 +187,51 @@ export class ModuleList<M extends Module = Module> extends Module {
 
 /** What modules by name and parameters by name have in common. */
 abstract class Dict<T extends Module | Parameter> extends Module {
-  readonly #items = new Map<string, T>();
+  private readonly [ITEMS] = new Map<string, T>();
 
   override *members(): Generator<[string, Member]> {
-    yield* this.#items;
+    yield* this[ITEMS];
     yield* super.members();
   }
 
   get length(): number {
-    return this.#items.size;
+    return this[ITEMS].size;
   }
 
   get(name: string): T {
-    return itemOf(this.constructor.name, this.#items, name);
+    return itemOf(this.constructor.name, this[ITEMS], name);
   }
 
   has(name: string): boolean {
-    return this.#items.has(name);
+    admit(arguments, ".has(name: string)", this);
+    return this[ITEMS].has(name);
   }
 
   protected put(name: string, item: T): this {
     checkName(this.constructor.name, name);
-    this.#items.set(name, item);
+    this[ITEMS].set(name, item);
     return this;
   }
 
   /** Takes an item out; false if there was none of that name. */
   delete(name: string): boolean {
-    return this.#items.delete(name);
+    admit(arguments, ".delete(name: string)", this);
+    return this[ITEMS].delete(name);
   }
 
   keys(): IterableIterator<string> {
-    return this.#items.keys();
+    admit(arguments, ".keys()", this);
+    return this[ITEMS].keys();
   }
 
   values(): IterableIterator<T> {
-    return this.#items.values();
+    admit(arguments, ".values()", this);
+    return this[ITEMS].values();
   }
 
   /** Names and items. */
   [Symbol.iterator](): IterableIterator<[string, T]> {
-    return this.#items.entries();
+    return this[ITEMS].entries();
   }
 }
 
@@ -260,7 +267,7 @@ const slotText = (slot: Slot): string => `Parameter containing: [${slot.dtype} o
  * @example  readonly scales = new ParameterList([ones([4]), ones([8])]); // tensors become parameters
  */
 export class ParameterList extends Module {
-  readonly #items: Parameter[] = [];
+  private readonly [ITEMS]: Parameter[] = [];
 
   constructor(items: Iterable<Tensor> = []) {
     admit(arguments, "ParameterList(items?: any)");
@@ -270,33 +277,33 @@ export class ParameterList extends Module {
   }
 
   override *members(): Generator<[string, Member]> {
-    for (const [i, item] of this.#items.entries()) yield [String(i), item];
+    for (const [i, item] of this[ITEMS].entries()) yield [String(i), item];
     yield* super.members();
   }
 
   get length(): number {
-    return this.#items.length;
+    return this[ITEMS].length;
   }
 
   /** The i-th parameter; negative indices count from the end. */
   at(index: number): Parameter {
     admit(arguments, "ParameterList.at(index: number)");
-    return itemAt("ParameterList", this.#items, index, "parameters");
+    return itemAt("ParameterList", this[ITEMS], index, "parameters");
   }
 
   /** Adds parameters at the end; plain tensors become parameters. */
   push(...items: Tensor[]): this {
     admit(arguments, "ParameterList.push(...items: any)");
-    this.#items.push(...items.map(asParameter));
+    this[ITEMS].push(...items.map(asParameter));
     return this;
   }
 
   [Symbol.iterator](): IterableIterator<Parameter> {
-    return this.#items.values();
+    return this[ITEMS].values();
   }
 
   protected override childTexts(): [string, string][] {
-    return this.#items.map((slot, i) => [String(i), slotText(slot)]);
+    return this[ITEMS].map((slot, i) => [String(i), slotText(slot)]);
   }
 }
 

@@ -50,6 +50,14 @@ export const addForwardPreHook = (module: Module, hook: AnyPreHook, options: Hoo
 export const addForwardHook = (module: Module, hook: AnyHook, options: HookOptions): RemovableHandle =>
   add("registerForwardHook", module, "after", hook, options);
 
+/** Registers the hooks of one module at another: as entries of its own, so that a removal takes no other off. */
+export function copyHooks(from: Module, to: Module): void {
+  const forward = hooked.get(from);
+  if (forward === undefined) return;
+  for (const { hook } of forward.before) addForwardPreHook(to, hook, {});
+  for (const { hook } of forward.after) addForwardHook(to, hook, {});
+}
+
 function add(
   who: string,
   module: Module,
@@ -78,7 +86,7 @@ function add(
 function synchronous<T>(returned: T): T {
   if (!(returned instanceof Promise)) return returned;
   returned.catch(() => {});
-  throw new TypeError("forward hook: the hook is async: keep(output) in it, and await the values outside");
+  throw new ArgumentError("forward hook: the hook is async: keep(output) in it, and await the values outside");
 }
 
 /** A module's forward between its hooks. */

@@ -10,6 +10,7 @@
  * tensors in their place, whichever method or submodule is entered.
  */
 import { admit, type Device, type DType, defineKind, LoopgradError } from "@loopgrad/tensor";
+import { type Copies, copied, wantPlainFields } from "./clone.ts";
 import {
   addForwardHook,
   addForwardPreHook,
@@ -256,6 +257,35 @@ export class Module {
   /** `using model = new Linear(2, 1)`: disposed of at the end of the block. */
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  // ---- copies --------------------------------------------------------------------------------------------------
+
+  /**
+   * Another module with the same values: parameters, buffers and submodules are copies, and what is one object here is
+   * one there. Hooks come along; gradients and the tape do not. Functions and plain tensors are shared.
+   *
+   * @throws   ArgumentError for a module with parametrizations, and for a class with #private fields, which nobody else
+   *           can copy: such a class has a `clone` of its own
+   * @see      copy.deepcopy of a torch module
+   * @example  const target = model.clone().requiresGrad_(false);
+   */
+  clone(): this {
+    admit(arguments, "Module.clone()");
+    const copies: Copies = new Map();
+    return copied(this, copies, (item) => {
+      if (!(item instanceof Module)) return null;
+      if (item !== this && item.clone !== Module.prototype.clone) return { copy: item.clone(), isWhole: true };
+      wantPlainFields(item);
+      const copy: Module = Reflect.construct(Module, [], item.constructor);
+      if (item.#registered !== null) copy.#registered = new Map(item.#registered);
+      return { copy, isWhole: false };
+    });
+  }
+
+  /** @internal Members without a field of their own become copies of those that they are now. */
+  _copyRegistered(copy: (item: unknown) => unknown): void {
+    for (const [name, member] of this.#registered ?? []) this.#registered?.set(name, copy(member) as Member);
   }
 
   // ---- hooks ---------------------------------------------------------------------------------------------------

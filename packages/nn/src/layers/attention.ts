@@ -125,7 +125,7 @@ export class MultiheadAttention extends Module {
     this.inProjBias = bias ? blankParameter([3 * embedDim], where) : null;
     this.biasK = addBiasKv ? extra() : null;
     this.biasV = addBiasKv ? extra() : null;
-    this.#draw();
+    this._draw();
     this.outProj = new Linear(embedDim, embedDim, { bias, ...where });
     if (this.outProj.bias !== null) init.zeros(this.outProj.bias);
     this.dropout = given.dropout;
@@ -136,11 +136,11 @@ export class MultiheadAttention extends Module {
   /** The output's weight is left to `outProj.resetParameters()`; its bias starts at 0. */
   override resetParameters(): void {
     admit(arguments, "MultiheadAttention.resetParameters()");
-    this.#draw();
+    this._draw();
     if (this.outProj.bias !== null) init.zeros(this.outProj.bias);
   }
 
-  #draw(): void {
+  private _draw(): void {
     const { inProjWeight, qProjWeight, kProjWeight, vProjWeight, inProjBias, biasK, biasV } = this;
     for (const weight of [inProjWeight, qProjWeight, kProjWeight, vProjWeight]) {
       if (weight !== null) init.xavierUniform(weight);
@@ -178,10 +178,10 @@ export class MultiheadAttention extends Module {
     const { needWeights = true, averageAttnWeights = true } = options;
     const batchFirst = (x: Tensor): Tensor => (rank === 2 ? x.unsqueeze(0) : this.batchFirst ? x : x.transpose(0, 1));
     const back = (x: Tensor): Tensor => (rank === 2 ? x.squeeze(0) : this.batchFirst ? x : x.transpose(0, 1));
-    const [projected, ...sources] = this.#projected(batchFirst(query), batchFirst(key), batchFirst(value));
-    const q = this.#heads(projected);
-    const [k, v] = sources.map((x, i) => this.#heads(this.#extended(x, i === 0 ? this.biasK : this.biasV)));
-    const scores = this.#masked(q.mul(1 / Math.sqrt(this.embedDim / this.numHeads)).matmul(k.transpose(2, 3)), options);
+    const [projected, ...sources] = this._projected(batchFirst(query), batchFirst(key), batchFirst(value));
+    const q = this._heads(projected);
+    const [k, v] = sources.map((x, i) => this._heads(this._extended(x, i === 0 ? this.biasK : this.biasV)));
+    const scores = this._masked(q.mul(1 / Math.sqrt(this.embedDim / this.numHeads)).matmul(k.transpose(2, 3)), options);
     const masked = options.keyPaddingMask !== undefined || options.attnMask !== undefined;
     const shares = masked ? safeSoftmax(scores, -1) : scores.softmax(-1);
     const weights = dropout(shares, { p: this.dropout, training: this.training });
@@ -193,7 +193,7 @@ export class MultiheadAttention extends Module {
     return [output, rank === 2 ? shown.squeeze(0) : shown];
   }
 
-  #projected(q: Tensor, k: Tensor, v: Tensor): Tensor[] {
+  private _projected(q: Tensor, k: Tensor, v: Tensor): Tensor[] {
     const { embedDim, inProjWeight, qProjWeight, kProjWeight, vProjWeight } = this;
     const biases = this.inProjBias?.split(embedDim) ?? [null, null, null];
     const weights = inProjWeight?.split(embedDim) ?? [qProjWeight, kProjWeight, vProjWeight];
@@ -201,7 +201,7 @@ export class MultiheadAttention extends Module {
   }
 
   /** Keys or values [N, S, E] with those that the options add. */
-  #extended(x: Tensor, bias: Parameter | null): Tensor {
+  private _extended(x: Tensor, bias: Parameter | null): Tensor {
     const [n] = x.shape;
     const more = bias === null ? [] : [bias.expand([n, 1, this.embedDim])];
     if (this.addZeroAttn) more.push(zeros([n, 1, this.embedDim], { device: x.device, dtype: x.dtype }));
@@ -209,12 +209,12 @@ export class MultiheadAttention extends Module {
   }
 
   /** [N, L, E] → [N, heads, L, E / heads]. */
-  #heads(x: Tensor): Tensor {
+  private _heads(x: Tensor): Tensor {
     return x.reshape([x.shape[0], x.shape[1], this.numHeads, -1]).transpose(1, 2);
   }
 
   /** Scores [N, heads, L, S′] with what the masks hide at −∞; of the S′ keys those that were added are seen by all. */
-  #masked(scores: Tensor, { attnMask, keyPaddingMask, isCausal = false }: AttentionCall): Tensor {
+  private _masked(scores: Tensor, { attnMask, keyPaddingMask, isCausal = false }: AttentionCall): Tensor {
     const [n, heads, l, all] = scores.shape;
     const added = (this.biasK === null ? 0 : 1) + (this.addZeroAttn ? 1 : 0);
     const visible = (mask: Tensor): Tensor => (added === 0 ? mask : widened(mask, added));

@@ -12,6 +12,9 @@ import type { Parameter } from "../slot.ts";
 import { gru, type Kind, lstm, plainKind } from "./gates.ts";
 import { blankParameter } from "./slots.ts";
 
+/** What the class keeps for itself: a copy takes it along, and no list of fields shows it. */
+const KIND = Symbol("kind");
+
 /** Options of the cells. */
 export interface CellOptions extends PlacementOptions {
   /** Default true. */
@@ -23,7 +26,7 @@ abstract class Cell extends Module {
   readonly weightHh: Parameter;
   readonly biasIh: Parameter | null;
   readonly biasHh: Parameter | null;
-  readonly #kind: Kind;
+  private readonly [KIND]: Kind;
 
   constructor(
     who: string,
@@ -41,11 +44,12 @@ abstract class Cell extends Module {
     this.weightHh = blankParameter([rows, hiddenSize], where);
     this.biasIh = bias ? blankParameter([rows], where) : null;
     this.biasHh = bias ? blankParameter([rows], where) : null;
-    this.#kind = kind;
+    this[KIND] = kind;
     this.resetParameters();
   }
 
   override resetParameters(): void {
+    admit(arguments, ".resetParameters()", this);
     const bound = 1 / Math.sqrt(this.hiddenSize);
     for (const parameter of this.parameters()) uniform(parameter, -bound, bound);
   }
@@ -65,8 +69,8 @@ abstract class Cell extends Module {
     const input = batch ? x : x.unsqueeze(0);
     const rows = (s: Tensor): Tensor => (batch ? s : s.unsqueeze(0));
     const start = (): Tensor => literals(0, [input.shape[0], hiddenSize], x);
-    const before = state?.map(rows) ?? Array.from({ length: this.#kind.states }, start);
-    const next = this.#kind.next(
+    const before = state?.map(rows) ?? Array.from({ length: this[KIND].states }, start);
+    const next = this[KIND].next(
       linear(input, this.weightIh, this.biasIh),
       linear(before[0], this.weightHh, this.biasHh),
       before,

@@ -25,6 +25,9 @@ import { changed, listed, settings } from "../repr.ts";
 import type { Parameter } from "../slot.ts";
 import { blankParameter } from "./slots.ts";
 
+/** What the class keeps for itself: a copy takes it along, and no list of fields shows it. */
+const CONVOLVE = Symbol("convolve");
+
 /** One number for all spatial dimensions, or one each. */
 export type Extent = number | readonly number[];
 
@@ -95,6 +98,7 @@ abstract class ConvBase extends Module {
   }
 
   override resetParameters(): void {
+    admit(arguments, ".resetParameters()", this);
     const { weight, bias } = this;
     // The fan-in as torch counts it: of a transposed convolution too, from the weight's second dimension.
     const bound = 1 / Math.sqrt(numel(weight.shape.slice(1)));
@@ -136,7 +140,7 @@ const COMMON = { stride: 1 as Extent, dilation: 1 as Extent, groups: 1, bias: tr
 abstract class Conv extends ConvBase {
   readonly padding: readonly number[] | "same" | "valid";
   readonly paddingMode: PaddingMode;
-  readonly #convolve: typeof conv1d;
+  private readonly [CONVOLVE]: typeof conv1d;
 
   constructor(
     who: string,
@@ -159,17 +163,17 @@ abstract class Conv extends ConvBase {
     }
     this.padding = typeof padding === "string" ? padding : tuple(who, "padding", padding, n, 0);
     this.paddingMode = paddingMode;
-    this.#convolve = convolve;
+    this[CONVOLVE] = convolve;
   }
 
   override forward(x: Tensor): Tensor {
     admit(arguments, ".forward(x: tensor)", this);
-    const [input, padding] = this.#padded(x);
-    return this.#convolve(input, this.weight, this.bias, { ...this.geometry, padding });
+    const [input, padding] = this._padded(x);
+    return this[CONVOLVE](input, this.weight, this.bias, { ...this.geometry, padding });
   }
 
   /** The input, and the padding that is left to do: none if it is not of zeros. */
-  #padded(x: Tensor): [Tensor, Extent | "same" | "valid"] {
+  private _padded(x: Tensor): [Tensor, Extent | "same" | "valid"] {
     const { padding, paddingMode } = this;
     if (paddingMode === "zeros") return [x, padding];
     const amounts = this.kernelSize.map((k, i) => {
@@ -219,7 +223,7 @@ export class Conv3d extends Conv {
 export abstract class ConvTranspose extends ConvBase {
   readonly padding: readonly number[];
   readonly outputPadding: readonly number[];
-  readonly #convolve: typeof convTranspose1d;
+  private readonly [CONVOLVE]: typeof convTranspose1d;
 
   constructor(
     who: string,
@@ -235,20 +239,20 @@ export abstract class ConvTranspose extends ConvBase {
     super(who, n, inChannels, outChannels, kernelSize, rest, (groups) => [inChannels, outChannels / groups]);
     this.padding = tuple(who, "padding", padding, n, 0);
     this.outputPadding = tuple(who, "outputPadding", outputPadding, n, 0);
-    this.#convolve = convolve;
+    this[CONVOLVE] = convolve;
   }
 
   /** @param options.outputSize  spatial size of the result, one of those that the stride leaves open */
   override forward(x: Tensor, options: { outputSize?: readonly number[] } = {}): Tensor {
     admit(arguments, ".forward(x: tensor, options?: { outputSize: numbers })", this);
     const { outputSize } = options;
-    const outputPadding = outputSize === undefined ? [...this.outputPadding] : this.#upTo(x, outputSize);
+    const outputPadding = outputSize === undefined ? [...this.outputPadding] : this._upTo(x, outputSize);
     const { geometry, padding } = this;
-    return this.#convolve(x, this.weight, this.bias, { ...geometry, padding: [...padding], outputPadding });
+    return this[CONVOLVE](x, this.weight, this.bias, { ...geometry, padding: [...padding], outputPadding });
   }
 
   /** The output padding that gives a size. */
-  #upTo(x: Tensor, outputSize: readonly number[]): number[] {
+  private _upTo(x: Tensor, outputSize: readonly number[]): number[] {
     const { kernelSize, stride, padding, dilation } = this;
     const n = kernelSize.length;
     const least = kernelSize.map(

@@ -11,13 +11,17 @@ import { withDefaults } from "../options.ts";
 import { snakeCase } from "../repr.ts";
 import { Buffer } from "../slot.ts";
 
+/** What the class keeps for itself: a copy takes it along, and no list of fields shows it. */
+const FN = Symbol("fn");
+const OPTIONS = Symbol("options");
+
 /** A loss of the tensors `Inputs`. */
 export abstract class Loss<
   Options extends object,
   Inputs extends unknown[] = [input: Tensor, target: Tensor],
 > extends Module {
-  readonly #fn: (...args: [...Inputs, Options]) => Tensor;
-  readonly #options: Options;
+  private readonly [FN]: (...args: [...Inputs, Options]) => Tensor;
+  private readonly [OPTIONS]: Options;
 
   constructor(
     who: string,
@@ -34,11 +38,11 @@ export abstract class Loss<
         given[name] = this.register(snakeCase(name), new Buffer(value));
       }
     }
-    this.#options = given as Options;
-    this.#fn = fn;
+    this[OPTIONS] = given as Options;
+    this[FN] = fn;
   }
 
   override forward(...inputs: Inputs): Tensor {
-    return this.#fn(...inputs, this.#options);
+    return this[FN](...inputs, this[OPTIONS]);
   }
 }

@@ -69,6 +69,7 @@ abstract class RunningNorm extends Module {
 
   /** Scale 1, shift 0, and running statistics as at first. */
   override resetParameters(): void {
+    admit(arguments, ".resetParameters()", this);
     this.resetRunningStats();
     if (this.weight !== null) ones(this.weight);
     if (this.bias !== null) zeros(this.bias);
@@ -103,6 +104,7 @@ abstract class RunningNorm extends Module {
 
   /** Puts the running statistics back to mean 0, variance 1. */
   resetRunningStats(): void {
+    admit(arguments, ".resetRunningStats()", this);
     for (const buffer of this.buffers()) constant(buffer, buffer === this.runningVar ? 1 : 0);
   }
 

@@ -35,6 +35,9 @@ import type { Parameter } from "../slot.ts";
 import { gru, type Kind, lstm, plainKind } from "./gates.ts";
 import { blankParameter } from "./slots.ts";
 
+/** What the class keeps for itself: a copy takes it along, and no list of fields shows it. */
+const KIND = Symbol("kind");
+
 /** Options of the recurrent layers. */
 export interface RecurrentOptions extends PlacementOptions {
   /** Layers, each of which reads the one below. Default 1. */
@@ -68,7 +71,7 @@ abstract class Recurrent extends Module {
   readonly batchFirst: boolean;
   readonly dropout: number;
   readonly bidirectional: boolean;
-  readonly #kind: Kind;
+  private readonly [KIND]: Kind;
 
   constructor(
     who: string,
@@ -94,17 +97,17 @@ abstract class Recurrent extends Module {
     this.batchFirst = batchFirst;
     this.dropout = p;
     this.bidirectional = bidirectional;
-    this.#kind = kind;
+    this[KIND] = kind;
     const where = placement(who, rest);
     const rows = kind.gates * hiddenSize;
     for (let layer = 0; layer < numLayers; layer++) {
-      const width = layer === 0 ? inputSize : this.#stateSize * this.#directions.length;
-      for (const suffix of this.#directions) {
+      const width = layer === 0 ? inputSize : this._stateSize * this._directions.length;
+      for (const suffix of this._directions) {
         const make = (name: string, shape: number[]): void => {
-          this.#fields[`${name}_l${layer}${suffix}`] = blankParameter(shape, where);
+          this._fields[`${name}_l${layer}${suffix}`] = blankParameter(shape, where);
         };
         make("weight_ih", [rows, width]);
-        make("weight_hh", [rows, this.#stateSize]);
+        make("weight_hh", [rows, this._stateSize]);
         if (bias) make("bias_ih", [rows]);
         if (bias) make("bias_hh", [rows]);
         if (projSize > 0) make("weight_hr", [projSize, hiddenSize]);
@@ -114,32 +117,33 @@ abstract class Recurrent extends Module {
   }
 
   override resetParameters(): void {
+    admit(arguments, ".resetParameters()", this);
     const bound = 1 / Math.sqrt(this.hiddenSize);
     for (const parameter of this.parameters()) uniform(parameter, -bound, bound);
   }
 
   /** Parameters by name. */
-  get #fields(): Record<string, Parameter | undefined> {
+  private get _fields(): Record<string, Parameter | undefined> {
     return this as unknown as Record<string, Parameter | undefined>;
   }
 
   /** What the names of the parameters of each direction end in. */
-  get #directions(): string[] {
+  private get _directions(): string[] {
     return this.bidirectional ? ["", "_reverse"] : [""];
   }
 
   /** Features of h. */
-  get #stateSize(): number {
+  private get _stateSize(): number {
     return this.projSize || this.hiddenSize;
   }
 
   /** Features of each part of a state: h, and c of an LSTM. */
-  get #stateSizes(): number[] {
-    return [this.#stateSize, this.hiddenSize].slice(0, this.#kind.states);
+  private get _stateSizes(): number[] {
+    return [this._stateSize, this.hiddenSize].slice(0, this[KIND].states);
   }
 
-  #weights(layer: number, suffix: string): Weights {
-    const at = (name: string): Tensor | null => this.#fields[`${name}_l${layer}${suffix}`] ?? null;
+  private _weights(layer: number, suffix: string): Weights {
+    const at = (name: string): Tensor | null => this._fields[`${name}_l${layer}${suffix}`] ?? null;
     return {
       ih: at("weight_ih") as Tensor,
       hh: at("weight_hh") as Tensor,
@@ -160,39 +164,44 @@ abstract class Recurrent extends Module {
     let sequence = !batched ? x.unsqueeze(1) : this.batchFirst ? x.transpose(0, 1) : x;
     const start = state?.map((s) => (batched ? s : s.unsqueeze(1))) ?? null;
     for (const [i, s] of (start ?? []).entries()) {
-      const wanted = [numLayers * this.#directions.length, sequence.shape[1], this.#stateSizes[i]];
+      const wanted = [numLayers * this._directions.length, sequence.shape[1], this._stateSizes[i]];
       if (!sameShape(s.shape, wanted)) throw new ShapeError(`${who}: state ${show(s.shape)}, wanted ${show(wanted)}`);
     }
     const last: Tensor[][] = [];
     for (let layer = 0; layer < numLayers; layer++) {
       const below = sequence;
-      const outputs = this.#directions.map((suffix, direction) => {
-        const before = start?.map((s) => s.select(0, last.length)) ?? this.#zeroState(below);
-        const ran = this.#along(below, this.#weights(layer, suffix), before, direction === 1);
+      const outputs = this._directions.map((suffix, direction) => {
+        const before = start?.map((s) => s.select(0, last.length)) ?? this._zeroState(below);
+        const ran = this._along(below, this._weights(layer, suffix), before, direction === 1);
         last.push(ran.state);
         return ran.output;
       });
       sequence = outputs.length === 1 ? outputs[0] : cat(outputs, 2);
       if (layer < numLayers - 1) sequence = dropout(sequence, { p: this.dropout, training: this.training });
     }
-    const finals = this.#stateSizes.map((_, i) => stack(last.map((states) => states[i])));
+    const finals = this._stateSizes.map((_, i) => stack(last.map((states) => states[i])));
     return {
       output: !batched ? sequence.squeeze(1) : this.batchFirst ? sequence.transpose(0, 1) : sequence,
       state: batched ? finals : finals.map((s) => s.squeeze(1)),
     };
   }
 
-  #zeroState({ shape, device, dtype }: Tensor): Tensor[] {
-    return this.#stateSizes.map((size) => literals(0, [shape[1], size], { device, dtype }));
+  private _zeroState({ shape, device, dtype }: Tensor): Tensor[] {
+    return this._stateSizes.map((size) => literals(0, [shape[1], size], { device, dtype }));
   }
 
   /** One cell along a sequence [T, N, features], forwards or backwards. */
-  #along(sequence: Tensor, { ih, hh, hr, biasIh, biasHh }: Weights, start: readonly Tensor[], backwards: boolean) {
+  private _along(
+    sequence: Tensor,
+    { ih, hh, hr, biasIh, biasHh }: Weights,
+    start: readonly Tensor[],
+    backwards: boolean,
+  ) {
     const inputs = linear(sequence, ih, biasIh).unbind(0);
     if (backwards) inputs.reverse();
     let state = start;
     const outputs = inputs.map((x) => {
-      const [h, ...rest] = this.#kind.next(x, linear(state[0], hh, biasHh), state);
+      const [h, ...rest] = this[KIND].next(x, linear(state[0], hh, biasHh), state);
       state = [hr === null ? h : linear(h, hr), ...rest];
       return state[0];
     });

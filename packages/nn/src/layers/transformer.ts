@@ -18,6 +18,9 @@ import { Dropout } from "./dropout.ts";
 import { Linear } from "./linear.ts";
 import { LayerNorm } from "./sample-norms.ts";
 
+/** What the class keeps for itself: a copy takes it along, and no list of fields shows it. */
+const ACTIVATION = Symbol("activation");
+
 /** The nonlinearity of the hidden layer: by name, or any function. */
 export type TransformerActivation = "relu" | "gelu" | ((x: Tensor) => Tensor);
 
@@ -75,7 +78,7 @@ abstract class TransformerLayer extends Module {
   readonly dropout3: Dropout | null;
   readonly normFirst: boolean;
   protected readonly settings: Settings;
-  readonly #activation: (x: Tensor) => Tensor;
+  private readonly [ACTIVATION]: (x: Tensor) => Tensor;
 
   constructor(
     readonly dModel: number,
@@ -103,7 +106,7 @@ abstract class TransformerLayer extends Module {
     this.dropout2 = new Dropout({ p });
     this.dropout3 = decodes ? new Dropout({ p }) : null;
     this.normFirst = normFirst;
-    this.#activation = activationOf(who, activation);
+    this[ACTIVATION] = activationOf(who, activation);
   }
 
   override stateName(field: string): string {
@@ -121,7 +124,7 @@ abstract class TransformerLayer extends Module {
 
   /** The hidden layer. */
   protected think(x: Tensor): Tensor {
-    return this.linear2.forward(this.dropout.forward(this.#activation(this.linear1.forward(x))));
+    return this.linear2.forward(this.dropout.forward(this[ACTIVATION](this.linear1.forward(x))));
   }
 }
 
@@ -143,11 +146,6 @@ export class TransformerEncoderLayer extends TransformerLayer {
   constructor(dModel: number, nhead: number, options: TransformerLayerOptions = {}) {
     admit(arguments, "TransformerEncoderLayer(dModel: number, nhead: number, options?: object)");
     super(dModel, nhead, options, false);
-  }
-
-  /** Another layer with these settings and weights. */
-  clone(): TransformerEncoderLayer {
-    return copied(this, new TransformerEncoderLayer(this.dModel, this.nhead, this.settings));
   }
 
   override forward(src: Tensor, options: EncoderLayerCall = {}): Tensor {
@@ -189,11 +187,6 @@ export class TransformerDecoderLayer extends TransformerLayer {
     super(dModel, nhead, options, true);
   }
 
-  /** Another layer with these settings and weights. */
-  clone(): TransformerDecoderLayer {
-    return copied(this, new TransformerDecoderLayer(this.dModel, this.nhead, this.settings));
-  }
-
   override forward(tgt: Tensor, memory: Tensor, options: DecoderCall = {}): Tensor {
     admit(
       arguments,
@@ -212,13 +205,6 @@ export class TransformerDecoderLayer extends TransformerLayer {
     );
     return this.residual(x, this.norm3, (y) => this.dropout3.forward(this.think(y)));
   }
-}
-
-/** A new module with another's values. */
-function copied<M extends Module>(from: M, to: M): M {
-  const values = [...from.parameters(), ...from.buffers()];
-  for (const [i, slot] of [...to.parameters(), ...to.buffers()].entries()) slot.assign(values[i]);
-  return to.train(from.training);
 }
 
 /** The layers of a stack: copies of one, or what a function makes. */

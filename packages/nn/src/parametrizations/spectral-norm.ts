@@ -42,38 +42,38 @@ class SpectralNorm extends Module {
   ) {
     super();
     const unit = (length: number): Buffer =>
-      scope(() => new Buffer(this.#unit(randn([length], { device: weight.device, dtype: weight.dtype }))));
+      scope(() => new Buffer(this._unit(randn([length], { device: weight.device, dtype: weight.dtype }))));
     const rows = weight.shape[dim];
     const several = weight.rank > 1;
     this._u = several ? unit(rows) : null;
     this._v = several ? unit(numel(weight.shape) / rows) : null;
-    if (several) scope(() => this.#iterate(this.#matrix(weight), FIRST_ITERATIONS));
+    if (several) scope(() => this._iterate(this._matrix(weight), FIRST_ITERATIONS));
   }
 
-  #unit(x: Tensor): Tensor {
+  private _unit(x: Tensor): Tensor {
     return normalize(x, { dim: 0, eps: this.eps });
   }
 
   /** [outputs, everything else]. */
-  #matrix(weight: Tensor): Tensor {
+  private _matrix(weight: Tensor): Tensor {
     return weight.movedim(this.dim, 0).flatten(1);
   }
 
-  #iterate(matrix: Tensor, times: number): void {
+  private _iterate(matrix: Tensor, times: number): void {
     const { _u: u, _v: v } = this;
     if (u === null || v === null) return;
     using _ = noGrad();
     for (let i = 0; i < times; i++) {
-      u._adopt(scope(() => this.#unit(mv(matrix, v))));
-      v._adopt(scope(() => this.#unit(mv(matrix.t(), u))));
+      u._adopt(scope(() => this._unit(mv(matrix, v))));
+      v._adopt(scope(() => this._unit(mv(matrix.t(), u))));
     }
   }
 
   override forward(weight: Tensor): Tensor {
     const { _u: u, _v: v } = this;
-    if (u === null || v === null) return this.#unit(weight);
-    const matrix = this.#matrix(weight);
-    if (this.training) this.#iterate(matrix, this.nPowerIterations);
+    if (u === null || v === null) return this._unit(weight);
+    const matrix = this._matrix(weight);
+    if (this.training) this._iterate(matrix, this.nPowerIterations);
     return weight.div(mv(matrix, v).mul(u).sum());
   }
 

@@ -23,7 +23,7 @@ class WeightNorm extends Module {
   }
 
   /** Length over all dimensions but `dim`, which are kept as 1. */
-  #length(v: Tensor): Tensor {
+  private _length(v: Tensor): Tensor {
     const { dim } = this;
     if (dim === null) return norm(v);
     const others = v.shape.flatMap((_, axis) => (axis === dim ? [] : [axis]));
@@ -31,11 +31,11 @@ class WeightNorm extends Module {
   }
 
   override forward(g: Tensor, v: Tensor): Tensor {
-    return v.mul(g.div(this.#length(v)));
+    return v.mul(g.div(this._length(v)));
   }
 
   rightInverse(weight: Tensor): [g: Tensor, v: Tensor] {
-    return [this.#length(weight), weight];
+    return [this._length(weight), weight];
   }
 
   protected override typeName(): string {
