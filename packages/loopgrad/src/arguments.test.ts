@@ -8,9 +8,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "@jest/globals";
-import { type Device, type Parameter, type Signature, signatureOf } from "@loopgrad/tensor";
-// The door that signatures are read through is not a part of the package's surface.
-import { signaturesOf } from "../../tensor/src/signature.ts";
+import { type Device, type Parameter, type Signature, signatureOf, signaturesOf } from "@loopgrad/tensor";
 import * as lg from "./index.ts";
 
 type Callable = (...args: unknown[]) => unknown;
@@ -345,7 +343,8 @@ test("an argument too many is an error in every method", async () => {
       for (const method of Object.getOwnPropertyNames(type)) {
         const fn = Object.getOwnPropertyDescriptor(type, method)?.value;
         // Of these the subclass, the first layer or the module says what is taken.
-        const isForward = method === "forward" && !/^(Module|Sequential|FunctionalModule|Loss)$/.test(type.constructor.name);
+        const isForward =
+          method === "forward" && !/^(Module|Sequential|FunctionalModule|Loss)$/.test(type.constructor.name);
         if (typeof fn !== "function" || tried.has(fn) || (FREE_METHODS.test(method) && !isForward)) continue;
         tried.add(fn);
         const result = await outcome((...args) => {

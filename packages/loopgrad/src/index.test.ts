@@ -55,7 +55,7 @@ const BUILDING_BLOCKS = new Set([
     "visitTensors",
   ],
   ...["wantArray", "wrap", "literals", "CREATION"],
-  ...["admit", "checkMethods", "defineKind", "operation", "signatureOf"],
+  ...["admit", "checkMethods", "defineKind", "operation", "signatureOf", "signaturesOf"],
   ...["around", "enclosed", "enter", "find", "isExact", "Kind", "linesOf", "placeOf", "tracked"],
   ...["replaceStandIn", "syncScope", "withinScope", "withStandIns"],
 ]);

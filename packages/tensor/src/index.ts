@@ -131,7 +131,7 @@ export type { Change } from "./record/unconfirmed.ts";
 export type { Value } from "./record/value.ts";
 export { currentScope, keep, Scope, scope, syncScope, visitTensors, withinScope } from "./scope.ts";
 export * from "./shape.ts";
-export { defineKind, type Parameter, type Signature } from "./signature.ts";
+export { defineKind, type Parameter, type Signature, signaturesOf } from "./signature.ts";
 export { replaceStandIn, withStandIns } from "./stand-in.ts";
 // `export *`, and not by name: only so can @loopgrad/autograd merge its methods into the class.
 export * from "./tensor.ts";

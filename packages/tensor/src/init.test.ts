@@ -30,7 +30,7 @@ test.each<[Record<string, unknown>, string]>([
   [{ device: "gpu" }, 'init: unknown device "gpu"; wanted one of "auto", "webgpu", "cpu"'],
   [{ device: "webgpu", adapter: "fast" }, 'init: unknown adapter "fast"; wanted one of "hardware", "software", "null"'],
   [{ powerPreference: "high" }, 'init: unknown powerPreference "high"; wanted one of "low-power", "high-performance"'],
-  [{ backend: "cpu" }, 'init: unknown option "backend"; wanted one of "device", "powerPreference", "adapter", "dtype"'],
+  [{ backend: "cpu" }, "init: unknown option backend: wanted one of device, powerPreference, adapter, dtype, memory"],
   [{ device: "cpu", adapter: "hardware" }, "powerPreference and adapter are for WebGPU"],
 ])("init(%j) is rejected", async (options, message) => {
   await expect(init(options as InitOptions)).rejects.toThrow(ArgumentError);
