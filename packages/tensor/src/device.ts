@@ -9,6 +9,7 @@
  */
 import { checkAgainstInterpreter } from "./debug/check.ts";
 import { debugging, printSegment } from "./debug/plan.ts";
+import { watching } from "./debug/watch.ts";
 import type { DType, HostArray } from "./dtype.ts";
 import { ArgumentError, DeviceError, LoopgradError } from "./errors.ts";
 import { fromHalf, toHalf } from "./half.ts";
@@ -105,6 +106,7 @@ export class Device {
       lost: ({ message }) => this.#leave(message),
       pressed: () => this.#makeRoom(),
     });
+    watching()?.deviceMade(this);
   }
 
   /** "cpu" or "webgpu". */
