@@ -337,22 +337,29 @@ describe.each(Object.keys(KINDS))("on %s", (kind) => {
     for (const [i, values] of (await expected).entries()) expect([i, got[i]]).toEqual([i, values]);
   });
 
-  test("ranges of a stored value that are kept, at any element, and read again", async () => {
-    using _ = scope();
+  test.each([
+    ["stored before", true, false],
+    ["stored as well", false, true],
+    ["made for their sake", false, false],
+  ])("ranges of a value that are kept, at any element, and read again: a value %s", async (_, isBefore, isWhole) => {
+    using _scope = scope();
     const vector = twice(leaf(device, [200]));
-    device.flush();
+    if (isBefore) device.flush();
+    const [values] = await results(interpreter, (on) => [twice(leaf(on, [200]))]);
+    // At a byte that can be bound, and at others.
     const starts = [3, 64, 65, 128, 1];
     const parts = starts.map((start) => slice(vector, [start], [60], [1]));
-    for (const { _value } of parts) _value.pins++;
+    const kept = isWhole ? [...parts, vector] : parts;
+    for (const { _value } of kept) _value.pins++;
     device.flush();
     const again = parts.map(twice);
-    const host = await vector.data();
+    device.flush();
     for (const [i, start] of starts.entries()) {
-      const values = Array.from(host.slice(start, start + 60));
-      expect(Array.from(await parts[i].data())).toEqual(values);
-      expect(Array.from(await again[i].data())).toEqual(values.map((x) => 2 * x));
+      const own = values.slice(start, start + 60);
+      expect(Array.from(await parts[i].data())).toEqual(own);
+      expect(Array.from(await again[i].data())).toEqual(own.map((x) => 2 * x));
     }
-    for (const { _value } of parts) device.unpinned(_value);
+    for (const { _value } of kept) device.unpinned(_value);
   });
 
   test("two packs that are made late, beside other values of their size", async () => {
