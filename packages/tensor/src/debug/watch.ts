@@ -7,14 +7,18 @@
 import type { CpuPlan } from "../cpu/check-program.ts";
 import type { Device } from "../device.ts";
 import type { GpuPlan } from "../plan/check-plan.ts";
+import type { Holders } from "./ledger.ts";
 
 export interface Watcher {
   /** Told of every plan for WebGPU, before it runs. Throws if it cannot be right. */
   gpuPlan(plan: GpuPlan): void;
   /** The same for a program of the cpu device. */
   cpuPlan(plan: CpuPlan): void;
-  /** Told of every device that is made. */
+  /** Told of every device that is made, and of each before it is destroyed. */
   deviceMade(device: Device): void;
+  deviceEnds(device: Device): void;
+  /** Where holders of values say what they hold. */
+  readonly holders: Holders;
 }
 
 let watcher: Watcher | null = null;
@@ -26,5 +30,5 @@ export function watch(next: Watcher | null): Watcher | null {
   return before;
 }
 
-/** The watcher; null outside tests. */
+/** The watcher; null outside tests. Holders say `watching()?.holders.add(…)`, which makes no closure then. */
 export const watching = (): Watcher | null => watcher;

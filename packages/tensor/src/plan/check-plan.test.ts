@@ -4,6 +4,7 @@ import type { Instruction } from "@loopgrad/kernels";
 import { bind } from "../bind.ts";
 import { CpuBackend } from "../cpu/backend.ts";
 import { type CpuPlan, checkProgram } from "../cpu/check-program.ts";
+import { Holders } from "../debug/ledger.ts";
 import { watch } from "../debug/watch.ts";
 import { Device } from "../device.ts";
 import "../ops/methods.ts";
@@ -36,6 +37,8 @@ async function planOf(device: Device, program: (device: Device) => Tensor[]): Pr
       seen.cpu = plan;
     },
     deviceMade: () => {},
+    deviceEnds: () => {},
+    holders: new Holders(),
   });
   try {
     using _ = scope();
