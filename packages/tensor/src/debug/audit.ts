@@ -42,6 +42,7 @@ export function audit({ ledger, backend, segment, reads, kept, idle, isNeeded }:
   const tally: Tally = { pinned: 0, saved: 0, held: 0, used: 0, stowed: 0, collected: 0 };
   const explained = explainedCounts(ledger, reads);
   const stored = [...ledger.stored()];
+  const { storages } = ledger;
   const seen = new Set([...stored, ...explained.keys(), ...segment.values]);
   for (const value of stored) {
     const { pins, saves, handles, storage } = value;
@@ -49,7 +50,7 @@ export function audit({ ledger, backend, segment, reads, kept, idle, isNeeded }:
     if (storage?.stowed) tally.stowed++;
     const note = (what: string) => wrong.push(`${named(value)} ${what}`);
     if (storage === null) note("has no storage, though one is noted as its own");
-    else if (!ledger.storages.has(storage)) note("has a storage that is not noted");
+    else if (!storages.has(storage)) note("has a storage that is not noted");
     if (!isNeeded(value)) note("is stored, and nobody needs it");
     if (value.failure !== null) note("is stored, and failed");
     if (value.cached && value.primitive === null) note("is stored for as long as it is used, and has no record");
@@ -88,7 +89,6 @@ export function audit({ ledger, backend, segment, reads, kept, idle, isNeeded }:
     if (value.storage === null || !value.watched)
       wrong.push(`${named(value)} is among those that may become idle, and is not stored`);
   }
-  const storages = ledger.storages;
   const live = new Set(stored.map(({ storage }) => storage));
   for (const storage of storages.keys()) if (!live.has(storage)) tally.collected++;
   for (const storage of kept) storages.set(storage, (storages.get(storage) ?? 0) + 1);
