@@ -26,6 +26,7 @@ export default {
     {
       ...shared,
       displayName: "node",
+      setupFilesAfterEnv: ["<rootDir>/packages/tensor/src/testing/setup.ts"],
       testRegex: "\\.test\\.ts$",
       testPathIgnorePatterns: ["/node_modules/", browserTests],
     },

@@ -1,6 +1,17 @@
 /** View chains agree with moving elements about one by one. */
 import { describe, expect, test } from "@jest/globals";
-import { applyMove, applyMoves, type Chain, coalesce, contiguous, isIdentity, type Move, type View } from "./view.ts";
+import {
+  applyMove,
+  applyMoves,
+  type Chain,
+  coalesce,
+  contiguous,
+  isIdentity,
+  isMasked,
+  type Move,
+  rangeStart,
+  type View,
+} from "./view.ts";
 
 const numel = (shape: readonly number[]) => shape.reduce((n, d) => n * d, 1);
 
@@ -80,5 +91,119 @@ describe("chains of views", () => {
     expect(coalesce([2, 3, 4], [row, column])).toEqual([[0], [1, 2]]);
     expect(coalesce([2, 3, 4], [row], [2])).toEqual([[0, 1], [2]]);
     expect(coalesce([1, 1], [])).toEqual([]);
+  });
+});
+
+/** A tensor of element numbers, −1 for padding, and how moves change it: one index at a time. */
+interface Numbered {
+  readonly shape: readonly number[];
+  readonly numbers: readonly number[];
+}
+
+function movedOneByOne({ shape, numbers }: Numbered, { name, attrs, shape: to }: Move): Numbered {
+  const rank = shape.length;
+  const at = (index: readonly number[]): number => {
+    if (index.some((x, d) => x < 0 || x >= shape[d])) return -1;
+    return numbers[index.reduce((sum, x, d) => sum * shape[d] + x, 0)];
+  };
+  const from = (index: readonly number[]): number => {
+    switch (name) {
+      case "permute":
+        return at(shape.map((_, axis) => index[attrs.indexOf(axis)]));
+      case "expand":
+        return at(index.map((x, d) => (shape[d] === 1 ? 0 : x)));
+      case "slice":
+        return at(index.map((x, d) => attrs[d] + x * attrs[2 * rank + d]));
+      case "flip":
+        return at(index.map((x, d) => (attrs.includes(d) ? shape[d] - 1 - x : x)));
+      case "pad":
+        return at(index.map((x, d) => x - attrs[d]));
+      default:
+        throw new Error(name);
+    }
+  };
+  return { shape: to, numbers: name === "reshape" ? numbers : indices(to).map(from) };
+}
+
+describe("random moves", () => {
+  let state = 20260;
+  const below = (bound: number): number => {
+    state = (state * 48271) % 2147483647;
+    return state % bound;
+  };
+
+  function randomMove(shape: readonly number[]): Move {
+    const rank = shape.length;
+    switch (below(7)) {
+      case 0: {
+        const perm = shape.map((_, i) => i);
+        for (let i = rank - 1; i > 0; i--) {
+          const j = below(i + 1);
+          [perm[i], perm[j]] = [perm[j], perm[i]];
+        }
+        return move(
+          "permute",
+          perm,
+          perm.map((axis) => shape[axis]),
+        );
+      }
+      case 1:
+        return move(
+          "expand",
+          [],
+          shape.map((d) => (d === 1 ? 1 + below(3) : d)),
+        );
+      case 2:
+      case 3: {
+        const starts = shape.map((d) => below(Math.max(d, 1)));
+        const steps = shape.map(() => 1 + below(4));
+        const most = shape.map((d, i) => Math.max(Math.ceil((d - starts[i]) / steps[i]), 0));
+        const sizes = most.map((n) => (below(4) === 0 ? below(n + 1) : n));
+        return move("slice", [...starts, ...sizes, ...steps], sizes);
+      }
+      case 4:
+        return move(
+          "flip",
+          shape.map((_, i) => i).filter(() => below(2) === 0),
+          [...shape],
+        );
+      case 5: {
+        const counts = Array.from({ length: 2 * rank }, () => (below(2) === 0 ? 0 : below(4)));
+        return move(
+          "pad",
+          counts,
+          shape.map((d, i) => counts[i] + d + counts[rank + i]),
+        );
+      }
+      default: {
+        const size = numel(shape);
+        const ways = [[size], [size, 1], [1, size], [...shape, 1]];
+        for (const d of [2, 3, 4, 5]) if (size > 0 && size % d === 0) ways.push([d, size / d], [size / d, d]);
+        return move("reshape", [], ways[below(ways.length)]);
+      }
+    }
+  }
+
+  test("a chain reads what moving elements about one by one does, and never beside its buffer", () => {
+    let masked = 0;
+    for (let count = 0; count < 4000; count++) {
+      const shape = Array.from({ length: 1 + below(3) }, () => 1 + below(5));
+      let wanted: Numbered = { shape, numbers: indices(shape).map((_, i) => i) };
+      let chain: Chain = [contiguous(shape)];
+      const moves: Move[] = [];
+      for (let length = 2 + below(5); moves.length < length; ) {
+        const next = randomMove(wanted.shape);
+        if (numel(next.shape) > 300 || next.shape.length > 5) continue;
+        moves.push(next);
+        wanted = movedOneByOne(wanted, next);
+        chain = applyMove(chain, next);
+      }
+      const told = JSON.stringify({ shape, moves });
+      expect([told, elements(chain)]).toEqual([told, wanted.numbers]);
+      const start = rangeStart(chain);
+      if (start >= 0) expect([told, wanted.numbers]).toEqual([told, wanted.numbers.map((_, i) => start + i)]);
+      if (isMasked(chain)) masked++;
+    }
+    expect(masked).toBeGreaterThan(1000);
   });
 });

@@ -9,7 +9,7 @@
  * computed from: the *captured* nodes are those older than the call which the forward reached not through its
  * arguments, but through the variables around it.
  */
-import { ArgumentError, type Device, isFloat, Tensor, type Value } from "@loopgrad/tensor";
+import { ArgumentError, type Device, isFloat, Tensor, type Value, watching } from "@loopgrad/tensor";
 import { attach, Node, nodeOf, passNode } from "./tape.ts";
 
 /** What a function of the user's returns: one tensor, or a list. */
@@ -40,6 +40,7 @@ export abstract class Call extends Node {
     super(null, [], parents, [...saved], null, shape, dtype, device, sources);
     this.#outputs = outputs;
     for (const value of saved) value.saves++;
+    watching()?.holders.add(() => this.holding());
   }
 
   /**

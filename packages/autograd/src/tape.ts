@@ -11,7 +11,7 @@
  * not as a handle, so a node never holds itself.
  */
 import type { Attrs, BindListener, Device, DType, Primitive, Shape, TapeLink, Tensor, Value } from "@loopgrad/tensor";
-import { aliasP, GradError, isFloat, onBind, setLeafHook, show } from "@loopgrad/tensor";
+import { aliasP, GradError, isFloat, onBind, setLeafHook, show, watching } from "@loopgrad/tensor";
 import { currentGroup, type Group } from "./group.ts";
 import { isNoted } from "./mode.ts";
 import { printGraph } from "./print.ts";
@@ -118,6 +118,17 @@ export class Node implements TapeLink {
     for (const [i, value] of this.saved?.entries() ?? []) {
       if (value !== null) yield* this.recipes?.[i]?.roots ?? [value];
     }
+  }
+
+  /** What the node holds, for audits; null once it holds nothing any more. */
+  holding(): { by: string; saves: Value[]; recipes: Value[] } | null {
+    const { saved, recipes } = this;
+    if (saved === null) return null;
+    return {
+      by: this.label(),
+      saves: [...this.held()],
+      recipes: saved.flatMap((value, i) => (value === null ? [] : [...(recipes?.[i]?.steps ?? [])])),
+    };
   }
 
   /** Makes this a place at which gradients are asked for. */
@@ -243,7 +254,9 @@ function note(primitive: Primitive, inputs: readonly Tensor[], attrs: Attrs, out
     }
   }
   const { shape, dtype, device } = value;
-  attach(output, new Node(primitive, attrs, parents, saved, recipes, shape, dtype, device, sources));
+  const node = new Node(primitive, attrs, parents, saved, recipes, shape, dtype, device, sources);
+  attach(output, node);
+  if (saved !== null) watching()?.holders.add(() => node.holding());
 }
 
 /** Who else looks at every operation, after the tape; null while no one does. */

@@ -1,7 +1,20 @@
 /** How far a walk goes, and what it leaves behind: counted in nodes and bytes. */
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { add, type Device, exp, init, mul, scope, sub, sum, type Tensor, tanh, tensor } from "@loopgrad/tensor";
-import { grad, image, noGrad } from "./index.ts";
+import {
+  add,
+  type Device,
+  exp,
+  GradError,
+  init,
+  mul,
+  scope,
+  sub,
+  sum,
+  type Tensor,
+  tanh,
+  tensor,
+} from "@loopgrad/tensor";
+import { customFunction, grad, image, noGrad } from "./index.ts";
 import { walkCounts } from "./walk.ts";
 
 let device: Device;
@@ -165,6 +178,34 @@ describe("memory", () => {
       levels.push(used());
     }
     expect(Math.max(...levels.slice(2))).toBeLessThanOrEqual(levels[1]);
+  });
+
+  test("a walk that throws gives back what it held", () => {
+    const failing = customFunction({
+      forward: (_, x: Tensor) => [x.mul(2), x.mul(3)],
+      backward: () => {
+        throw new Error("on purpose");
+      },
+    });
+    const used = device.stats().usedBytes;
+    {
+      using _ = scope();
+      const x = leaf(1, 2, 3);
+      const y = leaf(4, 5, 6);
+      const [first, second] = failing(x);
+      expect(() => sum(add(first, mul(second, y))).backward()).toThrow("on purpose");
+      const z = exp(x);
+      z.registerHook(() => {
+        throw new Error("on purpose");
+      });
+      expect(() => grad(sum(mul(z, y)), [y, x])).toThrow("on purpose");
+      const loss = sum(mul(exp(x), y));
+      loss.backward();
+      expect(() => loss.backward()).toThrow(GradError);
+      device.flush();
+    }
+    expect(device.stats().usedBytes).toBe(used);
+    expect(() => device.audit()).not.toThrow();
   });
 
   test("outside every scope a gradient has the handles that were asked for, and no more", () => {

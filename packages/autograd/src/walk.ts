@@ -185,6 +185,10 @@ function unwind(route: Route, seeds: readonly Seed[], { createGraph, retainGraph
   const capture = new Set(wanted.values());
   const captured = new Map<number, Tensor>();
   const cotangents = new Cotangents(nodes.length);
+  // What was taken from the sums and is not let go of yet: a rule, a hook or a function of the user's may throw.
+  let inHand: Tensor | null = null;
+  let partsInHand: readonly (Tensor | null)[] | null = null;
+  let isDone = false;
   try {
     scope(() =>
       seeds.forEach(({ node, cotangent }, i) => {
@@ -198,24 +202,33 @@ function unwind(route: Route, seeds: readonly Seed[], { createGraph, retainGraph
       if (node instanceof Call) {
         const parts = cotangents.takeParts(i);
         if (parts === null) continue;
+        partsInHand = parts;
         inside(node, () => applyCall(node, parts, parents, createGraph, cotangents));
         if (!retainGraph) node.free();
+        partsInHand = null;
         for (const part of parts) if (part !== null) letGo(part);
         continue;
       }
       let g = cotangents.take(i);
       if (g === null) continue;
       if (node.hooks !== null) g = runHooks(node, node.hooks, g, createGraph);
+      inHand = g;
       if (capture.has(i)) captured.set(i, handleOf(g, createGraph));
       if (parents.length > 0) {
         const arrived = g;
         inside(node, () => applyRule(node, arrived, parents, createGraph, cotangents));
         if (!retainGraph) node.free();
       }
+      inHand = null;
       letGo(g);
     }
+    isDone = true;
   } finally {
     cotangents.release();
+    if (!isDone) {
+      for (const held of [inHand, ...(partsInHand ?? [])]) if (held !== null) letGo(held);
+      for (const gradient of captured.values()) gradient._release();
+    }
   }
   return captured;
 }
@@ -402,16 +415,22 @@ function sumTo(g: Tensor, shape: Shape): Tensor {
 /** Shows a gradient to the hooks, as a handle in the caller's scope. Takes over `g`, and hands over what it returns. */
 function runHooks(node: Node, hooks: readonly Hook[], g: Tensor, createGraph: boolean): Tensor {
   let grad = g;
-  for (const hook of [...hooks]) {
-    const replaced = hook(handleOf(grad, createGraph));
-    if (replaced === undefined || replaced === null) continue;
-    if (!(replaced instanceof Tensor) || !sameShape(replaced.shape, node.shape) || replaced.dtype !== node.dtype) {
-      throw new GradError(
-        `a hook returned ${replaced} for the gradient of ${node.label()}: shape and dtype must stay; return nothing to keep it`,
-      );
+  try {
+    for (const hook of [...hooks]) {
+      const replaced = hook(handleOf(grad, createGraph));
+      if (replaced === undefined || replaced === null) continue;
+      if (!(replaced instanceof Tensor) || !sameShape(replaced.shape, node.shape) || replaced.dtype !== node.dtype) {
+        throw new GradError(
+          `a hook returned ${replaced} for the gradient of ${node.label()}: shape and dtype must stay; return nothing to keep it`,
+        );
+      }
+      const next = hold(replaced);
+      letGo(grad);
+      grad = next;
     }
+  } catch (error) {
     letGo(grad);
-    grad = hold(replaced);
+    throw error;
   }
   return grad;
 }

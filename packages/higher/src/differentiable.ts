@@ -25,6 +25,8 @@ import {
   scope,
   show,
   Tensor,
+  type Value,
+  watching,
 } from "@loopgrad/tensor";
 import { type FunctionalModule, pin, unpin } from "./functional-module.ts";
 import { type Override, type Resolved, resolve } from "./override.ts";
@@ -181,6 +183,12 @@ export class DifferentiableOptimizer {
     this.#override = override === undefined ? null : this.#resolve(override);
     this.#gradCallback = gradCallback ?? null;
     this.reset();
+    watching()?.holders.add(() => (this.#disposed ? null : { by: "a differentiable optimizer", pins: this.#pinned() }));
+  }
+
+  #pinned(): Value[] {
+    const held = [...this.#states.flatMap((state) => Object.values(state)), ...(this.#latest ?? [])];
+    return held.flatMap((value) => (value instanceof Tensor ? [value._value] : []));
   }
 
   #resolve(override: Override): Resolved {

@@ -22,6 +22,7 @@ import {
   ReleasedError,
   type Tensor,
   type Value,
+  watching,
   withStandIns,
 } from "@loopgrad/tensor";
 import { PlainTensors } from "./plain-tensors.ts";
@@ -108,6 +109,9 @@ export class FunctionalModule<M extends Module = Module> {
     this.#historyKept = history;
     this.#fields = new PlainTensors(module);
     this.#start();
+    watching()?.holders.add(() =>
+      this.#disposed ? null : { by: "a functional module", pins: this.#standIns.map((tensor) => tensor._value) },
+    );
   }
 
   #start(): void {

@@ -90,3 +90,41 @@ test("a buffer is no leaf, and is assigned like a parameter", async () => {
   b.assign(tensor([2]));
   expect(await read(b)).toEqual([2]);
 });
+
+describe.each(["cpu", "webgpu"] as const)("on %s", (name) => {
+  beforeAll(async () => {
+    device = await init({ device: name });
+  });
+
+  test("a value that is being read does not lapse, though its slot moves on twice", async () => {
+    const p = new Parameter(tensor([1, 2]).mul(5));
+    const before = p.mul(3);
+    // Something reads it, so that no flush stores it.
+    const after = before.sum();
+    const reading = p.data();
+    p.assign(p.add(1).detach());
+    p.assign(p.add(1).detach());
+    expect(Array.from(await reading)).toEqual([5, 10]);
+    // What was computed from it was recorded before, and is still to be had.
+    expect(await after.item()).toBe(45);
+    expect(Array.from(await before.data())).toEqual([15, 30]);
+    expect(Array.from(await p.data())).toEqual([7, 12]);
+    device.audit();
+  });
+
+  test("data that was a slot's value for a while is there when it is idle", async () => {
+    const data = Float32Array.from({ length: 1000 }, (_, i) => i);
+    const x = tensor(data);
+    const sum = x.sum();
+    device.flush();
+    // The elements on the host go when the device is known to have them, because a slot's value will be replaced.
+    const p = new Parameter(x);
+    expect(await sum.item()).toBe(499_500);
+    await device.synchronize();
+    p.assign(zeros([1000]));
+    for (let i = 0; i < 12; i++) await tensor([i]).add(1).data();
+    expect(Array.from(await x.add(1).data())).toEqual(Array.from(data, (y) => y + 1));
+    expect(Array.from(await x.data())).toEqual(Array.from(data));
+    device.audit();
+  });
+});

@@ -24,6 +24,7 @@ import {
   show,
   Tensor,
   type Value,
+  watching,
 } from "@loopgrad/tensor";
 
 /** A handle outside every scope whose value is stored at each flush, and can be replaced. */
@@ -40,6 +41,7 @@ export class Slot extends Tensor {
     const value = tensor._live();
     super(value, null);
     value.pins++;
+    watching()?.holders.add(() => (this._released ? null : { by: new.target.name, pins: [this._value] }));
   }
 
   /**
@@ -126,6 +128,7 @@ export class Slot extends Tensor {
 /** A slot's change of value. Until the new one is known to be there, the old one stays: stored, or else its record. */
 class Assignment implements Change {
   readonly #isStored: boolean;
+  #isOver = false;
 
   /** @param old  pinned by the slot, which leaves the pin to the assignment */
   constructor(
@@ -133,6 +136,9 @@ class Assignment implements Change {
     readonly old: Value,
   ) {
     this.#isStored = old.storage !== null || old.host !== null;
+    watching()?.holders.add(() =>
+      this.#isOver ? null : { by: "an assignment", [this.#isStored ? "pins" : "recipes"]: [old] },
+    );
     if (this.#isStored) return;
     old.recipes++;
     old.device.unpinned(old);
@@ -140,6 +146,7 @@ class Assignment implements Change {
 
   settled(): void {
     const { of, old } = this;
+    this.#isOver = true;
     if (this.#isStored) old.device.unpinned(old);
     else old.device.unrecorded(old);
     of._letGo(old);
@@ -151,6 +158,7 @@ class Assignment implements Change {
 
   undone(): void {
     const { of, old } = this;
+    this.#isOver = true;
     if (!this.#isStored) {
       old.pins++;
       old.device.unrecorded(old);

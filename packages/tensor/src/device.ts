@@ -7,8 +7,12 @@
  * and *sinks*: values with a handle that nothing in the segment consumed. Others keep their record and are computed
  * again if they are asked for. How long what is stored stays stored is told in record/value.ts.
  */
+
+import { audit, type Tally } from "./debug/audit.ts";
 import { checkAgainstInterpreter } from "./debug/check.ts";
+import { Ledger } from "./debug/ledger.ts";
 import { debugging, printSegment } from "./debug/plan.ts";
+import { watching } from "./debug/watch.ts";
 import type { DType, HostArray } from "./dtype.ts";
 import { ArgumentError, DeviceError, LoopgradError } from "./errors.ts";
 import { fromHalf, toHalf } from "./half.ts";
@@ -70,8 +74,12 @@ export class Device {
 
   /** A storage whose value was collected without having been released goes back to the pool. */
   readonly #collected = new FinalizationRegistry<Storage>((storage) => {
+    this.#ledger?.release(storage, null);
     if (this.#gone === null) this.backend.release(storage);
   });
+
+  /** Who has which storage; null outside tests. */
+  readonly #ledger: Ledger | null;
 
   /** What is lent to take flushes back. */
   readonly #holder: Holder = {
@@ -96,6 +104,8 @@ export class Device {
     readonly defaultDType: DType = "float32",
     /** @internal */ maxPlans = MAX_PLANS,
   ) {
+    const watcher = watching();
+    this.#ledger = watcher === null ? null : new Ledger(watcher.holders);
     this.#plans = new PlanCache(maxPlans, (program) => backend.discard(program));
     backend.listen({
       confirmed: (through) => {
@@ -105,6 +115,7 @@ export class Device {
       lost: ({ message }) => this.#leave(message),
       pressed: () => this.#makeRoom(),
     });
+    watcher?.deviceMade(this);
   }
 
   /** "cpu" or "webgpu". */
@@ -410,6 +421,7 @@ export class Device {
       const stowed = value.storage;
       const storage = this.backend.fetch(stowed);
       this.#collected.unregister(value);
+      this.#ledger?.release(stowed, value);
       this.#effects.fetched.push({ value, stowed });
       this.#store(value, storage);
     } else if (value.watched) this.#idle.used(value, this.#flushes);
@@ -419,11 +431,13 @@ export class Device {
   #store(value: Value, storage: Storage): void {
     value.storage = storage;
     this.#collected.register(value, storage, value);
+    this.#ledger?.store(value, storage);
     this.#idle.used(value, this.#flushes);
   }
 
   #unstore(value: Value): void {
     this.#collected.unregister(value);
+    this.#ledger?.release(value.storage as Storage, value);
     if (value.watched) this.#idle.forget(value);
     if (this.#gone === null) this.backend.release(value.storage as Storage);
     value.storage = null;
@@ -450,8 +464,10 @@ export class Device {
         return;
       }
       this.#collected.unregister(value);
+      this.#ledger?.release(value.storage as Storage, value);
       value.storage = storage;
       this.#collected.register(value, storage, value);
+      this.#ledger?.store(value, storage);
     });
   }
 
@@ -634,6 +650,27 @@ export class Device {
     };
   }
 
+  /**
+   * @internal Explains every count and flag of the device's values, and its memory, by who holds them: for tests, and only of
+   * a device that was made while they watch (see debug/watch.ts).
+   *
+   * @returns  how many values are stored, by who needs them
+   * @throws   LoopgradError that lists what nobody explains
+   */
+  audit(): Tally {
+    this.#alive();
+    if (this.#ledger === null) throw new LoopgradError("audit: wanted a device that was made while tests watch");
+    return audit({
+      ledger: this.#ledger,
+      backend: this.backend,
+      segment: this.#segment,
+      reads: this.#reads.map(({ value }) => value),
+      kept: this.#unconfirmed.fetched.map(({ stowed }) => stowed),
+      idle: this.#idle,
+      isNeeded: (value) => this.#isNeeded(value),
+    });
+  }
+
   /** Flushes, and resolves when the device has done all its work. */
   synchronize(): Promise<void> {
     return tracked(this.#synchronized());
@@ -646,6 +683,7 @@ export class Device {
 
   /** Gives the device back. Its tensors cannot be used any more. */
   destroy(): void {
+    if (this.#gone === null) watching()?.deviceEnds(this);
     this.#leave("it was destroyed; make another with init()");
     this.backend.destroy();
   }

@@ -46,6 +46,33 @@ test("what a function returns belongs to the scope around it, however deep", () 
   expect(x.isReleased).toBe(true);
 });
 
+test.each<[string, (x: Tensor) => unknown]>([
+  ["a tensor", (x) => x],
+  ["an array", (x) => [1, [x]]],
+  ["an object", (x) => ({ a: { b: x }, c: null })],
+  ["an object without prototype", (x) => Object.assign(Object.create(null), { x })],
+  ["a map", (x) => new Map([["a", x]])],
+  ["a map in an object in a map", (x) => new Map([[0, { deep: new Map([["a", [x]]]) }]])],
+])("what lives on is found in %s: returned, or kept", async (_, wrapped) => {
+  const one = tensor([1, 2]);
+  let returned: Tensor | null = null;
+  let kept: Tensor | null = null;
+  let outer: Tensor | null = null;
+  {
+    using _outer = scope();
+    scope(() => {
+      returned = one.add(1);
+      kept = one.add(2);
+      keep(wrapped(kept));
+      return wrapped(returned);
+    });
+    outer = returned as Tensor | null;
+    expect(Array.from(await (outer as Tensor).data())).toEqual([2, 3]);
+  }
+  expect((outer as Tensor).isReleased).toBe(true);
+  expect(Array.from(await (kept as unknown as Tensor).data())).toEqual([3, 4]);
+});
+
 test("a function that throws releases what it made", () => {
   let x: Tensor | null = null;
   expect(() =>

@@ -221,6 +221,13 @@ export class CpuBackend implements Backend {
     };
   }
 
+  audit(storages: ReadonlyMap<Storage, number>): string[] {
+    const all = [...storages.keys()];
+    const stowed = all.flatMap((one) => (one.stowed ? [(one as StowedStorage).place] : []));
+    const blocks = all.flatMap((one) => (one.stowed ? [] : [(one as CpuStorage).block]));
+    return this.#pool.audit(blocks, [...this.#bank.chunks(stowed)]);
+  }
+
   /** Work is done when it is submitted. */
   async synchronize(): Promise<void> {}
 

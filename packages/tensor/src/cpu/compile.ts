@@ -5,6 +5,7 @@
  * nodes whose results are read in one place run in a *cluster* with their reader. A slot's block goes back to
  * the pool after the last step that reads it, or is overwritten by that step.
  */
+import { watching } from "../debug/watch.ts";
 import { bytesPerElement, type DType, hostArray, isFloat } from "../dtype.ts";
 import { aliasP, castP, literalP, type Primitive, padP, scalarP } from "../primitives.ts";
 import type { Graph, GraphNode } from "../record/backend.ts";
@@ -40,6 +41,9 @@ class Compiler {
   readonly #lastRead: number[] = [];
   /** For each step, the slots it could overwrite. */
   readonly #overwritable: number[][] = [];
+  /** For each step, what it reads, and whether it is elementwise. */
+  readonly #reads: (readonly Operand[])[] = [];
+  readonly #elementwise: boolean[] = [];
   readonly #leaves: Source[] = [];
   readonly #scalars: Source[] = [];
 
@@ -69,7 +73,7 @@ class Compiler {
       starts[j] < 0 ? this.#ownSlot(this.#operands[i]) : this.#operands[i].slot,
     );
     this.#planBlocks(outputSlots);
-    return {
+    const program: CpuProgram = {
       outputs: outputs.length,
       steps: this.#steps,
       arrays: this.#arrays,
@@ -81,6 +85,14 @@ class Compiler {
       outputSizes: outputs.map((output) => numel(nodes[output].shape)),
       outputBytes: outputs.map((output) => numel(nodes[output].shape) * bytesPerElement(nodes[output].dtype)),
     };
+    watching()?.cpuPlan({
+      ...program,
+      reads: this.#reads,
+      elementwise: this.#elementwise,
+      sizes: this.#sizes,
+      constants: new Set([...this.#arrays.keys()].filter((slot) => this.#arrays[slot] !== NOTHING)),
+    });
+    return program;
   }
 
   /** Adds the steps that compute a node, with the members of its cluster where it heads one. */
@@ -155,7 +167,7 @@ class Compiler {
         ? { shape, inputs, instructions, slot, to }
         : { shape, inputs, instructions, slot, to: broadcast(to, shape), total: { identity: total.identity, size } },
     );
-    this.#step(run, slot, inputs, head.dtype, total === null ? overwritable(inputs, head) : []);
+    this.#step(run, slot, inputs, head.dtype, total === null ? overwritable(inputs, head) : null);
     return { ...to, slot, dtype: head.dtype };
   }
 
@@ -187,11 +199,13 @@ class Compiler {
     return this.#sizes.length - 1;
   }
 
-  #step(run: Run, slot: number, inputs: readonly Operand[], dtype: DType, overwrites: number[] = []): void {
+  #step(run: Run, slot: number, inputs: readonly Operand[], dtype: DType, overwrites: number[] | null = null): void {
     const index = this.#steps.length;
     this.#written[slot] = index;
     for (const input of inputs) this.#lastRead[input.slot] = index;
-    this.#overwritable.push(overwrites);
+    this.#overwritable.push(overwrites ?? []);
+    this.#reads.push(inputs);
+    this.#elementwise.push(overwrites !== null);
     this.#steps.push({ run, slot, home: this.#pool.classFor(dtype, this.#sizes[slot]), takes: -1, frees: [] });
   }
 

@@ -111,6 +111,41 @@ export class Pool {
     }
   }
 
+  /**
+   * What of the pool's counts is not explained, in words.
+   *
+   * @param held    the block of every storage
+   * @param chunks  arrays of blocks that were taken for another use
+   */
+  audit(held: readonly Block[], chunks: readonly HostArray[]): string[] {
+    const refs = new Map<Block, number>();
+    const count = (block: Block): void => {
+      refs.set(block, (refs.get(block) ?? 0) + 1);
+    };
+    for (const block of held) count(block);
+    for (const block of new Set(held)) if (block.whole !== undefined) count(block.whole);
+    const wrong: string[] = [];
+    for (const [block, number] of refs) {
+      if (block.refs !== number)
+        wrong.push(`a block of ${block.data.length} has ${block.refs} storages, ${number} explained`);
+    }
+    const free = [...this.#classes.values()].flatMap((byLength) => [...byLength.values()].flatMap((one) => one.free));
+    const used = [...refs.keys()].filter(({ whole }) => whole === undefined);
+    for (const block of free) if (refs.has(block)) wrong.push(`a block of ${block.data.length} is free, and in use`);
+    const bytes = (blocks: readonly { data: HostArray }[]): number =>
+      blocks.reduce((n, { data }) => n + data.byteLength, 0);
+    const usedBytes = bytes([...used, ...chunks.map((data) => ({ data }))]);
+    const same = (what: string, is: number, wanted: number): void => {
+      if (is !== wanted) wrong.push(`${what} are ${is}, and ${wanted} are explained`);
+    };
+    same("bytes used", this.usedBytes, usedBytes);
+    same("free bytes", this.#freeBytes, bytes(free));
+    same("bytes", this.bytes, usedBytes + bytes(free));
+    same("buffers", this.buffers, used.length + chunks.length + free.length);
+    if (this.peakBytes < this.bytes || this.peakUsedBytes < this.usedBytes) wrong.push("a peak is below what is held");
+    return wrong;
+  }
+
   /** Drops the free blocks. */
   clear(): void {
     this.#trim(0);

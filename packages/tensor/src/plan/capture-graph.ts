@@ -1,6 +1,7 @@
 /**
  * A device that computes nothing: it keeps the graph of each flush, for tests of the passes.
  */
+import { watching } from "../debug/watch.ts";
 import { Device } from "../device.ts";
 import { hostArray } from "../dtype.ts";
 import type { Backend, Graph, Program, Storage } from "../record/backend.ts";
@@ -77,7 +78,9 @@ export function captureGraph(shapes: readonly number[][], fn: (...inputs: Tensor
   const inputs = shapes.map(
     (shape) => new Tensor(device.fromHost(hostArray("float32", numel(shape)), shape, "float32")),
   );
-  for (const tensor of [fn(...inputs)].flat()) tensor._live().pins++;
+  const results = [fn(...inputs)].flat();
+  for (const tensor of results) tensor._live().pins++;
+  watching()?.holders.add(() => ({ by: "a captured graph", pins: results.map((tensor) => tensor._value) }));
   device.flush();
   if (backend.graph === null) throw new Error("nothing was recorded");
   return backend.graph;

@@ -52,7 +52,7 @@ const flat = (x: Tensor, shape: Shape): Tensor => bind(p.reshapeP, [x], [...shap
 /** One more operation on the values so far; null where the draw does not fit. */
 function step(values: readonly Tensor[], draw: Draw): Tensor | null {
   const pick = () => values[draw.below(values.length)];
-  const op = draw.below(35);
+  const op = draw.below(44);
   let x = pick();
   const rank = x.rank;
   const axis = draw.below(rank);
@@ -192,6 +192,94 @@ function step(values: readonly Tensor[], draw: Draw): Tensor | null {
     case 33:
       x.device.flush();
       return null;
+    case 34: {
+      // One condition twice, or two conditions.
+      const conditions = values.filter((t) => t.dtype === "bool");
+      if (conditions.length === 0) return null;
+      const condition = () => fitted(conditions[draw.below(conditions.length)], x);
+      const inner = bind(p.whereP, [condition(), asFloat(x), bind(p.negP, [asFloat(x)])]);
+      const other = bind(p.absP, [inner]);
+      return bind(p.whereP, draw.below(2) === 0 ? [condition(), inner, other] : [condition(), other, inner]);
+    }
+    case 35: {
+      // A sum, and work that reads it in two orders.
+      if (rank === 0) return null;
+      const y = folded(bind(p.sumP, [asFloat(x)], [axis]));
+      const turned = bind(
+        p.flipP,
+        [y],
+        y.shape.map((_, i) => i),
+      );
+      return folded(bind(p.subP, draw.below(2) === 0 ? [turned, y] : [y, turned]));
+    }
+    case 36: {
+      // −1 is among the indices, which names nothing.
+      if (rank === 0) return null;
+      const less = bindConstant(x.device, p.literalP, [p.dtypeAttr("int32"), 1 + draw.below(2)]);
+      const index = bind(p.subP, [bind(p.argsortP, [asFloat(x)], [axis, 0]), less]);
+      if (draw.below(2) === 0) return bind(p.gatherP, [x, index], [axis]);
+      return folded(bind(p.scatterAddP, [asFloat(x), index, asFloat(x)], [axis]));
+    }
+    case 37: {
+      // Padded ranges of a value, side by side or one over another: a sum of many.
+      const n = numel(x.shape);
+      if (n === 0 || n > 300) return null;
+      const vector = flat(asFloat(x), [n]);
+      const [length, stride] = [1 + draw.below(Math.min(n, 4)), 1 + draw.below(3)];
+      const terms = Array.from({ length: 9 }, (_, i) => {
+        const start = (i * stride) % (n - length + 1);
+        return bind(p.padP, [bind(p.sliceP, [vector], [start, length, 1])], [start, n - start - length]);
+      });
+      return folded(terms.reduce((sum, term) => bind(p.addP, [sum, term])));
+    }
+    case 38: {
+      // A long reduction, of a length that nothing divides.
+      const n = numel(x.shape);
+      if (n === 0 || n > 400) return null;
+      const row = bind(p.padP, [flat(asFloat(x), [n])], [draw.below(3), 0]);
+      const long = bind(p.padP, [row], [0, 4099 - numel(row.shape)]);
+      const below = bind(p.subP, [long, bindConstant(x.device, p.scalarP, [0], 7)]);
+      const op = draw.below(3);
+      if (op === 0) return folded(bind(p.maxP, [below], [0]));
+      return op === 1 ? bind(p.prodP, [bind(p.signP, [below])], [0]) : folded(bind(p.sumP, [long], [0]));
+    }
+    case 39: {
+      // A product in batches, larger than a tile, and its largest column.
+      const n = numel(x.shape);
+      if (n === 0 || n > 300) return null;
+      const column = bind(p.expandP, [flat(asFloat(x), [1, n, 1])], [2, n, 3]);
+      const lines = bind(p.padP, [column], [0, draw.below(3), 0, 0, 70, 0]);
+      const right = bind(p.flipP, [bind(p.padP, [flat(asFloat(x), [1, 1, n])], [1, 2, 0, 0, 0, 0])], [2]);
+      return folded(bind(p.sumP, [folded(bind(p.matmulP, [lines, right]))], [2]));
+    }
+    case 40: {
+      // Three dims, padded in some of them.
+      const n = numel(x.shape);
+      if (n === 0 || n > 120) return null;
+      const d = [4, 3, 2].find((k) => n % k === 0) ?? 1;
+      const image = flat(asFloat(x), [1, 1, d, 1, n / d]);
+      const depth = Math.min(d, 2);
+      const weights = Float32Array.from({ length: 8 * depth }, (_, i) => (i % 3) - 1);
+      const w = new Tensor(x.device.fromHost(weights, [2, 1, depth, 2, 2], "float32"));
+      const padding = [draw.below(2), 1, 1 + draw.below(2)];
+      const geometry = { n: 3, groups: 1, stride: [1, 1, 1], padding, dilation: [1, 1, 1], extra: [] };
+      return folded(bind(p.convP, [image, w], p.convAttrs(geometry)));
+    }
+    case 41:
+    case 42: {
+      // Pieces of a pack, packed once more in another order.
+      const size = numel(x.shape);
+      if (size === 0) return null;
+      const y = asFloat(x);
+      const vector = bind(p.packP, [y, bind(p.negP, [y]), folded(bind(p.addP, [y, y]))]);
+      const { starts } = p.packLayout([size, size, size], "float32");
+      const work = draw.below(2) === 0 ? bind(p.absP, [vector]) : vector;
+      const order = Array.from({ length: 1 + draw.below(3) }, () => draw.below(3));
+      const parts = order.map((k) => bind(p.sliceP, [work], [starts[k], size, 1]));
+      const again = bind(p.packP, parts);
+      const last = starts[order.length - 1];
+      return bind(p.sliceP, [again], [last, size, 1]);
+    }
     default:
       return folded(bind(p.mulP, [asFloat(x), bindConstant(x.device, p.scalarP, [0], 1 + draw.below(3))]));
   }

@@ -90,6 +90,8 @@ export interface Backend {
   listen(listener: BackendListener): void;
   /** Counts since the backend was made. */
   stats(): BackendStats;
+  /** What of the memory that is held no storage explains, given how many values have each; in words. For tests. */
+  audit?(storages: ReadonlyMap<Storage, number>): string[];
   /** Resolves when all submitted work is done. */
   synchronize(): Promise<void>;
   destroy(): void;

@@ -68,6 +68,14 @@ export class Bank<Chunk> {
     return place;
   }
 
+  /** All chunks, given the places that are taken. */
+  chunks(taken: Iterable<Place<Chunk>>): Set<Chunk> {
+    const places = [...taken, ...[...this.#free.values()].flat()];
+    const chunks = new Set(places.map(({ chunk }) => chunk));
+    for (const chunk of [this.#chunk, this.#spare]) if (chunk !== null) chunks.add(chunk);
+    return chunks;
+  }
+
   give(place: Place<Chunk>): void {
     const list = this.#free.get(place.size);
     if (list === undefined) this.#free.set(place.size, [place]);

@@ -58,6 +58,16 @@ export class IdleValues {
     this.#others.delete(value);
   }
 
+  /** Whether the value is where one of its kind is looked for. */
+  has(value: Value): boolean {
+    return this.#restorable.get(graceOf(value))?.has(value) || this.#smalls.has(value) || this.#others.has(value);
+  }
+
+  /** All that are watched. */
+  *all(): Generator<Value> {
+    for (const set of [...this.#restorable.values(), this.#smalls, this.#others]) yield* set;
+  }
+
   /** Values that are idle after a flush and can be had again. They are watched no longer. */
   takeRestorable(flush: number): Value[] {
     const idle: Value[] = [];

@@ -118,6 +118,11 @@ export class UnconfirmedFlushes {
     }
   }
 
+  /** Places in the bank that wait to be given back. */
+  get fetched(): Fetched[] {
+    return this.#groups.flatMap(({ fetched }) => fetched);
+  }
+
   /** Ends the groups up to a buffer, and returns them. */
   takeConfirmed(through: number): Group[] {
     const count = this.#groups.findIndex((group) => group.through > through);

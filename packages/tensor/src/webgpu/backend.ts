@@ -363,6 +363,16 @@ export class WebGPUBackend implements Backend {
     };
   }
 
+  audit(storages: ReadonlyMap<Storage, number>): string[] {
+    const all = [...storages];
+    const stowed = all.flatMap(([one]) => (one.stowed ? [(one as StowedStorage).place] : []));
+    const held = all.filter(([one]) => !one.stowed) as [GpuStorage, number][];
+    return this.#pool.audit([
+      ...held,
+      ...[...this.#bank.chunks(stowed)].map((chunk): [GpuStorage, number] => [chunk, 1]),
+    ]);
+  }
+
   async synchronize(): Promise<void> {
     await this.#unconfirmed.confirmed();
     this.#check();

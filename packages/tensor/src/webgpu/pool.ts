@@ -293,6 +293,52 @@ export class BufferPool {
     uniform.state = "destroyed";
   }
 
+  /**
+   * What of the pool's counts is not explained, in words.
+   *
+   * @param held  every storage that is in use, and by how many
+   */
+  audit(held: readonly (readonly [GpuStorage, number])[]): string[] {
+    const wrong: string[] = [];
+    const refs = new Map<GpuStorage, number>();
+    const count = (storage: GpuStorage, number: number): void => {
+      const before = refs.get(storage) ?? 0;
+      refs.set(storage, before + number);
+      // All who use a part count once for the whole.
+      if (before === 0 && storage.whole !== null) count(storage.whole, 1);
+    };
+    for (const [storage, number] of held) count(storage, number);
+    for (const [storage, number] of refs) {
+      if (storage.refs === number) continue;
+      wrong.push(`a storage of ${storage.bytes} bytes is used by ${storage.refs}, and ${number} are explained`);
+    }
+    const bytesOf = (list: readonly PoolBuffer[]): number => list.reduce((n, { bytes }) => n + bytes, 0);
+    const made = (list: readonly PoolBuffer[]): readonly PoolBuffer[] => list.filter(({ state }) => state !== "failed");
+    const used = [...refs.keys()].filter(({ whole }) => whole === null);
+    const free = [...this.#free.values()].flat();
+    const scratch = [...this.#scratch.values()].flat();
+    const same = (what: string, is: number, wanted: number): void => {
+      if (is !== wanted) wrong.push(`${what} are ${is}, and ${wanted} are explained`);
+    };
+    same("bytes of values", this.#valueBytes, bytesOf(used));
+    same("bytes of scratch", this.#scratchBytes, bytesOf(scratch));
+    same("free bytes", this.#freeBytes, bytesOf(free));
+    for (const storage of [...free, ...this.#waiting]) {
+      if (storage.refs !== 0 || refs.has(storage))
+        wrong.push(`a storage of ${storage.bytes} bytes is free, and in use`);
+      if (storage.state === "destroyed") wrong.push(`a storage of ${storage.bytes} bytes is free, and destroyed`);
+    }
+    for (const storage of used) {
+      if (storage.state === "destroyed") wrong.push(`a storage of ${storage.bytes} bytes is in use, and destroyed`);
+    }
+    // Beside these there are the flag, uniform buffers, and staging buffers, some of them on their way.
+    const known = made([...used, ...scratch, ...free, ...this.#waiting, ...[...this.#staging.values()].flat()]);
+    if (this.buffers < known.length) wrong.push(`buffers are ${this.buffers}, and there are ${known.length}`);
+    if (this.bytes < bytesOf(known)) wrong.push(`bytes are ${this.bytes}, and there are ${bytesOf(known)}`);
+    if (this.peakBytes < this.bytes || this.peakUsedBytes < this.usedBytes) wrong.push("a peak is below what is held");
+    return wrong;
+  }
+
   // ---- when memory runs out ------------------------------------------------------------------------------------------
 
   /** Storages that unconfirmed work reads: what is given back is not taken again, up to a limit, until `letGo`. */

@@ -8,6 +8,7 @@
  */
 import { type KernelDescription, type Parameter, printKernel } from "@loopgrad/kernels";
 import { debugging, printSegment } from "../debug/plan.ts";
+import { watching } from "../debug/watch.ts";
 import { DeviceError } from "../errors.ts";
 import { elementBytes } from "../half.ts";
 import { allocate, isFixed, type Place, type ScratchPlace } from "../plan/allocate.ts";
@@ -188,6 +189,25 @@ export class GpuProgram implements Program {
     allocate(kernels, pieces, places, bytesOf);
     for (const [i, its] of pieces)
       this.#packs.push(packOf(its, places, places.get(i) as Place, (elements) => bytesOf(i, elements)));
+    watching()?.gpuPlan({
+      kernels,
+      places,
+      packs: [...pieces].map(([value, its], i) => ({
+        value,
+        pieces: its,
+        cleared: this.#packs[i].hasGaps,
+        copies: this.#packs[i].copies,
+      })),
+      outputs: parts,
+      hidden,
+      shapeOf: (value) => work[value].shape,
+      bytesOf,
+      limits: {
+        maxBuffers: tuning.maxBuffers,
+        alignment: device.limits.minStorageBufferOffsetAlignment,
+        maxBinding: device.limits.maxStorageBufferBindingSize,
+      },
+    });
     /** Bytes of a value, or of so many elements of it. */
     function bytesOf(value: number, elements?: number): number {
       const { shape, dtype } = work[value];

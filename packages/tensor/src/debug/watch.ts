@@ -1,0 +1,34 @@
+/**
+ * Watching: tests look at every plan that a program makes, and at every device.
+ *
+ * A *watcher* is installed once, by the setup of the test runner. A program has none, and pays a comparison a plan and a
+ * device for it.
+ */
+import type { CpuPlan } from "../cpu/check-program.ts";
+import type { Device } from "../device.ts";
+import type { GpuPlan } from "../plan/check-plan.ts";
+import type { Holders } from "./ledger.ts";
+
+export interface Watcher {
+  /** Told of every plan for WebGPU, before it runs. Throws if it cannot be right. */
+  gpuPlan(plan: GpuPlan): void;
+  /** The same for a program of the cpu device. */
+  cpuPlan(plan: CpuPlan): void;
+  /** Told of every device that is made, and of each before it is destroyed. */
+  deviceMade(device: Device): void;
+  deviceEnds(device: Device): void;
+  /** Where holders of values say what they hold. */
+  readonly holders: Holders;
+}
+
+let watcher: Watcher | null = null;
+
+/** Installs a watcher; returns the one before. */
+export function watch(next: Watcher | null): Watcher | null {
+  const before = watcher;
+  watcher = next;
+  return before;
+}
+
+/** The watcher; null outside tests. Holders say `watching()?.holders.add(…)`, which makes no closure then. */
+export const watching = (): Watcher | null => watcher;

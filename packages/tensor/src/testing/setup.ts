@@ -1,0 +1,45 @@
+/**
+ * Runs before every test file, in its environment: every plan that its tests make is checked, also those whose results
+ * nobody looks at, and every device is audited at the end, or before it is destroyed.
+ */
+import { afterAll } from "@jest/globals";
+import { checkProgram } from "../cpu/check-program.ts";
+import { Holders } from "../debug/ledger.ts";
+import { watch } from "../debug/watch.ts";
+import type { Device } from "../device.ts";
+import { checkPlan } from "../plan/check-plan.ts";
+
+const wrong: unknown[] = [];
+const devices = new Set<Device>();
+
+/** Throws what a check finds, and notes it: a test may expect an error, and take this one for it. */
+function noted<T>(check: (of: T) => void): (of: T) => void {
+  return (of) => {
+    try {
+      check(of);
+    } catch (error) {
+      wrong.push(error);
+      throw error;
+    }
+  };
+}
+
+watch({
+  gpuPlan: noted(checkPlan),
+  cpuPlan: noted(checkProgram),
+  deviceMade: (device) => devices.add(device),
+  deviceEnds: (device) => {
+    devices.delete(device);
+    try {
+      device.audit();
+    } catch (error) {
+      wrong.push(error);
+    }
+  },
+  holders: new Holders(),
+});
+
+afterAll(() => {
+  for (const device of devices) device.audit();
+  if (wrong.length > 0) throw wrong[0];
+});
