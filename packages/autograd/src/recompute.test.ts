@@ -20,7 +20,7 @@ import {
   tensor,
 } from "@loopgrad/tensor";
 import { CheckpointChain, checkpoint, customFunction, enableGrad, grad, isGradEnabled, noGrad } from "./index.ts";
-import { runsAround } from "./surroundings.ts";
+import { recall, runsAround } from "./surroundings.ts";
 import { type nodeOf, timeMark } from "./tape.ts";
 
 let device: Device;
@@ -178,18 +178,40 @@ describe.each(Object.keys(WAYS))("%s", (way) => {
   });
 });
 
-test("an object older than a second run finds itself outside of it afterwards", () => {
+test("an object older than second runs finds itself in and out of them, also after one within another", () => {
   const x = leaf(2);
   const born = timeMark();
   const runs: unknown[] = [];
-  const fn = checkpoint((h: Tensor) => {
+  const recalled: number[] = [];
+  let now = 0;
+  const note = (): void => {
     runs.push(runsAround(born));
+    recalled.push(recall(born, () => now++));
+  };
+  const inner = checkpoint((h: Tensor) => {
+    note();
     return h.square();
   });
-  const y = fn(x);
-  expect(runsAround(born)).toBeNull();
+  const outer = checkpoint((h: Tensor) => {
+    note();
+    const y = inner(h).sin();
+    note();
+    return y;
+  });
+  const y = outer(x);
+  note();
+  expect([runs, recalled]).toEqual([
+    ["first", "first", "first", null],
+    [0, 1, 2, 3],
+  ]);
+  runs.length = recalled.length = 0;
   grad(y, [x]);
-  expect([...runs, runsAround(born)]).toEqual(["first", "again", null]);
+  note();
+  // The outer function runs again, then the inner one of that run for its own backward.
+  expect([runs, recalled]).toEqual([
+    ["again", "again", "again", "again", null],
+    [0, 1, 2, 1, 4],
+  ]);
 });
 
 describe("a chain begins a new call", () => {
@@ -243,5 +265,21 @@ describe("a chain begins a new call", () => {
     // What others use is let go of before the chain goes on.
     expect(lengths((h) => scope(() => void h.exp()))).toBe(2);
     expect(lengths((_, a) => void a.backward({ gradient: tensor([1, 1]) }))).toBe(1);
+  });
+
+  test("a stage off the tape ends the call before it, whose results are still of their call", async () => {
+    const emitted: Tensor[] = [];
+    const chain = new CheckpointChain(
+      () => device.flush(),
+      1,
+      (tensors) => emitted.push(...tensors),
+    );
+    const x = leaf(0.3, -0.5);
+    const [, h] = chain.extend(step, [x]);
+    const [, end] = noGrad(() => chain.extend(step, [h]));
+    const [, more] = chain.extend(step, [end.detach().requiresGrad_()]);
+    chain.cut();
+    expect([...emitted, h, end, more].map((t) => t.requiresGrad)).toEqual([true, false, true, true, false, true]);
+    expect(await values(grad(emitted[0].sum(), [x])[0])).toEqual([0.3, -0.5]);
   });
 });
