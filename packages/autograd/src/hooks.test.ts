@@ -1,6 +1,6 @@
 /** Hooks on gradients that change the list of hooks while it is run: those that were there when it began are called. */
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { init, type Tensor, tensor } from "@loopgrad/tensor";
+import { init, scope, type Tensor, tensor, type Value } from "@loopgrad/tensor";
 import { checkpoint, customFunction, grad } from "./index.ts";
 
 beforeAll(async () => {
@@ -108,4 +108,27 @@ describe.each(Object.keys(PLACES))("on %s", (where) => {
     handle.remove();
     expect(walk()).toEqual(["once"]);
   });
+});
+
+test("of the gradients that hooks saw and replaced nothing is held after the walk", () => {
+  const seen: Value[] = [];
+  scope(() => {
+    const x = leaf(0.5, -1);
+    const y = x.exp();
+    for (const place of [x, y]) {
+      for (let i = 0; i < 3; i++) {
+        place.registerHook((g) => {
+          seen.push(g._value);
+          return i === 1 ? undefined : g.mul(2);
+        });
+      }
+    }
+    grad(y.sum(), [x]);
+    expect(() => {
+      x.registerHook(() => tensor([1]));
+      grad(x.exp().sum(), [x]);
+    }).toThrow(/shape and dtype must stay/);
+  });
+  expect(seen).toHaveLength(9);
+  expect(seen.map(({ pins, handles }) => [pins, handles])).toEqual(seen.map(() => [0, 0]));
 });

@@ -283,3 +283,50 @@ describe("a chain begins a new call", () => {
     expect(await values(grad(emitted[0].sum(), [x])[0])).toEqual([0.3, -0.5]);
   });
 });
+
+describe("one value at several places of the tape", () => {
+  /** Pairs of tensors of one value, made from x. */
+  const PAIRS: Record<string, (x: Tensor) => [Tensor, Tensor]> = {
+    "a tensor, and itself": (x) => [x, x],
+    "a tensor, and a second handle": (x) => [x, x._share()],
+    "a tensor, and detached": (x) => [x, x.detach()],
+    "detached, and the tensor": (x) => [x.detach(), x],
+    "a tensor, and a leaf of its own": (x) => [x, x.detach().requiresGrad_()],
+    "a result, and detached": (x) => ((y: Tensor): [Tensor, Tensor] => [y, y.detach()])(x.exp()),
+  };
+  /** How f(a, b) = a² sin b is recomputed: both as arguments, one or both captured, as stages. */
+  const f = (a: Tensor, b: Tensor): Tensor => a.square().mul(b.sin());
+  const USES: Record<string, (a: Tensor, b: Tensor) => Tensor> = {
+    "both are arguments": (a, b) => checkpoint(f)(a, b),
+    "the second is captured": (a, b) => checkpoint((h: Tensor) => f(h, b))(a),
+    "the first is captured": (a, b) => checkpoint((h: Tensor) => f(a, h))(b),
+    "both are captured": (a, b) => checkpoint(() => f(a, b))(),
+    "stages take and capture them": (a, b) => {
+      const chain = new CheckpointChain(() => device.flush());
+      const [s] = chain.extend((h) => [h.square()], [a]);
+      const [y] = chain.extend((h) => [h.mul(b.sin())], [s]);
+      chain.cut();
+      return y;
+    },
+  };
+  test.each(Object.keys(PAIRS).flatMap((pair) => Object.keys(USES).map((use) => [pair, use])))(
+    "%s: %s",
+    async (pair, use) => {
+      const derivatives = async (fn: (a: Tensor, b: Tensor) => Tensor): Promise<(number[] | null)[]> => {
+        const x = leaf(0.5, -2);
+        const [a, b] = PAIRS[pair](x);
+        const inputs = [x, ...[a, b].filter((t) => t !== x && t.requiresGrad)];
+        const first = grad(fn(a, b).sum(), inputs, { createGraph: true, allowUnused: true });
+        const squares = first.flatMap((g) => (g === null || !g.requiresGrad ? [] : [g.square().sum()]));
+        const second = grad(
+          squares.reduce((p, q) => p.add(q)),
+          inputs,
+          { allowUnused: true },
+        );
+        return Promise.all([...first, ...second].map((g) => (g === null ? null : values(g))));
+      };
+      const [plain, again] = [await derivatives(f), await derivatives(USES[use])];
+      expect(again).toEqual(plain.map((g) => g?.map((v) => expect.closeTo(v, 10)) ?? null));
+    },
+  );
+});
