@@ -20,7 +20,7 @@ import {
   tensor,
 } from "@loopgrad/tensor";
 import { CheckpointChain, checkpoint, customFunction, enableGrad, grad, isGradEnabled, noGrad } from "./index.ts";
-import { recall, runsAround } from "./surroundings.ts";
+import { disposeRecalled, recall, runsAround } from "./surroundings.ts";
 import { type nodeOf, timeMark } from "./tape.ts";
 
 let device: Device;
@@ -212,6 +212,24 @@ test("an object older than second runs finds itself in and out of them, also aft
     ["again", "again", "again", "again", null],
     [0, 1, 2, 1, 4],
   ]);
+});
+
+test("what an object lets go of in a first run is there until the run is over, and then it is not", () => {
+  const x = leaf(2);
+  const born = timeMark();
+  const [old, older] = [tensor([1]), tensor([2])];
+  const seen: boolean[] = [];
+  const inner = checkpoint((h: Tensor) => {
+    if (runsAround(born) === "first") disposeRecalled(born, old);
+    seen.push(old.isReleased);
+    return h.square();
+  });
+  const y = checkpoint((h: Tensor) => inner(h).add(inner(h)))(x);
+  // It is the outermost run that may still recall it.
+  expect([...seen, old.isReleased]).toEqual([false, false, true]);
+  disposeRecalled(born, older);
+  expect(older.isReleased).toBe(true);
+  y.dispose();
 });
 
 describe("a chain begins a new call", () => {
