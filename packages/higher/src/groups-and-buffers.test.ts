@@ -312,6 +312,81 @@ describe("buffers made from the weights", () => {
   });
 });
 
+// ---- options ----------------------------------------------------------------------------------------------------
+
+describe("every option of a loop holds after a reset as before it", () => {
+  const rates = [0.3, 0.05];
+  const OPTIONS: Record<string, InnerLoopOptions> = {
+    "no option": {},
+    "initial: detached": { initial: "detached" },
+    "mode: first-order": { mode: "first-order" },
+    "mode: none": { mode: "none" },
+    "override, by group": { override: { lr: rates, momentum: [0, 0.5] } },
+    "override, by parameter": { override: { weightDecay: perParameter([0.1, 0.2]) } },
+    gradCallback: {
+      gradCallback: (grads) =>
+        grads.map(({ name, grad: g }) => g && (name === "second" ? g.mul(3) : g.clamp(-0.01, 0.01))),
+    },
+    "history: ends": { history: "ends" },
+    "checkpoint: step": { checkpoint: "step" },
+    "checkpoint: 2, history: all": { checkpoint: 2, history: "all" },
+    "several of them": {
+      ...{ initial: "detached", mode: "first-order", checkpoint: 2, history: "all", override: { lr: rates } },
+      gradCallback: (grads) => grads.map(({ grad: g }) => g?.mul(0.5) ?? null),
+    },
+  };
+
+  /** All that a loop shows after three steps. */
+  async function course(loop: InnerLoop<Traced>, model: Traced): Promise<unknown> {
+    for (let i = 0; i < 3; i++) loop.step(() => lossAt(loop, i));
+    const { fmodel, diffopt } = loop;
+    const times = await Promise.all(
+      [0, 1, 2, 3].map(async (time) => {
+        try {
+          return await readAll(fmodel.parameters({ time }));
+        } catch (error) {
+          return (error as Error).name;
+        }
+      }),
+    );
+    const states = [0, 1].map((i) => Object.values(diffopt.stateOf(i)).filter((value) => value instanceof Tensor));
+    const buffers = await readAll(Object.values(fmodel.buffers));
+    const outer = lossAt(loop, 3);
+    const sources = [...model.parameters(), ...fmodel.initialParams];
+    const wanted = sources.filter((t) => t.requiresGrad);
+    // A first-order step frees its loss's graph, through which these buffers were made.
+    const gs = outer.requiresGrad && diffopt.mode !== "first-order" ? grad(outer, wanted, { allowUnused: true }) : [];
+    return {
+      ...{ times, buffers, states: await readAll(states.flat()), steps: loop.stats().steps, outer: await read(outer) },
+      ...{
+        required: sources.map((t) => t.requiresGrad),
+        gs: await Promise.all(gs.map((g) => (g === null ? null : read(g)))),
+      },
+    };
+  }
+
+  test.each(Object.keys(OPTIONS))("%s", async (what) => {
+    const courses: unknown[] = [];
+    for (const isReset of [false, true]) {
+      const model = new Traced();
+      const groups = [{ params: [model.second] }, { params: [model.first], momentum: 0.7 }];
+      const opt = new SGD(groups, { lr: 0.2, momentum: 0.5 });
+      using loop = innerLoop(model, opt, OPTIONS[what]);
+      if (isReset) {
+        await course(loop, model);
+        loop.reset();
+      }
+      courses.push(await course(loop, model));
+      if (isReset) continue;
+      // And the option does something.
+      using plain = innerLoop(model, opt, {});
+      const without = await course(plain, model);
+      if (what !== "no option" && !what.startsWith("checkpoint: 2")) expect(courses[0]).not.toEqual(without);
+    }
+    expect(courses[1]).toEqual(courses[0]);
+  });
+});
+
 // ---- steps that run again ----------------------------------------------------------------------------------------
 
 describe.each<[Checkpoint]>([["step"], [2], ["sqrt"]])("steps that run again, checkpoint %p,", (checkpoint) => {
