@@ -3,6 +3,7 @@
  * else is chosen, and what was saved goes on, though it is loaded into an optimizer that was made with other values. For parameters that
  * step one by one, that step together, and for leaves that are no parameters.
  */
+import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { Parameter } from "@loopgrad/nn";
 import { init, numel, type Shape, Tensor, tensor } from "@loopgrad/tensor";
@@ -158,8 +159,24 @@ const outcomes = new Map<string, Promise<unknown[]>>();
 
 const groupsOf = (opt: AnyOptimizer): Options[] => opt.paramGroups.map(({ params, ...hyper }) => hyper);
 
+/** Values after these steps as torch has them; see golden/torch_options.py. Of ASGD the averages too. */
+const TORCH = JSON.parse(readFileSync(new URL("./golden/torch-options.json", import.meta.url), "utf8")) as {
+  cases: { rule: string; option: string; options: Options; values: number[][] }[];
+};
+
 describe.each(Object.keys(RULES))("%s", (name) => {
   const rule = RULES[name];
+
+  test.each(choices(rule))("with %s steps as torch's does", async (which, base, option) => {
+    const golden = TORCH.cases.find((one) => one.rule === name && one.option === which);
+    expect(golden?.options).toEqual({ ...base, ...option });
+    const params = parameters("few parameters");
+    const opt = make(rule, params, { ...base, ...option });
+    steps([opt], [params], 0, STEPS);
+    const averages = name === "ASGD" ? params.map((param) => opt.stateOf(param).ax as Tensor) : [];
+    const values = await Promise.all([...params, ...averages].map(async (x) => Array.from(await x.data())));
+    expect(values).toEqual(golden?.values.map((row) => row.map((v) => expect.closeTo(v, 9))));
+  });
 
   test("all options are tried", () => {
     const { defaults } = make(rule, parameters("few parameters"), {});
