@@ -285,8 +285,11 @@ test("a function, or a peak, for each group", () => {
   );
 });
 
+/** The numbers of an optimizer's groups. */
+const all = (opt: Scheduled): number[] => opt.paramGroups.map((_, i) => i);
+
 /** One of each kind, with options that are no defaults; over groups of several rates. */
-const EACH: Record<string, (opt: Scheduled) => LRScheduler> = {
+const EACH: Record<string, (opt: Scheduled, numbers?: readonly number[]) => LRScheduler> = {
   StepLR: (opt) => new StepLR(opt, { stepSize: 3, gamma: 0.4 }),
   MultiStepLR: (opt) => new MultiStepLR(opt, { milestones: [5, 2, 5], gamma: 0.4 }),
   ExponentialLR: (opt) => new ExponentialLR(opt, { gamma: 0.8 }),
@@ -295,25 +298,25 @@ const EACH: Record<string, (opt: Scheduled) => LRScheduler> = {
   PolynomialLR: (opt) => new PolynomialLR(opt, { totalIters: 9, power: 2 }),
   CosineAnnealingLR: (opt) => new CosineAnnealingLR(opt, { tMax: 5, etaMin: 0.01 }),
   CosineAnnealingWarmRestarts: (opt) => new CosineAnnealingWarmRestarts(opt, { t0: 2, tMult: 2, etaMin: 0.01 }),
-  LambdaLR: (opt) =>
+  LambdaLR: (opt, numbers = all(opt)) =>
     new LambdaLR(
       opt,
-      opt.paramGroups.map((_, i) => (step: number) => 1 / (1 + step * (i + 1))),
+      numbers.map((i) => (step: number) => 1 / (1 + step * (i + 1))),
     ),
-  OneCycleLR: (opt) =>
+  OneCycleLR: (opt, numbers = all(opt)) =>
     new OneCycleLR(opt, {
-      maxLr: opt.paramGroups.map((_, i) => 1 + i),
+      maxLr: numbers.map((i) => 1 + i),
       totalSteps: 11,
       baseMomentum: 0.6,
       maxMomentum: 0.8,
     }),
-  SequentialLR: (opt) =>
+  SequentialLR: (opt, numbers = all(opt)) =>
     new SequentialLR(opt, {
       schedulers: [
         new LinearLR(opt, { startFactor: 0.25, totalIters: 3 }),
         new LambdaLR(
           opt,
-          opt.paramGroups.map((_, i) => (step: number) => 1 / (1 + step * (i + 1))),
+          numbers.map((i) => (step: number) => 1 / (1 + step * (i + 1))),
         ),
         new ExponentialLR(opt, { gamma: 0.8 }),
       ],
@@ -357,8 +360,17 @@ describe.each(Object.keys(EACH))("%s", (name) => {
       expect(schedule.getLastLr()).toEqual([0.5, 2, 0.125].map((base, i) => schedule.at(step, base, i)));
       expect([schedule.lastEpoch, opt.paramGroups.map(({ lr }) => lr)]).toEqual([step, schedule.getLastLr()]);
     }
-    const rates = [0, 1, 2].map((i) => schedule.at(4, 1, i));
-    expect(rates.every((rate) => Number.isFinite(rate))).toBe(true);
+  });
+
+  test("does to each of several groups what it does to one alone", () => {
+    const rates = [0.5, 2, 0.125];
+    const both = grouped(...rates);
+    const together = course(make(both), both, STEPS) as unknown[][];
+    for (const [i, rate] of rates.entries()) {
+      const opt = grouped(rate);
+      const alone = course(make(opt, [i]), opt, STEPS) as unknown[][];
+      expect(together.map((groups) => groups[i])).toEqual(alone.flat());
+    }
   });
 
   test("goes on from its state, whatever rates and steps the other one had", () => {
