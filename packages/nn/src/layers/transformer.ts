@@ -215,11 +215,14 @@ export class TransformerDecoderLayer extends TransformerLayer {
   }
 }
 
-/** A new module with another's values. */
+/** A new module with another's values and modes; what is frozen there is frozen here. */
 function copied<M extends Module>(from: M, to: M): M {
   const values = [...from.parameters(), ...from.buffers()];
   for (const [i, slot] of [...to.parameters(), ...to.buffers()].entries()) slot.assign(values[i]);
-  return to.train(from.training);
+  for (const [i, parameter] of to.parameters().entries()) parameter.requiresGrad_(values[i].requiresGrad);
+  const modules = from.modules();
+  for (const [i, module] of to.modules().entries()) module.training = modules[i].training;
+  return to;
 }
 
 /** The layers of a stack: copies of one, or what a function makes. */
