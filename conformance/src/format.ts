@@ -97,6 +97,8 @@ export interface OptimizerCase {
     readonly grads: readonly Maybe<GoldenTensor>[];
     readonly params_after: readonly GoldenTensor[];
   }[];
+  /** By parameter; scalars are numbers. */
+  readonly state_after?: readonly Readonly<Record<string, GoldenTensor | number>>[];
   readonly f32_error?: Float32Error;
 }
 

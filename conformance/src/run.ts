@@ -138,9 +138,10 @@ function findingsOf(golden: GoldenCase, place: Place): Finding[] {
 
 /**
  * float64: rtol 1e-9, atol 1e-12; derivatives by hyper-parameters, which the reference holds less exactly, 1e-6 and
- * 1e-9. float32: ten times PyTorch's own float32 error, at least 1e-4, and atol 1e-6.
+ * 1e-9. float32: ten times PyTorch's own float32 error, at least 1e-4, and atol 1e-6. Numbers that the host computes are
+ * float64 everywhere.
  */
-function tolerance({ field, key, got }: Finding, errors: Float32Error, { float }: Place): Tolerance {
+export function tolerance({ field, key, got }: Finding, errors: Float32Error, { float }: Place): Tolerance {
   if (typeof got === "number") return { rtol: 1e-9, atol: 1e-12 };
   if (float === "float64") return field === "hyper_grads" ? { rtol: 1e-6, atol: 1e-9 } : { rtol: 1e-9, atol: 1e-12 };
   const error = errors[field] ?? 0;

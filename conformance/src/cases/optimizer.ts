@@ -1,7 +1,7 @@
 /**
  * Suites `optim` and `scheduler`: trajectories of optimizers under given gradients, and schedules of learning rates.
  */
-import { type Optimizer, Parameter, SGD, type Tensor, zeros } from "loopgrad";
+import { type Optimizer, type OptimizerStateDict, Parameter, SGD, type Tensor, zeros } from "loopgrad";
 import type { GoldenTensor, Keywords, OptimizerCase, SchedulerCase } from "../format.ts";
 import { callArguments, exported, options } from "../names.ts";
 import { type Finding, findings, type Place, toTensor } from "./case.ts";
@@ -25,12 +25,29 @@ export function runOptimizer(golden: OptimizerCase, place: Place): Finding[] {
     ...options(group.options),
   }));
   const optimizer = makeOptimizer(golden.optimizer, groups, golden.options);
-  return golden.steps.flatMap(({ grads, params_after }, step) => {
+  const trajectory = golden.steps.flatMap(({ grads, params_after }, step) => {
     setGrads(params, grads, place);
     optimizer.step();
     const after = params.map((param) => param.detach());
     return findings("params_after", after, params_after).map((f) => ({ ...f, what: `step ${step + 1} ${f.what}` }));
   });
+  return [...trajectory, ...stateFindings(golden, optimizer.stateDict().state)];
+}
+
+/** What the optimizer remembers of each parameter in the end, by torch's names. */
+function stateFindings({ groups, state_after = [] }: OptimizerCase, state: OptimizerStateDict["state"]): Finding[] {
+  // A state dict counts the parameters group by group.
+  const order = groups.flatMap(({ params }) => params);
+  return state_after.flatMap((wanted, i) =>
+    Object.entries(wanted).map(
+      ([name, want]): Finding => ({
+        what: `state_after[${i}] ${name}`,
+        field: "state_after",
+        got: state[order.indexOf(i)]?.[name] ?? Number.NaN,
+        wanted: want,
+      }),
+    ),
+  );
 }
 
 /** Gives each parameter its gradient; null for those that have none. */

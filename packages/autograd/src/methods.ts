@@ -129,10 +129,12 @@ Tensor.prototype.registerHook = function (hook) {
   if (node === null) throw new GradError("registerHook: the tensor does not require a gradient");
   node.hooks ??= [];
   const { hooks } = node;
-  hooks.push(hook);
+  // An entry of its own, so that one function may be registered twice and removed once.
+  const entry: Hook = (grad) => hook(grad);
+  hooks.push(entry);
   return {
     remove() {
-      const at = hooks.indexOf(hook);
+      const at = hooks.indexOf(entry);
       if (at >= 0) hooks.splice(at, 1);
     },
   };

@@ -139,3 +139,77 @@ test("what is no function, and unknown options, are refused", () => {
   expect(() => layer.registerForwardHook(null as unknown as () => undefined)).toThrow(ArgumentError);
   expect(() => layer.registerForwardPreHook(() => {}, { once: true } as object)).toThrow(/unknown option once/);
 });
+
+describe("hooks that change the list while it is run", () => {
+  type Handles = Record<string, { remove(): void }>;
+  type Act = (name: string, handles: Handles, add: (name: string) => void) => void;
+  const remove = (handles: Handles, ...names: string[]): void => {
+    for (const name of names) handles[name].remove();
+  };
+
+  /** Hooks a, b, c, and pre-hooks A, B, C; what they do when called; who is called in the first forward, and in the second. */
+  const ACTIONS: Record<string, [act: Act, first: string, second: string]> = {
+    "the first removes itself": [(name, h) => name === "a" && remove(h, "a"), "ABCabc", "ABCbc"],
+    "the last pre-hook removes itself": [(name, h) => name === "C" && remove(h, "C"), "ABCabc", "ABabc"],
+    "all remove themselves": [(name, h) => remove(h, name), "ABCabc", ""],
+    "one removes the next": [(name, h) => name === "A" && remove(h, "B"), "ABCabc", "ACabc"],
+    "one removes the one before": [(name, h) => name === "b" && remove(h, "a"), "ABCabc", "ABCbc"],
+    "a pre-hook removes hooks": [(name, h) => name === "B" && remove(h, "a", "c"), "ABCb", "ABCb"],
+    "a pre-hook removes all": [(name, h) => name === "A" && remove(h, ..."ABCabc"), "ABC", ""],
+    "a hook removes all": [(name, h) => name === "a" && remove(h, ..."ABCabc"), "ABCabc", ""],
+    "a hook adds one of each": [
+      (name, _, add) => {
+        if (name === "b") for (const one of "dD") add(one);
+      },
+      "ABCabc",
+      "ABCDabcd",
+    ],
+    "a pre-hook adds one of each": [
+      (name, _, add) => {
+        if (name === "B") for (const one of "dD") add(one);
+      },
+      "ABCabcd",
+      "ABCDabcd",
+    ],
+    "a pre-hook removes all, and adds one of each": [
+      (name, h, add) => {
+        if (name !== "A") return;
+        remove(h, ..."ABCabc");
+        for (const one of "dD") add(one);
+      },
+      "ABCd",
+      "Dd",
+    ],
+  };
+
+  test.each(Object.keys(ACTIONS))("%s", async (what) => {
+    const [act, first, second] = ACTIONS[what];
+    const module = new Scale();
+    const handles: Handles = {};
+    let called = "";
+    let acts = true;
+    const register = (name: string): void => {
+      const look = (): undefined => {
+        called += name;
+        if (acts) act(name, handles, register);
+      };
+      handles[name] =
+        name < "a"
+          ? module.registerForwardPreHook((_m, [x]) => look() ?? x.add(1))
+          : module.registerForwardHook((_m, _args, y) => look() ?? y.add(1));
+    };
+    for (const name of "abcABC") register(name);
+    const value = (calls: string): number =>
+      2 * (3 + [...calls].filter((c) => c < "a").length) + calls.replace(/[A-Z]/g, "").length;
+    const forward = async (): Promise<unknown> => {
+      called = "";
+      return [await read(module.forward(tensor([3]))), called];
+    };
+    expect(await forward()).toEqual([[value(first)], first]);
+    acts = false;
+    expect(await forward()).toEqual([[value(second)], second]);
+    for (const handle of Object.values(handles)) handle.remove();
+    expect(await forward()).toEqual([[6], ""]);
+    expect(Object.hasOwn(module, "forward")).toBe(false);
+  });
+});

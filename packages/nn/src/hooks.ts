@@ -121,7 +121,8 @@ class HookedForward {
       if (replaced !== undefined) args = Array.isArray(replaced) ? replaced : [replaced];
     }
     let output = forward.apply(module, args);
-    for (const { hook } of [...this.after]) {
+    // A pre-hook may have taken the last one off, and put others on.
+    for (const { hook } of [...(hooked.get(module) ?? this).after]) {
       const replaced = synchronous(hook(module, args, output));
       if (replaced !== undefined) output = replaced;
     }

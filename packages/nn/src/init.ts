@@ -182,7 +182,8 @@ function orthonormal(count: number, length: number): Float64Array[] {
 function hostNormal(): () => number {
   const { seed, calls } = getRngState();
   setRngState({ seed, calls: calls + 1 });
-  let state = (Math.imul(seed >>> 0, 0x9e3779b1) ^ Math.imul((calls + 1) >>> 0, 0x85ebca77)) >>> 0;
+  const high = Math.imul(Math.floor(seed / 2 ** 32), 0xc2b2ae3d);
+  let state = (Math.imul(seed >>> 0, 0x9e3779b1) ^ high ^ Math.imul((calls + 1) >>> 0, 0x85ebca77)) >>> 0;
   const uniform = (): number => {
     state = (state + 0x6d2b79f5) >>> 0;
     let t = Math.imul(state ^ (state >>> 15), state | 1);

@@ -1,8 +1,9 @@
 /** Schedules: what golden cases do not show. */
-import { beforeAll, expect, test } from "@jest/globals";
+import { beforeAll, describe, expect, test } from "@jest/globals";
 import { grad } from "@loopgrad/autograd";
 import { Parameter } from "@loopgrad/nn";
 import { ArgumentError, init, type Tensor, tensor, zeros } from "@loopgrad/tensor";
+import * as optim from "./index.ts";
 import {
   Adam,
   ConstantLR,
@@ -11,10 +12,14 @@ import {
   ExponentialLR,
   LambdaLR,
   LinearLR,
-  type LRScheduler,
+  LRScheduler,
   MultiStepLR,
   OneCycleLR,
+  type PlateauOptions,
+  PolynomialLR,
   ReduceLROnPlateau,
+  Rprop,
+  type Scheduled,
   SequentialLR,
   SGD,
   StepLR,
@@ -278,4 +283,243 @@ test("a function, or a peak, for each group", () => {
   expect(() => new OneCycleLR(groups(), { ...options, maxLr: [1] })).toThrow(
     /maxLr is 1: wanted a number > 0, or an array/,
   );
+});
+
+/** The numbers of an optimizer's groups. */
+const all = (opt: Scheduled): number[] => opt.paramGroups.map((_, i) => i);
+
+/** One of each kind, with options that are no defaults; over groups of several rates. */
+const EACH: Record<string, (opt: Scheduled, numbers?: readonly number[]) => LRScheduler> = {
+  StepLR: (opt) => new StepLR(opt, { stepSize: 3, gamma: 0.4 }),
+  MultiStepLR: (opt) => new MultiStepLR(opt, { milestones: [5, 2, 5], gamma: 0.4 }),
+  ExponentialLR: (opt) => new ExponentialLR(opt, { gamma: 0.8 }),
+  ConstantLR: (opt) => new ConstantLR(opt, { factor: 0.3, totalIters: 4 }),
+  LinearLR: (opt) => new LinearLR(opt, { startFactor: 0.2, endFactor: 0.7, totalIters: 6 }),
+  PolynomialLR: (opt) => new PolynomialLR(opt, { totalIters: 9, power: 2 }),
+  CosineAnnealingLR: (opt) => new CosineAnnealingLR(opt, { tMax: 5, etaMin: 0.01 }),
+  CosineAnnealingWarmRestarts: (opt) => new CosineAnnealingWarmRestarts(opt, { t0: 2, tMult: 2, etaMin: 0.01 }),
+  LambdaLR: (opt, numbers = all(opt)) =>
+    new LambdaLR(
+      opt,
+      numbers.map((i) => (step: number) => 1 / (1 + step * (i + 1))),
+    ),
+  OneCycleLR: (opt, numbers = all(opt)) =>
+    new OneCycleLR(opt, {
+      maxLr: numbers.map((i) => 1 + i),
+      totalSteps: 11,
+      baseMomentum: 0.6,
+      maxMomentum: 0.8,
+    }),
+  SequentialLR: (opt, numbers = all(opt)) =>
+    new SequentialLR(opt, {
+      schedulers: [
+        new LinearLR(opt, { startFactor: 0.25, totalIters: 3 }),
+        new LambdaLR(
+          opt,
+          numbers.map((i) => (step: number) => 1 / (1 + step * (i + 1))),
+        ),
+        new ExponentialLR(opt, { gamma: 0.8 }),
+      ],
+      milestones: [3, 6],
+    }),
+};
+
+const STEPS = 10;
+const grouped = (...lrs: number[]): SGD =>
+  new SGD(
+    lrs.map((lr) => ({ params: [new Parameter(zeros([1]))], lr })),
+    { momentum: 0.9 },
+  );
+const groupsNow = (opt: SGD): unknown[] => opt.paramGroups.map(({ lr, momentum }) => [lr, momentum]);
+
+/** Rates and momenta of all groups, at every step from the present one on. */
+function course(schedule: LRScheduler, opt: SGD, count: number): unknown[] {
+  const seen = [groupsNow(opt)];
+  for (let i = 0; i < count; i++) {
+    schedule.step();
+    seen.push(groupsNow(opt));
+  }
+  return seen;
+}
+
+test("every schedule is tried", () => {
+  const isSchedule = (x: unknown): boolean => typeof x === "function" && x.prototype instanceof LRScheduler;
+  const names = Object.entries(optim).flatMap(([name, x]) => (isSchedule(x) ? [name] : []));
+  expect(names.sort()).toEqual(Object.keys(EACH).sort());
+});
+
+describe.each(Object.keys(EACH))("%s", (name) => {
+  const make = EACH[name];
+
+  test("goes from each group's own rate, as at says", () => {
+    const opt = grouped(0.5, 2, 0.125);
+    const schedule = make(opt);
+    expect(schedule.baseLrs).toEqual([0.5, 2, 0.125]);
+    for (let step = 0; step <= STEPS; step++) {
+      if (step > 0) schedule.step();
+      expect(schedule.getLastLr()).toEqual([0.5, 2, 0.125].map((base, i) => schedule.at(step, base, i)));
+      expect([schedule.lastEpoch, opt.paramGroups.map(({ lr }) => lr)]).toEqual([step, schedule.getLastLr()]);
+    }
+  });
+
+  test("does to each of several groups what it does to one alone", () => {
+    const rates = [0.5, 2, 0.125];
+    const both = grouped(...rates);
+    const together = course(make(both), both, STEPS) as unknown[][];
+    for (const [i, rate] of rates.entries()) {
+      const opt = grouped(rate);
+      const alone = course(make(opt, [i]), opt, STEPS) as unknown[][];
+      expect(together.map((groups) => groups[i])).toEqual(alone.flat());
+    }
+  });
+
+  test("goes on from its state, whatever rates and steps the other one had", () => {
+    for (const taken of [0, 1, 4, 7]) {
+      const opt = grouped(0.5, 2);
+      const schedule = make(opt);
+      course(schedule, opt, taken);
+      const state = JSON.parse(JSON.stringify(schedule.stateDict()));
+      const wanted = course(schedule, opt, STEPS - taken);
+      for (const before of [0, 6]) {
+        const other = grouped(3, 0.25);
+        const again = make(other);
+        course(again, other, before);
+        again.loadStateDict(state);
+        expect([again.lastEpoch, again.baseLrs]).toEqual([taken, [0.5, 2]]);
+        expect(course(again, other, STEPS - taken)).toEqual(wanted);
+        // And its state is that of the first.
+        expect(again.stateDict()).toEqual(schedule.stateDict());
+      }
+    }
+  });
+
+  test("goes on when the optimizer was loaded first, and when it was loaded last", () => {
+    for (const isFirst of [true, false]) {
+      const opt = grouped(0.5, 2);
+      const schedule = make(opt);
+      course(schedule, opt, 4);
+      const saved = [opt.stateDict(), schedule.stateDict()] as const;
+      const wanted = course(schedule, opt, 5);
+      const other = grouped(3, 0.25);
+      const again = make(other);
+      if (isFirst) other.loadStateDict(saved[0]);
+      again.loadStateDict(saved[1]);
+      if (!isFirst) other.loadStateDict(saved[0]);
+      expect(course(again, other, 5)).toEqual(wanted);
+    }
+  });
+
+  test("of another number of groups is refused, and changes nothing", () => {
+    const opt = grouped(0.5, 2);
+    const schedule = make(opt);
+    course(schedule, opt, 2);
+    const before = [schedule.stateDict(), groupsNow(opt)];
+    for (const lrs of [[1], [1, 2, 3]]) {
+      const other = make(grouped(...lrs));
+      expect(() => schedule.loadStateDict(other.stateDict())).toThrow(
+        `rates of ${lrs.length} groups, the optimizer has 2`,
+      );
+    }
+    expect([schedule.stateDict(), groupsNow(opt)]).toEqual(before);
+  });
+});
+
+describe("a cycle's momentum", () => {
+  const options = { maxLr: 1, totalSteps: 9, baseMomentum: 0.6, maxMomentum: 0.8, pctStart: 0.4 };
+
+  test("goes to every group, as momentum or as beta1, beside which beta2 stays", () => {
+    const parameter = () => [new Parameter(zeros([1]))];
+    const sgd = new SGD([{ params: parameter() }, { params: parameter(), momentum: 0.5 }], { momentum: 0.9 });
+    const adam = new Adam([{ params: parameter() }, { params: parameter(), betas: [0.5, 0.7] }]);
+    const schedules = [new OneCycleLR(sgd, options), new OneCycleLR(adam, options)];
+    for (let step = 0; step < 9; step++) {
+      const momentum = schedules[0].momentumAt(step);
+      expect(momentum).toBeGreaterThanOrEqual(0.6);
+      expect(sgd.paramGroups.map((group) => group.momentum)).toEqual([momentum, momentum]);
+      expect(adam.paramGroups.map(({ betas }) => betas)).toEqual([
+        [momentum, 0.999],
+        [momentum, 0.7],
+      ]);
+      for (const schedule of schedules) schedule.step();
+    }
+    expect([0, 2.6, 8].map((step) => schedules[0].momentumAt(step))).toEqual(
+      [0.8, 0.6, 0.8].map((m) => expect.closeTo(m, 12)),
+    );
+  });
+
+  test("is left alone where it is told to", () => {
+    const opt = grouped(0.5, 2);
+    const schedule = new OneCycleLR(opt, { ...options, cycleMomentum: false });
+    schedule.step();
+    expect(opt.paramGroups.map(({ momentum }) => momentum)).toEqual([0.9, 0.9]);
+    expect(() => new OneCycleLR(new Rprop([new Parameter(zeros([1]))]), options)).toThrow(/cycleMomentum: false/);
+  });
+});
+
+describe("a plateau", () => {
+  const metrics = [5, 4, 4.2, 4.1, 4.3, 4.05, 4.2, 3, 3.1, 3.2, 3.3, 3.05, 3.4, 3.5, 3.6, 3.7, 3.8];
+  const options: PlateauOptions[] = [
+    { patience: 1, factor: 0.5 },
+    { patience: 1, factor: 0.5, cooldown: 2 },
+    { patience: 2, factor: 0.5, minLr: 0.3 },
+    { patience: 0, factor: 0.5, mode: "max" },
+    { patience: 1, factor: 0.5, threshold: 0.3, thresholdMode: "abs" },
+    { patience: 1, factor: 0.5, threshold: 0.1, thresholdMode: "rel" },
+    { patience: 1, factor: 0.9, eps: 0.06 },
+  ];
+
+  test.each(options)("with %j reduces each group from its own rate", (option) => {
+    const both = grouped(0.5, 2);
+    const alone = [0.5, 2].map((lr) => grouped(lr));
+    const schedules = [both, ...alone].map((opt) => new ReduceLROnPlateau(opt, option));
+    for (const metric of metrics) {
+      for (const schedule of schedules) schedule.step(metric);
+      expect(schedules[0].getLastLr()).toEqual(schedules.slice(1).flatMap((schedule) => schedule.getLastLr()));
+    }
+    expect(schedules[0].getLastLr()[1]).toBeLessThan(2);
+  });
+
+  test.each(options)("with %j goes on from its state at any step", (option) => {
+    for (let taken = 0; taken < metrics.length; taken++) {
+      const [opt, other] = [grouped(0.5, 2), grouped(7, 8)];
+      const [schedule, again] = [opt, other].map((o) => new ReduceLROnPlateau(o, option));
+      for (const metric of metrics.slice(0, taken)) schedule.step(metric);
+      // The other has seen worse, and better.
+      for (const metric of [1, 9, 9]) again.step(metric);
+      other.loadStateDict(opt.stateDict());
+      again.loadStateDict(JSON.parse(JSON.stringify(schedule.stateDict(), infinite), finite));
+      for (const metric of metrics.slice(taken)) {
+        for (const each of [schedule, again]) each.step(metric);
+        expect(again.getLastLr()).toEqual(schedule.getLastLr());
+        expect(again.stateDict()).toEqual(schedule.stateDict());
+      }
+    }
+  });
+
+  /** JSON has no infinity, with which the best begins. */
+  const infinite = (_: string, x: unknown): unknown => (typeof x === "number" && !Number.isFinite(x) ? String(x) : x);
+  const finite = (_: string, x: unknown): unknown => (typeof x === "string" ? Number(x) : x);
+
+  test("patience, cooldown and eps count to the step", () => {
+    const reductions = (option: PlateauOptions, seen: readonly number[]): number[] => {
+      const opt = grouped(1);
+      const schedule = new ReduceLROnPlateau(opt, { factor: 0.5, ...option });
+      return seen.flatMap((metric, i) => {
+        const before = opt.paramGroups[0].lr;
+        schedule.step(metric);
+        return opt.paramGroups[0].lr === before ? [] : [i];
+      });
+    };
+    const flat = new Array<number>(12).fill(1);
+    expect(reductions({ patience: 0 }, flat.slice(0, 4))).toEqual([1, 2, 3]);
+    expect(reductions({ patience: 2 }, flat)).toEqual([3, 6, 9]);
+    expect(reductions({ patience: 1, cooldown: 2 }, flat)).toEqual([2, 6, 10]);
+    // An improvement begins the count anew, one below the threshold does not.
+    expect(reductions({ patience: 2, threshold: 0.1 }, [1, 1, 0.95, 0.85, 1, 1, 1])).toEqual([6]);
+    expect(reductions({ patience: 2, threshold: 0.1 }, [1, 1, 0.95, 0.91, 1, 1, 1])).toEqual([3, 6]);
+    expect(reductions({ patience: 2, threshold: 0.1, thresholdMode: "abs" }, [2, 2, 1.95, 1.85, 2, 2, 2])).toEqual([6]);
+    expect(reductions({ patience: 2, threshold: 0.1, mode: "max" }, [1, 1, 1.05, 1.15, 1, 1, 1])).toEqual([6]);
+    expect(reductions({ patience: 0, eps: 0.2 }, flat.slice(0, 5))).toEqual([1, 2]); // 1, ½, ¼
+    expect(reductions({ patience: 0, minLr: 0.4 }, flat.slice(0, 5))).toEqual([1, 2]); // 1, ½, 0.4
+  });
 });

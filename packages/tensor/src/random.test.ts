@@ -9,8 +9,11 @@ import {
   manualSeed,
   rand,
   randint,
+  randLike,
   randn,
+  randnLike,
   randperm,
+  setDevice,
   setRngState,
   type Tensor,
   zeros,
@@ -115,4 +118,113 @@ test("a new key makes no new plan", async () => {
   const { plansMade } = device.stats();
   await randn([5]).data();
   expect(device.stats().plansMade).toBe(plansMade);
+});
+
+/** Every generator, and its results as numbers. */
+const GENERATORS: Record<string, () => Tensor> = {
+  rand: () => rand([6]),
+  randn: () => randn([6]),
+  randint: () => randint(-9, 900, [6]),
+  randperm: () => randperm(6),
+  bernoulli: () => bernoulli(fullLike(zeros([40]), 0.5)),
+  randLike: () => randLike(zeros([6])),
+  randnLike: () => randnLike(zeros([6])),
+};
+
+describe.each(Object.keys(GENERATORS))("%s", (name) => {
+  const draw = async (): Promise<number[]> => Array.from(await GENERATORS[name]().data());
+
+  test("depends on all of a seed: beyond 32 bits too", async () => {
+    const seeds = [1, 2, 2 ** 32 + 1, 2 ** 33 + 1, 2 ** 32, 2 ** 33, 2 ** 52 + 1, 2 ** 53 - 1];
+    const drawn: string[] = [];
+    for (const seed of seeds) {
+      manualSeed(seed);
+      expect(getRngState()).toEqual({ seed, calls: 0 });
+      const first = await draw();
+      manualSeed(seed);
+      expect(await draw()).toEqual(first);
+      drawn.push(JSON.stringify([first, await draw()]));
+    }
+    expect(new Set(drawn).size).toBe(seeds.length);
+  });
+
+  test("depends on all of the count of calls: beyond 32 bits too", async () => {
+    const counts = [0, 1, 2, 2 ** 32, 2 ** 32 + 1, 2 ** 40, 2 ** 52];
+    const drawn = new Set<string>();
+    for (const calls of counts) {
+      setRngState({ seed: 5, calls });
+      const numbers = JSON.stringify([await draw(), await draw()]);
+      expect(getRngState()).toEqual({ seed: 5, calls: calls + 2 });
+      drawn.add(numbers);
+    }
+    expect(drawn.size).toBe(counts.length);
+  });
+
+  test("a call moves the stream on by one, and a state that was kept brings its numbers back", async () => {
+    manualSeed(9);
+    await rand([3]).data();
+    const state = getRngState();
+    const first = await draw();
+    expect(getRngState()).toEqual({ seed: 9, calls: 2 });
+    const second = await draw();
+    const after = await randn([4]).data();
+    // Elsewhere in between, with another seed.
+    manualSeed(10);
+    await draw();
+    setRngState(state);
+    expect(getRngState()).toEqual(state);
+    expect([await draw(), await draw(), await randn([4]).data()]).toEqual([first, second, after]);
+    // What was kept does not move.
+    expect(state).toEqual({ seed: 9, calls: 1 });
+  });
+
+  test("two calls before either is read differ", async () => {
+    manualSeed(11);
+    const [a, b] = [GENERATORS[name](), GENERATORS[name]()];
+    const [x, y] = await Promise.all([a.data(), b.data()]);
+    expect(Array.from(x)).not.toEqual(Array.from(y));
+  });
+});
+
+test("a generator that refuses its arguments does not move the stream", () => {
+  manualSeed(3);
+  expect(() => rand([2], { dtype: "int32" })).toThrow(DTypeError);
+  expect(() => randn([-1])).toThrow();
+  expect(() => randint(3, 3, [1])).toThrow(ArgumentError);
+  expect(() => randperm(-1)).toThrow();
+  expect(getRngState()).toEqual({ seed: 3, calls: 0 });
+  for (const [seed, calls] of [
+    [2 ** 53, 0],
+    [-1, 0],
+    [1.5, 0],
+    [Number.NaN, 0],
+    [1, -1],
+    [1, 0.5],
+    [1, 2 ** 53],
+  ]) {
+    expect(() => setRngState({ seed, calls })).toThrow(/wanted an integer >= 0/);
+  }
+  expect(getRngState()).toEqual({ seed: 3, calls: 0 });
+});
+
+test("devices draw the same numbers for seeds and counts of any size", async () => {
+  const gpu = await init({ device: "webgpu" });
+  try {
+    for (const state of [
+      { seed: 7, calls: 0 },
+      { seed: 2 ** 45 + 3, calls: 2 ** 33 + 1 },
+      { seed: 2 ** 53 - 1, calls: 2 ** 32 },
+    ]) {
+      const drawn = async (on: Device): Promise<unknown[]> => {
+        setRngState(state);
+        const options = { device: on, dtype: "float32" } as const;
+        const [u, n, p] = [rand([9], options), randint(0, 1000, [9], { device: on }), randperm(9, { device: on })];
+        return Promise.all([u, n, p].map(async (x) => Array.from(await x.data())));
+      };
+      expect(await drawn(gpu)).toEqual(await drawn(device));
+    }
+  } finally {
+    gpu.destroy();
+    setDevice(device);
+  }
 });

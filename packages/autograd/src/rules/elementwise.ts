@@ -332,22 +332,22 @@ rule(
   }),
 );
 
-/** The cotangent where a was chosen over b (`better`: a > b or a < b), half of it where they are equal. */
-const chosen = (g: Tensor, better: Tensor, a: Tensor, b: Tensor): Tensor =>
-  where(eq(a, b), div(g, two(g)), where(better, g, zero(g)));
+/** The cotangent where a was not passed over for b (`worse`: a < b or a > b; with NaN neither), half of it where they are equal. */
+const chosen = (g: Tensor, worse: Tensor, a: Tensor, b: Tensor): Tensor =>
+  where(eq(a, b), div(g, two(g)), where(worse, zero(g), g));
 
 /** d max(a, b) goes to the larger, in halves to equals. */
 rule(
   maximumP,
-  d("ab", (g, { a, b }) => chosen(g, lt(b, a), a, b)),
   d("ab", (g, { a, b }) => chosen(g, lt(a, b), a, b)),
+  d("ab", (g, { a, b }) => chosen(g, lt(b, a), a, b)),
 );
 
 /** d min(a, b) goes to the smaller, in halves to equals. */
 rule(
   minimumP,
-  d("ab", (g, { a, b }) => chosen(g, lt(a, b), a, b)),
   d("ab", (g, { a, b }) => chosen(g, lt(b, a), a, b)),
+  d("ab", (g, { a, b }) => chosen(g, lt(a, b), a, b)),
 );
 
 /** fmod(a, b) = a − b trunc(a / b), and trunc is flat. */

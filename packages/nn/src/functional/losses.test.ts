@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from "@jest/globals";
 import { grad } from "@loopgrad/autograd";
 import {
   ArgumentError,
+  arange,
   DTypeError,
   init,
   manualSeed,
@@ -118,6 +119,46 @@ describe("crossEntropy", () => {
       [1, 0, 0],
     ]);
     near(await read(F.crossEntropy(logits(), probabilities, { labelSmoothing: 0.1, reduction: "none" })), wanted);
+  });
+
+  test.each([2, 5])("label smoothing and weights, of %i classes with trailing dimensions", async (classes) => {
+    const x = randn([3, classes, 2]);
+    const y = tensor(
+      Array.from({ length: 6 }, (_, i) => (3 * i) % classes),
+      { dtype: "int32" },
+    ).reshape([3, 2]);
+    const weight = tensor(Array.from({ length: classes }, (_, c) => 1 + c));
+    const shares = randn([3, classes, 2]).softmax(1);
+    const [logP, q, onehot] = await Promise.all(
+      [
+        x.logSoftmax(1).permute([0, 2, 1]),
+        shares.permute([0, 2, 1]),
+        y
+          .unsqueeze(2)
+          .eq(arange(classes, { dtype: "int32" }))
+          .to("float64"),
+      ].map(async (t) => read(t.reshape([6, classes]))),
+    );
+    const s = 0.3;
+    for (const [target, p] of [
+      [y, onehot],
+      [shares, q],
+    ] as const) {
+      const each = Array.from({ length: 6 }, (_, i) =>
+        Array.from({ length: classes }, (_, c) => {
+          const at = i * classes + c;
+          return -(1 + c) * ((1 - s) * p[at] + s / classes) * logP[at];
+        }).reduce((a, b) => a + b),
+      );
+      const total = each.reduce((a, b) => a + b);
+      // Class indices divide by the weights of the targets, probabilities by the number of samples.
+      const counted = target === y ? (await read(y)).reduce((sum, c) => sum + 1 + c, 0) : 6;
+      const loss = (reduction: "none" | "sum" | "mean"): Promise<number[]> =>
+        read(F.crossEntropy(x, target, { weight, labelSmoothing: s, reduction }));
+      near(await loss("none"), each);
+      near(await loss("sum"), [total]);
+      near(await loss("mean"), [total / counted]);
+    }
   });
 
   test("trailing dimensions and unbatched input", async () => {

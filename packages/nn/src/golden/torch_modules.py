@@ -39,7 +39,7 @@ def encoded(t):
     if t is None:
         return None
     kind = {torch.bool: "bool", torch.int32: "int32", torch.int64: "int32"}.get(t.dtype, "float64")
-    data = t.detach().reshape(-1).tolist()
+    data = t.detach().clone().reshape(-1).tolist()
     if kind == "float64":
         data = [float(f"{v:.10g}") for v in data]
     return {"shape": list(t.shape), "dtype": kind, "data": [int(v) if kind != "float64" else v for v in data]}
@@ -85,7 +85,9 @@ def case(name, args=(), opts=None, inputs=(), call=None, train=True, wrap=None, 
         "call": {k: encoded(v) if isinstance(v, torch.Tensor) else v for k, v in call.items()},
     }
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-        outputs = flat(module(*inputs, **call))
+        # An LSTM's state is a pair.
+        given = [inputs[0], tuple(inputs[1:])] if name == "LSTM" and len(inputs) == 3 else inputs
+        outputs = flat(module(*given, **call))
     leaves = [i for i in inputs if i.requires_grad] + list(module.parameters())
     first = torch.autograd.grad(weighted(outputs), leaves, create_graph=True, allow_unused=True)
     second = [None] * len(leaves)
@@ -213,6 +215,85 @@ case("MaxUnpool2d", (3,), {"stride": 2, "padding": 1}, [x(1, 1, 2, 2), torch.ten
 case("MaxUnpool3d", ((1, 2, 2),), {}, [x(1, 1, 1, 2, 2), torch.tensor([[[[[0, 3], [8, 15]]]]])])
 case("Embedding", (5, 3), {"max_norm": 0.5}, [ints(5, 2, 4)])
 case("Embedding", (5, 3), {"max_norm": 0.5, "norm_type": 1, "scale_grad_by_freq": True}, [ints(5, 2, 4)])
+
+# Every option in every dimension, layer and group, no two of them alike.
+volume = (2, 2, 4, 5, 6)
+case("Conv1d", (4, 6, 3), {"stride": 2, "padding": 2, "dilation": 3, "groups": 2}, [x(4, 9)])
+case("Conv2d", (4, 6, (3, 2)), {"stride": (2, 3), "padding": (2, 1), "dilation": (1, 2), "groups": 2}, [x(2, 4, 5, 7)])
+case("Conv2d", (3, 6, (2, 3)), {"stride": (1, 2), "padding": "valid", "dilation": (2, 1), "groups": 3}, [x(1, 3, 4, 5)])
+case("Conv3d", (2, 4, (2, 3, 1)), {"stride": (2, 1, 3), "padding": (1, 2, 0), "dilation": (2, 1, 1), "groups": 2}, [x(*volume)])
+case("Conv3d", (2, 2, (1, 2, 3)), {"padding": (0, 1, 2), "padding_mode": "replicate"}, [x(1, 2, 2, 3, 4)])
+case("ConvTranspose1d", (4, 6, 3), {"stride": 3, "padding": 1, "output_padding": 2, "dilation": 2, "groups": 2, "bias": False}, [x(4, 5)])
+case("ConvTranspose2d", (4, 6, (3, 2)), {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2), "dilation": (1, 2), "groups": 2}, [x(2, 4, 3, 4)])
+case("ConvTranspose3d", (2, 4, (1, 2, 3)), {"stride": (2, 1, 3), "padding": (0, 1, 1), "output_padding": (1, 0, 2), "groups": 2}, [x(1, 2, 2, 3, 2)])
+case("MaxPool1d", (3,), {"stride": 2, "dilation": 2, "ceil_mode": True}, [x(2, 3, 8)])
+case("MaxPool2d", ((3, 2),), {"stride": (1, 3), "padding": (1, 0), "dilation": (1, 2)}, [x(2, 2, 5, 7)])
+case("MaxPool2d", ((2, 3),), {"stride": (3, 2), "padding": (0, 1), "return_indices": True}, [x(2, 5, 6)])
+case("MaxPool3d", ((1, 3, 2),), {"stride": (2, 1, 3), "padding": (0, 1, 1), "dilation": (2, 1, 1)}, [x(*volume)])
+case("AvgPool1d", (4,), {"stride": 3, "padding": 2, "ceil_mode": True}, [x(2, 3, 8)])
+case("AvgPool2d", ((2, 3),), {"stride": (3, 2), "padding": (0, 1), "count_include_pad": False, "ceil_mode": True}, [x(2, 2, 5, 7)])
+case("AvgPool2d", ((3, 2),), {"stride": (1, 2), "padding": (1, 0), "divisor_override": 5}, [x(2, 5, 6)])
+case("AvgPool3d", ((2, 1, 3),), {"stride": (1, 2, 2), "padding": (1, 0, 1), "count_include_pad": False}, [x(*volume)])
+case("AdaptiveAvgPool2d", ((2, 3),), {}, [x(2, 2, 5, 7)])
+case("AdaptiveAvgPool3d", ((1, 2, 4),), {}, [x(*volume)])
+case("AdaptiveMaxPool2d", ((3, 2),), {"return_indices": True}, [x(2, 2, 5, 7)])
+case("AdaptiveMaxPool3d", ((3, None, 2),), {}, [x(*volume)])
+case("BatchNorm2d", (3,), {"eps": 0.1, "momentum": 0.3}, [x(2, 3, 2, 4)])
+case("BatchNorm1d", (3,), {"eps": 0.1, "track_running_stats": False}, [x(5, 3)], train=False)
+case("InstanceNorm2d", (3,), {"eps": 0.1, "momentum": 0.3, "affine": True, "track_running_stats": True}, [x(2, 3, 2, 4)])
+case("InstanceNorm3d", (2,), {"eps": 0.1, "affine": True, "track_running_stats": True}, [x(2, 2, 2, 1, 3)], train=False)
+case("LayerNorm", ([2, 3],), {"eps": 0.1}, [x(4, 2, 3)])
+case("GroupNorm", (3, 6), {"eps": 0.1}, [x(2, 6, 3)])
+case("RMSNorm", ([2, 3],), {"eps": 0.1}, [x(4, 2, 3)])
+case("LocalResponseNorm", (4,), {"alpha": 0.5, "beta": 0.6, "k": 1.5}, [x(2, 6, 3)])
+case("RNN", (2, 3), {"num_layers": 3, "bidirectional": True, "batch_first": True}, [x(2, 4, 2), x(6, 2, 3)])
+case("RNN", (2, 3), {"num_layers": 2, "nonlinearity": "relu"}, [x(4, 2), x(2, 3)])
+case("LSTM", (2, 4), {"num_layers": 2, "bidirectional": True, "batch_first": True, "proj_size": 3}, [x(2, 3, 2), x(4, 2, 3), x(4, 2, 4)])
+case("LSTM", (2, 3), {"num_layers": 3, "bias": False}, [x(4, 2), x(3, 3), x(3, 3)])
+case("GRU", (2, 3), {"num_layers": 2, "bidirectional": True, "bias": False}, [x(4, 2), x(4, 3)])
+case("GRU", (2, 3), {"num_layers": 3, "batch_first": True, "bidirectional": True}, [x(2, 4, 2), x(6, 2, 3)])
+case("Upsample", (), {"scale_factor": (2, 3), "mode": "bilinear"}, [x(1, 2, 3, 2)])
+case("Upsample", (), {"size": (3, 5, 2), "mode": "trilinear", "align_corners": True}, [x(1, 1, 2, 3, 4)])
+case("Upsample", (), {"size": (5, 3), "mode": "bicubic"}, [x(1, 1, 3, 4)])
+case("Upsample", (), {"size": 5, "mode": "linear"}, [x(1, 2, 3)])
+case("Unfold", ((2, 3),), {"dilation": (2, 1), "padding": (1, 2), "stride": (1, 3)}, [x(2, 2, 4, 5)])
+case("Fold", ((5, 6), (2, 3)), {"dilation": (2, 1), "padding": (1, 0), "stride": (2, 3)}, [x(2, 12, 6)])
+case("CosineSimilarity", (), {"dim": 0, "eps": 0.5}, [x(3, 4), x(3, 4)])
+case("PairwiseDistance", (), {"p": 3.0, "eps": 0.1}, [x(3, 4), x(3, 4)])
+case("MaxUnpool2d", ((2, 3),), {"stride": (1, 2), "padding": (1, 0)}, [x(1, 1, 3, 2), torch.tensor([[[[0, 2], [5, 7], [8, 9]]]])])
+
+# Losses with trailing dimensions, in every reduction.
+classes = torch.tensor([[0, 2, 1, 1], [2, 1, 0, 2]])
+shares = rounded(torch.softmax(torch.randn(2, 3, 4), 1))
+for reduction in ("mean", "sum", "none"):
+    r = {"reduction": reduction}
+    case("CrossEntropyLoss", (), {**r, "weight": weights, "ignore_index": 1, "label_smoothing": 0.2}, [x(2, 3, 4), classes])
+    case("CrossEntropyLoss", (), {**r, "label_smoothing": 0.2}, [x(2, 3, 4), classes])
+    case("CrossEntropyLoss", (), {**r, "weight": weights}, [x(2, 3, 2, 2), classes.reshape(2, 2, 2)])
+    case("CrossEntropyLoss", (), {**r, "weight": weights, "label_smoothing": 0.2}, [x(2, 3, 4), shares])
+    case("CrossEntropyLoss", (), r, [x(2, 3, 2, 2), shares.reshape(2, 3, 2, 2)])
+    case("CrossEntropyLoss", (), {**r, "weight": weights}, [x(3), shares[0, :, 0]])
+    case("NLLLoss", (), {**r, "weight": weights, "ignore_index": 2}, [x(2, 3, 4), classes])
+    case("NLLLoss", (), r, [x(3), torch.tensor(2)])
+    case("BCEWithLogitsLoss", (), {**r, "pos_weight": torch.tensor([0.5, 3.0]), "weight": torch.tensor([[2.0], [0.25], [1.0]])}, [x(4, 3, 2), torch.rand(4, 3, 2).round()])
+    case("BCELoss", (), {**r, "weight": torch.tensor([0.5, 3.0])}, [torch.rand(4, 3, 2).requires_grad_(True), rounded(torch.rand(4, 3, 2))])
+    case("KLDivLoss", (), r, [x(2, 3, 4), shares])
+    case("MSELoss", (), r, [x(2, 3, 4), x(2, 3, 4)])
+    case("L1Loss", (), r, [x(2, 3, 4), x(2, 3, 4)])
+    case("SmoothL1Loss", (), {**r, "beta": 0.6}, [x(2, 3, 4), x(2, 3, 4)])
+    case("HuberLoss", (), {**r, "delta": 0.6}, [x(2, 3, 4), x(2, 3, 4)])
+    case("PoissonNLLLoss", (), {**r, "full": True}, [x(2, 3, 4), torch.randint(0, 5, (2, 3, 4)).double()])
+    case("PoissonNLLLoss", (), {**r, "log_input": False, "eps": 0.1}, [torch.rand(2, 3, 4).requires_grad_(True), torch.randint(0, 5, (2, 3, 4)).double()])
+    case("GaussianNLLLoss", (), {**r, "full": True, "eps": 0.4}, [x(2, 3, 4), x(2, 3, 4), torch.rand(2, 3, 4).requires_grad_(True)])
+    case("GaussianNLLLoss", (), r, [x(2, 3, 4), x(2, 3, 4), (torch.rand(2, 3, 1) + 0.1).requires_grad_(True)])
+    case("HingeEmbeddingLoss", (), {**r, "margin": 0.6}, [x(2, 3, 4), torch.sign(torch.randn(2, 3, 4))])
+    case("MarginRankingLoss", (), {**r, "margin": 0.6}, [x(2, 3, 4), x(2, 3, 4), torch.sign(torch.randn(2, 3, 4))])
+    case("SoftMarginLoss", (), r, [x(2, 3, 4), torch.sign(torch.randn(2, 3, 4))])
+    case("CosineEmbeddingLoss", (), {**r, "margin": -0.3}, [x(5, 4), x(5, 4), torch.tensor([1.0, -1.0, 1.0, -1.0, -1.0])])
+    case("TripletMarginLoss", (), {**r, "margin": 1.5, "p": 3.0, "eps": 0.1, "swap": True}, [x(5, 4), x(5, 4), x(5, 4)])
+    case("MultiMarginLoss", (), {**r, "p": 2, "margin": 0.6, "weight": weights}, [x(4, 3), torch.tensor([0, 1, 2, 2])])
+    case("MultiLabelMarginLoss", (), r, [x(2, 4), torch.tensor([[1, 3, -1, 0], [2, -1, 3, 1]])])
+    case("MultiLabelSoftMarginLoss", (), {**r, "weight": weights}, [x(4, 3), torch.rand(4, 3).round()])
 # fmt: on
 
 json.dump({"torch": torch.__version__, "cases": cases}, sys.stdout)

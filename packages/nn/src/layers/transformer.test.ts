@@ -106,3 +106,21 @@ describe("attention", () => {
     expect(() => layer.forward(x, x, x, { mask: x } as object)).toThrow(/unknown option mask/);
   });
 });
+
+test("a stack's copies are in the modes of the layer that they are copied from, and frozen where it is", () => {
+  for (const [layer, Stack] of [
+    [new TransformerEncoderLayer(4, 2, SMALL), TransformerEncoder],
+    [new TransformerDecoderLayer(4, 2, SMALL), TransformerDecoder],
+  ] as const) {
+    layer.eval();
+    layer.dropout2.train();
+    layer.linear1.weight.requiresGrad_(false);
+    layer.norm2.weight?.requiresGrad_(false);
+    const stack = new (Stack as typeof TransformerEncoder)(layer as TransformerEncoderLayer, 3);
+    for (const copy of stack.layers) {
+      expect(copy.modules().map((m) => m.training)).toEqual(layer.modules().map((m) => m.training));
+      expect(copy.parameters().map((p) => p.requiresGrad)).toEqual(layer.parameters().map((p) => p.requiresGrad));
+    }
+    expect(layer.parameters().filter((p) => !p.requiresGrad)).toHaveLength(2);
+  }
+});
