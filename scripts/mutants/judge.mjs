@@ -7,6 +7,7 @@
  * pass, and is *not covered* where none does.
  */
 import { fork } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -115,10 +116,15 @@ export class Judge {
   /** Tests that take no part, with the reason. @type {string[]} */
   left = [];
   #process;
+  #leave;
 
-  /** @param {Record<string, string>} env  the adapter's variables */
-  constructor(env) {
+  /**
+   * @param {Record<string, string>} env  the adapter's variables
+   * @param {RegExp} leave  tests of these names take no part
+   */
+  constructor(env, leave = /(?!)/) {
     this.#process = new Process(env);
+    this.#leave = leave.source;
   }
 
   end() {
@@ -132,7 +138,8 @@ export class Judge {
    */
   async learn(bundle) {
     const folder = join(cache, "mutants", "learnt");
-    const memory = join(folder, `${bundle.hash}.json`);
+    const key = createHash("sha256").update(bundle.hash).update(this.#leave).digest("hex");
+    const memory = join(folder, `${key}.json`);
     /** @type {{ tests: TestEnd[], left: string[] } | null} */
     let learnt = null;
     try {
@@ -152,7 +159,7 @@ export class Judge {
 
   /** @param {Bundle} bundle */
   async #learn(bundle) {
-    const task = { bundle: bundle.path, imports: bundle.imports, mutant: -1, tests: null };
+    const task = { bundle: bundle.path, imports: bundle.imports, mutant: -1, tests: null, leave: this.#leave };
     const long = () => 300_000;
     const alone = await this.#process.run({ ...task, alone: true }, long);
     this.#process.end();
@@ -207,7 +214,7 @@ export class Judge {
     const known = (/** @type {number | null} */ test) => group.find((one) => one.test === test) ?? group[0];
     const limitOf = (/** @type {number} */ test) => 5 * known(test).ms + 2000;
     const tests = group.map(({ test }) => test).sort((a, b) => a - b);
-    const task = { bundle: path, imports, mutant: mutant.id, tests };
+    const task = { bundle: path, imports, mutant: mutant.id, tests, leave: this.#leave };
     const { ends, stopped } = await this.#process.run(task, limitOf);
     if (stopped !== null) return [known(stopped.test), stopped.how];
     const last = ends.at(-1);

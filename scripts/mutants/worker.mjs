@@ -17,6 +17,7 @@ import { Suite } from "./harness.mjs";
  * @property {string[]} imports     what it requires: file URLs, and names of Node's modules
  * @property {number} mutant        which is on; −1 for none
  * @property {number[] | null} tests  which, by place in the file; null for all
+ * @property {string} leave         a regular expression: tests of these names are left out where `tests` is null
  * @property {boolean} [alone]      each test with modules of its own, and note the mutants that it reaches
  *
  * @typedef {object} TestEnd
@@ -52,10 +53,11 @@ say({ type: "ready" });
 
 /** @param {Task} task */
 async function run(task) {
-  const suite = await load(task, (id) => id === task.mutant);
+  const { mutant } = task;
+  const suite = await load(task, (id) => id === mutant);
   let started = performance.now();
   await suite.run(
-    task.tests ?? suite.tests.map((_, i) => i),
+    task.tests ?? taking(suite, task),
     (test, error) => {
       say(endOf(suite, test, started, error));
       return task.mutant >= 0 && error !== undefined;
@@ -69,8 +71,7 @@ async function run(task) {
 
 /** @param {Task} task */
 async function runAlone(task) {
-  const count = (await load(task, () => false)).tests.length;
-  for (let test = 0; test < count; test++) {
+  for (const test of taking(await load(task, () => false), task)) {
     /** @type {Set<number>} */
     const reached = new Set();
     say({ type: "begin", test });
@@ -81,6 +82,12 @@ async function runAlone(task) {
     });
     await suite.run([test], (_, error) => void say({ ...endOf(suite, test, started, error), reached: [...reached] }));
   }
+}
+
+/** @param {Suite} suite @param {Task} task */
+function taking(suite, { leave }) {
+  const left = new RegExp(leave);
+  return suite.tests.flatMap(({ name }, i) => (left.test(name) ? [] : [i]));
 }
 
 /**
@@ -109,7 +116,7 @@ async function load({ bundle, imports }, isOn) {
   // What an earlier mutant left running is itself again, or at least not this one.
   const mine = {};
   current = mine;
-  const on = (/** @type {number} */ id) => current === mine && isOn(id);
+  const on = (/** @type {number} */ id) => isOn(id) && current === mine;
   script.runInThisContext()(module, module.exports, requireIt, on);
   return suite;
 }
