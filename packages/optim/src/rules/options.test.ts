@@ -2,19 +2,7 @@
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { Parameter } from "@loopgrad/nn";
 import { ArgumentError, init, type Tensor, tensor } from "@loopgrad/tensor";
-import {
-  Adadelta,
-  Adagrad,
-  Adam,
-  Adamax,
-  AdamW,
-  ASGD,
-  NAdam,
-  RAdam,
-  RMSprop,
-  Rprop,
-  SGD,
-} from "../index.ts";
+import { Adadelta, Adagrad, Adam, Adamax, AdamW, ASGD, NAdam, RAdam, RMSprop, Rprop, SGD } from "../index.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
