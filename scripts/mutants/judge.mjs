@@ -36,6 +36,13 @@ const MUTANTS_PER_PROCESS = 40;
 /** What describing a file's tests may take. */
 const LOADING_MS = 20_000;
 
+/** Of random programs a few are enough, and one that fails need not be shortened. */
+const TESTING = {
+  NODE_ENV: "test",
+  CI: "1",
+  LOOPGRAD_RANDOM_PROGRAMS: process.env.LOOPGRAD_RANDOM_PROGRAMS ?? "25",
+};
+
 /** A process for tests, made anew when it ends. */
 class Process {
   /** @type {import("node:child_process").ChildProcess | null} */
@@ -61,7 +68,7 @@ class Process {
   async #started() {
     if (this.#child !== null) return this.#child;
     const child = fork(fileURLToPath(new URL("./worker.mjs", import.meta.url)), {
-      env: { ...process.env, ...this.env, NODE_ENV: "test" },
+      env: { ...process.env, ...this.env, ...TESTING },
       execArgv: ["--max-old-space-size=3000", "--expose-gc", "--no-warnings"],
       stdio: ["ignore", "ignore", "ignore", "ipc"],
     });
