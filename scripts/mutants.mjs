@@ -44,7 +44,7 @@ const gpu = /webgpu/i;
 /** @type {Record<string, Folder>} */
 const FOLDERS = {
   plan: {
-    // The programs stand beside the planner for its tests.
+    // The random programs, and the device that only keeps graphs, stand there for the tests.
     sources: /^packages\/tensor\/src\/plan\/(?!.*-programs\.ts$)/,
     tests: /^packages\/tensor\/src\/(plan|debug)\/|^packages\/tensor\/src\/(cpu|webgpu)\/backend\.test/,
     goal: 90,
