@@ -1,7 +1,9 @@
 /** The mutation run, on a toy: what is planted, and what becomes of it. */
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { transformSync } from "esbuild";
+import { root } from "../workspace.mjs";
 import { bundle } from "./bundle.mjs";
 import { Judge } from "./judge.mjs";
 import { type Mutant, plant } from "./mutate.mjs";
@@ -33,7 +35,7 @@ describe("planting", () => {
     expect(mutantsOf("const y = !x ? a ?? b : c?.d.e;")).toEqual([
       "!x → false",
       "!x → true",
-      "a ?? b → a && b",
+      "a ?? b → (a) && (b)",
       "c?.d.e → c.d.e",
     ]);
   });
@@ -88,13 +90,24 @@ describe("planting", () => {
   });
 });
 
+test("every planted source is a program still", () => {
+  const files = readdirSync(join(root, "packages"), { recursive: true })
+    .map((file) => `packages/${file}`.replaceAll("\\", "/"))
+    .filter((file) => /^packages\/\w+\/src\/.*(?<!\.test)\.ts$/.test(file));
+  expect(files.length).toBeGreaterThan(200);
+  for (const file of files) {
+    const { code } = plant(readFileSync(join(root, file), "utf8"), file);
+    expect(() => transformSync(code, { loader: "ts", target: "node20", sourcefile: file })).not.toThrow();
+  }
+});
+
 describe("judging", () => {
   let judge: Judge;
   let mutants: Mutant[];
 
   beforeAll(async () => {
     judge = new Judge({});
-    const source = readFileSync(fileURLToPath(new URL("./toy/toy.ts", import.meta.url)), "utf8");
+    const source = readFileSync(join(root, FILE), "utf8");
     const planted = plant(source, FILE);
     mutants = planted.mutants;
     for (const one of await bundle(["scripts/mutants/toy/toy.test.ts"], new Map([[FILE, planted.code]]), "toy")) {

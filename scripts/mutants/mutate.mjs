@@ -292,7 +292,10 @@ class Planter {
         if (operator.startsWith("+") && (isText(left) || isText(right))) return [];
         const at = this.source.indexOf(operator, left.end);
         const [before, after] = [this.source.slice(node.start, at), this.source.slice(at + operator.length, node.end)];
-        const swaps = (SWAPS[operator] ?? []).map((other) => before + other + after);
+        // Between `??` and `&&` brackets are wanted.
+        const swaps = (SWAPS[operator] ?? []).map((other) =>
+          operator === "??" ? `(${of(left)}) ${other} (${of(right)})` : before + other + after,
+        );
         // In `a && b` the operands alone say the same.
         if (COMPARISON.has(operator) && place.as !== "operand") swaps.push("false");
         if (COMPARISON.has(operator) && place.as !== "operand" && place.as !== "loop") swaps.push("true");
