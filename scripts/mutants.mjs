@@ -45,7 +45,7 @@ const gpu = /webgpu/i;
 const FOLDERS = {
   plan: {
     // The random programs, and the device that only keeps graphs, stand there for the tests.
-    sources: /^packages\/tensor\/src\/plan\/(?!.*-programs\.ts$)/,
+    sources: /^packages\/tensor\/src\/plan\/(?!capture-graph|.*-programs)/,
     tests: /^packages\/tensor\/src\/(plan|debug)\/|^packages\/tensor\/src\/(cpu|webgpu)\/backend\.test/,
     goal: 90,
   },

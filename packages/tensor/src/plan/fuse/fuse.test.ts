@@ -58,6 +58,33 @@ const CASES: Record<string, readonly Case[]> = {
     ["a map reads six", shapes(6), (...xs) => sum(xs), "map 6>1 11"],
     ["of seven, six are added first", shapes(7), (...xs) => sum(xs), "map 6>1 11, map 2>1 3"],
     ["of nine, six are added first", shapes(9), (...xs) => sum(xs), "map 6>1 11, map 4>1 7"],
+    [
+      "six in two halves are read by one",
+      shapes(6),
+      (a, b, c, d, e, f) => a.add(b).add(c).add(d.add(e).add(f)),
+      "map 6>1 11",
+    ],
+    [
+      "of seven in two halves, one half is stored first",
+      shapes(7),
+      (a, b, c, d, e, f, g) => a.add(b).add(c).add(d.add(e).add(f).add(g)),
+      "map 3>1 5, map 5>1 9",
+    ],
+    [
+      "of eight as well",
+      shapes(8),
+      (a, b, c, d, e, f, g, h) => a.add(b).add(c).add(d).add(e.add(f).add(g).add(h)),
+      "map 4>1 7, map 5>1 9",
+    ],
+    [
+      "what is stored already is not stored again",
+      shapes(7),
+      (a, b, c, d, e, f, g) => {
+        const half = a.add(b).add(c);
+        return [half.cumsum(0), half.add(d.add(e).add(f).add(g))];
+      },
+      "map 3>1 5, scan 1>1, map 5>1 9",
+    ],
     ["a reduction reads four on the way", shapes(4), (...xs) => sum(xs).sum(), "reduce 4>1 7+1"],
     ["five are stored before it", shapes(5), (...xs) => sum(xs).sum(), "map 5>1 9, reduce 1>1 1+1"],
     [
@@ -303,6 +330,58 @@ const CASES: Record<string, readonly Case[]> = {
       "reduce 2>1 1+5, map 1>1 2",
     ],
     [
+      "what is read again is computed along with what a running sum reads",
+      [[4]],
+      (x) => {
+        const y = x.exp();
+        return [y.add(1).cumsum(0), flip(y.sin()).cumsum(0)];
+      },
+      "map 1>2 5, scan 1>1, map 1>1 1, scan 1>1",
+    ],
+    [
+      "not where it is read backwards",
+      [[4]],
+      (x) => {
+        const y = x.exp();
+        return [flip(y).add(1).cumsum(0), y.sin()];
+      },
+      "map 1>2 7, scan 1>1",
+    ],
+    [
+      "nor in another size",
+      [[4]],
+      (x) => {
+        const y = x.exp();
+        return [
+          y
+            .reshape([1, 4])
+            .add(ops.zeros([3, 4], { device: x.device }))
+            .cumsum(0),
+          y.sin(),
+        ];
+      },
+      "map 1>1 4, scan 1>1, map 1>1 3",
+    ],
+    [
+      "six results are computed along, and no seventh",
+      [[4]],
+      (x) => {
+        const ys = several(7, (i) => x.add(i + 1));
+        return [...ys, sum(ys).cumsum(0)];
+      },
+      "map 1>7 21, scan 1>1, map 1>1 3",
+    ],
+    [
+      "results before what is only read twice",
+      [[4]],
+      (x) => {
+        const twice = several(3, (i) => x.add(i + 10));
+        const ys = several(6, (i) => x.mul(i + 2));
+        return [...ys, sum([...twice, ...ys]).cumsum(0), sum(twice).cumsum(0)];
+      },
+      "map 1>7 27, scan 1>1, map 1>1 9, scan 1>1",
+    ],
+    [
       "what two of them need is computed along",
       [[4]],
       (x) => {
@@ -332,6 +411,18 @@ const CASES: Record<string, readonly Case[]> = {
         return a.mul(y);
       },
       "map 2>1 7",
+    ],
+    [
+      "also if an earlier section was given it",
+      shapes(2),
+      (x, y) => {
+        const a = x.exp();
+        seam(x);
+        const b = x.add(3);
+        seam(x);
+        return [a, b.mul(y)];
+      },
+      "map 1>1 2, map 2>1 5",
     ],
     [
       "costs 40",
