@@ -11,6 +11,7 @@
  *   --seed N         another draw; 1 by default
  *   --survivors      only those that the last run of the folder left alive or found not covered
  *   --equivalents    only those that are declared equivalent: are they?
+ *   --quick          without the tests that take more than half a second: while tests are written
  *   --list           prints the mutants, runs nothing
  *   --goal           ends with 1 where a folder's score is below its goal
  */
@@ -82,6 +83,7 @@ const { values: options } = parseArgs({
     seed: { type: "string", default: "1" },
     survivors: { type: "boolean", default: false },
     equivalents: { type: "boolean", default: false },
+    quick: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
     goal: { type: "boolean", default: false },
   },
@@ -156,7 +158,7 @@ async function judgeFolder(name, folder) {
   const verdicts = new Map();
   for (const mutant of asked) {
     const begun = performance.now();
-    const verdict = await judge.judge(mutant);
+    const verdict = await judge.judge(mutant, options.quick ? 500 : undefined);
     verdicts.set(mutant, verdict);
     if (process.env.LOOPGRAD_MUTANTS_VERBOSE) {
       console.log(`${verdict.is} in ${seconds(begun)} s by ${verdict.by}\n${show(mutant)}`);

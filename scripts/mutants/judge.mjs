@@ -214,11 +214,13 @@ export class Judge {
 
   /**
    * @param {Mutant} mutant
+   * @param {number} [slowest]  tests that take longer, in ms, are not asked
    * @returns {Promise<Verdict>}
    */
-  async judge(mutant) {
-    const reaching = this.#reaching.get(mutant.id) ?? [];
-    if (reaching.length === 0) return { is: "not covered", by: "no test" };
+  async judge(mutant, slowest = Number.POSITIVE_INFINITY) {
+    const all = this.#reaching.get(mutant.id) ?? [];
+    const reaching = all.filter(({ ms }) => ms <= slowest);
+    if (all.length === 0) return { is: "not covered", by: "no test" };
     const killers = this.#killers.get(mutant.file) ?? [];
     const first = killers.filter((known) => reaching.includes(known)).slice(0, 4);
     const groups = [...first.map((known) => [known]), ...byFile(reaching.filter((known) => !first.includes(known)))];
