@@ -177,3 +177,14 @@ describe("memory", () => {
     expect(gs[0]._value.handles).toBe(0);
   });
 });
+
+test("walks are counted, for what looks at a walk's extent", () => {
+  const x = leaf(1);
+  const before = walkCounts.walks;
+  for (let i = 1; i < 4; i++) {
+    const cost = counted(() => mul(x, 2).sum().backward());
+    expect(walkCounts.walks - before).toBe(i);
+    // A product and a sum; the leaf has no rule.
+    expect(cost).toEqual([3, 2]);
+  }
+});
