@@ -45,8 +45,8 @@ const gpu = /webgpu/i;
 /** @type {Record<string, Folder>} */
 const FOLDERS = {
   plan: {
-    // The random programs, and the device that only keeps graphs, stand there for the tests.
-    sources: /^packages\/tensor\/src\/plan\/(?!capture-graph|.*-programs)/,
+    // The random programs, the device that only keeps graphs, and plans on the host stand there for the tests.
+    sources: /^packages\/tensor\/src\/plan\/(?!capture-graph|host-plan|.*-programs)/,
     tests: /^packages\/tensor\/src\/(plan|debug)\/|^packages\/tensor\/src\/(cpu|webgpu)\/backend\.test/,
     goal: 90,
   },

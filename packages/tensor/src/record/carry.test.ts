@@ -3,7 +3,6 @@ import { describe, expect, test } from "@jest/globals";
 import { InterpreterBackend } from "../cpu/interpreter-backend.ts";
 import { Device } from "../device.ts";
 import { addP, expP } from "../primitives.ts";
-import { SMALL } from "./bank.ts";
 import { Carry, carried, GRACE, Reach, recordHoldsReleased } from "./carry.ts";
 import { Segment } from "./segment.ts";
 import { Value } from "./value.ts";
@@ -11,7 +10,7 @@ import { Value } from "./value.ts";
 const device = new Device(new InterpreterBackend());
 const MIB = 2 ** 20;
 
-function value(inputs: Value[] = [], size = SMALL + 1): Value {
+function value(inputs: Value[] = [], size = 17): Value {
   const made = new Value(device, [size], "float32");
   made.handles = 1;
   if (inputs.length > 0) {
@@ -49,8 +48,8 @@ describe("a record stays beside its storage", () => {
   };
 
   test("unless the value is small", () => {
-    expect(keeps(value([value()], SMALL), reach(1))).toBe(false);
-    expect(keeps(value([value()], SMALL + 1), reach(1))).toBe(true);
+    expect(keeps(value([value()], 16), reach(1))).toBe(false);
+    expect(keeps(value([value()], 17), reach(1))).toBe(true);
   });
 
   test("until the chain is 512 long", () => {
@@ -102,7 +101,7 @@ describe("what a record holds is released", () => {
   });
 
   test("but not a small one", () => {
-    const x = value([], SMALL);
+    const x = value([], 16);
     x.handles = 0;
     expect(recordHoldsReleased(value([x]))).toBe(false);
   });

@@ -2,15 +2,17 @@
 import { describe, expect, test } from "@jest/globals";
 import { InterpreterBackend } from "../cpu/interpreter-backend.ts";
 import { Device } from "../device.ts";
-import { SMALL } from "./bank.ts";
 import { Carry, GRACE } from "./carry.ts";
 import { IdleValues, MAX_HOST_COPY } from "./idle.ts";
 import { Value } from "./value.ts";
 
 const device = new Device(new InterpreterBackend());
 
+let count = 0;
+
 function stored(size: number): Value {
   const value = new Value(device, [size], "float32");
+  value.place = ++count; // so that no two are equal
   value.storage = { bytes: 4 * size };
   return value;
 }
@@ -67,7 +69,7 @@ describe("values that can be had again", () => {
     saved.saves = 1;
     idle.forget(forgotten);
     gone.storage = null;
-    expect(pinned.watched).toBe(false);
+    expect([pinned.watched, forgotten.watched]).toEqual([false, false]);
     expect(idle.takeRestorable(100)).toEqual([]);
     pinned.pins = 0;
     expect(idle.takeRestorable(100)).toEqual([]);
@@ -114,7 +116,7 @@ describe("values that cannot", () => {
 
   test("small ones are copied if there are 36 or more", () => {
     const idle = new IdleValues();
-    const values = Array.from({ length: 36 }, () => stored(SMALL));
+    const values = Array.from({ length: 36 }, () => stored(16));
     for (const value of values.slice(1)) idle.used(value, 1);
     expect(idle.takeUncopied(100)).toEqual([]);
     idle.used(values[0], 1);

@@ -66,6 +66,7 @@ test("beyond 4096 sites shapes are not told apart, beyond 8192 sizes are not", (
   for (let n = 0; last < 8192; n++) last = siteNumber(site({ op: "more", n }));
   const anything = siteNumber(site({ op: "latest", n: 1 }));
   expect(siteNumber(site({ op: "latest", n: 2 }))).toBe(anything);
+  expect(siteNumber(site({ op: "latest", n: 0 }))).toBe(anything);
   expect(siteNumber(site({ op: "latest", n: -1, shape: null }))).toBe(anything);
   expect(siteNumber(site({ op: "latest", kind: "class" }))).not.toBe(anything);
   expect(indexError({ site: anything, index: 7 }).message).toBe(`latest: index 7 is outside its axis. ${late}`);

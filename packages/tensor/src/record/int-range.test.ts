@@ -32,6 +32,7 @@ const CASES: Record<string, readonly (readonly [string, () => Tensor, IntRange |
     ["floats, one of them NaN", () => host([0, Number.NaN, 2], "float32"), null],
     ["a number that fills", () => ops.full([3], 4, { device, dtype: "int32" }), exactly(4, 4)],
     ["a range", () => iota(5), exactly(0, 4)],
+    ["an empty range", () => iota(0), EMPTY],
   ],
   "views of it": [
     ["reshape", () => host([3, -2, 5, 0]).reshape([2, 2]), exactly(-2, 5)],
@@ -47,6 +48,7 @@ const CASES: Record<string, readonly (readonly [string, () => Tensor, IntRange |
   ],
   "computed from it": [
     ["a sum", () => host([1, 3]).add(host([-5, 10])), about(-4, 13)],
+    ["a sum of nothing", () => host([]).add(host([])), EMPTY],
     ["a difference", () => host([1, 3]).sub(host([-5, 10])), about(-9, 8)],
     ["a product", () => host([-2, 3]).mul(host([-5, 4])), about(-15, 12)],
     ["a product of what is below 0", () => host([-2, -3]).mul(host([-5, -4])), about(8, 15)],
@@ -76,6 +78,8 @@ const CASES: Record<string, readonly (readonly [string, () => Tensor, IntRange |
   casts: [
     ["to floats", () => cast(host([3, -2]), "float32"), exactly(-2, 3)],
     ["of floats to integers", () => cast(host([3.7, -2.7], "float32"), "int32"), exactly(-2, 3)],
+    ["of floats, the largest of them whole", () => cast(host([2.5, 4], "float32"), "int32"), exactly(2, 4)],
+    ["of floats, the least of them whole", () => cast(host([2, 4.5], "float32"), "int32"), exactly(2, 4)],
     ["of infinity", () => cast(host([Infinity], "float32"), "int32"), null],
     ["of what is below 0 to unsigned", () => cast(host([-2]), "uint32"), null],
     ["to bool", () => cast(host([3, -2]), "bool"), about(0, 1)],
@@ -137,6 +141,25 @@ describe("without a number that is ignored", () => {
     expect(without(x.reshape([2, 2]).t(), -100)).toEqual(exactly(3, 5));
     expect(without(x.slice(0, 0, 2), -100)).toEqual(about(3, 5));
     expect(without(bind(ops.padP, [x], [1, 0]), -100)).toEqual(about(-100, 5));
+  });
+
+  test("it is noted, and sixteen views are looked behind", () => {
+    const x = host([-100, 3, 5]);
+    expect(without(x, -100)).toBe(without(x, -100));
+    const views = (count: number): Tensor => {
+      let view = x;
+      for (let i = 0; i < count; i++) view = view.flip(0);
+      return view;
+    };
+    expect(without(views(16), -100)).toEqual(exactly(3, 5));
+    expect(without(views(17), -100)).toEqual(about(3, 5));
+  });
+
+  test("a view that the host has itself is not looked behind", () => {
+    const x = host([-100, 3, 5]);
+    const view = x.slice(0, 1, 2);
+    view._live().host = Int32Array.of(3);
+    expect(without(view, 3)).toEqual(EMPTY);
   });
 
   test("of what was computed nothing more is known", () => {

@@ -4,15 +4,18 @@ import { InterpreterBackend } from "../cpu/interpreter-backend.ts";
 import { Device } from "../device.ts";
 import { type DType, dtypeCode } from "../dtype.ts";
 import { DeviceError, ReleasedError } from "../errors.ts";
-import { addP, expP, literalP, type Primitive, scalarP, sinP } from "../primitives.ts";
+import { addP, expP, literalP, type Primitive, scalarP, sinP, sumP } from "../primitives.ts";
 import { Carry } from "./carry.ts";
 import { Segment } from "./segment.ts";
 import { Value } from "./value.ts";
 
 const device = new Device(new InterpreterBackend());
 
+let count = 0;
+
 function stored(shape: number[] = [3], dtype: DType = "float32"): Value {
   const value = new Value(device, shape, dtype);
+  value.place = ++count; // so that no two are equal
   value.storage = { bytes: 12 };
   return value;
 }
@@ -21,6 +24,7 @@ function stored(shape: number[] = [3], dtype: DType = "float32"): Value {
 function virtual(primitive: Primitive, inputs: Value[], attrs: number[] = []): Value {
   const spec = primitive.infer(inputs, attrs);
   const value = new Value(device, spec.shape, spec.dtype);
+  value.place = ++count;
   value.primitive = primitive;
   value.inputs = inputs;
   value.attrs = attrs;
@@ -64,11 +68,15 @@ describe("taking back", () => {
     push(() => made.push(record(segment, expP, [x])));
     push(() => made.push(record(segment, scalarP, [], [FLOAT], 2.5)));
     push(() => made.push(record(segment, addP, [made[0], made[1]])));
-    push(() => made.push(record(segment, literalP, [], [FLOAT, 7])));
+    push(() => made.push(record(segment, literalP, [], [dtypeCode("int32"), 7])));
+    push(() => made.push(record(segment, literalP, [], [FLOAT, 1])));
     push(() => segment.indexOf(y));
+    // Its axes, read as a number and a dtype, are those of the literal.
+    push(() => record(segment, sumP, [y], [0, 1]));
     segment.seam();
     push(() => made.push(record(segment, addP, [made[2], y])));
     push(() => made.push(record(segment, scalarP, [], [FLOAT], 4)));
+    expect([...segment.literals.keys()]).toEqual([7 * 8 + dtypeCode("int32"), 8]);
     while (states.length > 0) {
       const last = segment.values[segment.values.length - 1];
       expect(segment.pop()).toBe(last);
@@ -231,6 +239,8 @@ test("words have room for any number of operations", () => {
   expect(graph.nodes.every(({ inputs }, i) => i === 0 || inputs[0] === i - 1)).toBe(true);
   expect([graph.leafCount, graph.scalarCount, graph.outputs]).toEqual([1, 0, [1500]]);
   const words = [...segment.words.subarray(0, segment.length)];
+  const operations = Array.from({ length: 1500 }, (_, i) => [expP.code | (1 << 8), i]);
+  expect(words).toEqual([0xff | (1 << 8), FLOAT, 3, ...operations.flat()]);
   const { words: key } = segment.key([1500], segment.structure());
   expect([...key]).toEqual([...words, 1500, -2]);
 });

@@ -17,6 +17,8 @@ const error = new DeviceError("no memory");
 class Noted implements Holder {
   open = new Segment();
   asked: Value[] = [];
+  /** Values that were looked at, whether somebody needs them. */
+  readonly looked: string[] = [];
   readonly log: string[] = [];
   readonly names = new Map<unknown, string>();
 
@@ -42,7 +44,9 @@ class Noted implements Holder {
     value.primitive = null;
     value.inputs = [];
   }
-  freeIfUnneeded(): void {}
+  freeIfUnneeded(value: Value): void {
+    this.looked.push(this.names.get(value) ?? "?");
+  }
   reopen(): Segment {
     const before = this.open;
     this.open = new Segment();
@@ -69,6 +73,7 @@ beforeEach(() => {
 function value(name: string, stored = true): Value {
   const made = holder.name(name, new Value(device, [3], "float32"));
   made.handles = 1;
+  made.place = holder.names.size; // so that no two are equal
   if (stored) made.storage = { bytes: 12 };
   return made;
 }
@@ -157,6 +162,7 @@ describe("the open segment", () => {
     back(5);
     expect([a.failure, b.failure, c.failure, d.failure]).toEqual([error, null, error, null]);
     expect([a.primitive, c.primitive]).toEqual([null, null]);
+    expect(holder.looked).toEqual(["lost", "a", "kept", "b", "c", "d"]);
     // b is read by d alone now, and nobody asked to have it stored.
     expect(holder.open.values).toEqual([kept, b, d]);
   });

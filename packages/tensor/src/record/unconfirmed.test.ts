@@ -7,8 +7,11 @@ import { Value } from "./value.ts";
 
 const device = new Device(new InterpreterBackend());
 
+let count = 0;
+
 function value(stored = true): Value {
   const made = new Value(device, [1], "float32");
+  made.place = ++count; // so that no two are equal
   if (stored) made.storage = { bytes: 4 };
   return made;
 }

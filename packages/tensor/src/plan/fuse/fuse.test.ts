@@ -6,8 +6,10 @@
 import { describe, expect, test } from "@jest/globals";
 import { dtypeCode } from "../../dtype.ts";
 import * as ops from "../../index.ts";
+import { numel } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
 import { captureGraph } from "../capture-graph.ts";
+import { runPlan, wrongValues } from "../host-plan.ts";
 import { lower } from "../lower/lower.ts";
 import { simplify } from "../simplify.ts";
 import { type FusedKernel, fuse } from "./fuse.ts";
@@ -30,10 +32,14 @@ function shown({ description, operands }: FusedKernel): string {
 
 type Program = (...inputs: Tensor[]) => Tensor | Tensor[];
 
-const plan = (shapes: number[][], program: Program): string =>
-  fuse(lower(simplify(captureGraph(shapes, program))), 8)
+/** The kernels of a program. Its values are checked, if it is small enough to be executed on the host. */
+function plan(shapes: number[][], program: Program): string {
+  const graph = captureGraph(shapes, program);
+  if (shapes.every((shape) => numel(shape) <= 1000)) expect(wrongValues(graph)).toBeNull();
+  return fuse(lower(simplify(graph)), 8)
     .kernels.map(shown)
     .join(", ");
+}
 
 const seam = (x: Tensor): void => x.device.seam();
 const flip = (x: Tensor): Tensor => ops.flip(x, [0]);
@@ -49,6 +55,11 @@ function times(count: number, x: Tensor, step: (x: Tensor) => Tensor): Tensor {
   return x;
 }
 const exps = (count: number, x: Tensor): Tensor => times(count, x, (y) => y.exp());
+
+const choose = (no: Tensor, condition: Tensor, yes: Tensor): Tensor => bind(ops.whereP, [condition, yes, no]);
+
+/** Two sums that read what a value is computed from, backwards. */
+const twice = (x: Tensor): Tensor[] => [x.sum(0, { keepdim: true }), x.amax(0, { keepdim: true })];
 
 /** What happens, shapes of the inputs, program, its kernels. */
 type Case = readonly [string, number[][], (...inputs: Tensor[]) => Tensor | Tensor[], string];
@@ -401,6 +412,174 @@ const CASES: Record<string, readonly Case[]> = {
       "map 1>1 2, map 1>1 1",
     ],
   ],
+  "costs: 40 is little, more is dear where it is read twice": [
+    [
+      "4 of additions: little",
+      [[4], [4]],
+      (x, y) => twice(times(4, exps(3, x), (z) => bind(ops.addP, [z, y]))),
+      "reduce 2>1 9+1, reduce 2>1 9+1",
+    ],
+    [
+      "5 of additions: dear",
+      [[4], [4]],
+      (x, y) => twice(times(5, exps(3, x), (z) => bind(ops.addP, [z, y]))),
+      "map 2>1 10, reduce 1>1 1+1, reduce 1>1 1+1",
+    ],
+    [
+      "4 of differences: little",
+      [[4], [4]],
+      (x, y) => twice(times(4, exps(3, x), (z) => bind(ops.subP, [z, y]))),
+      "reduce 2>1 9+1, reduce 2>1 9+1",
+    ],
+    [
+      "5 of differences: dear",
+      [[4], [4]],
+      (x, y) => twice(times(5, exps(3, x), (z) => bind(ops.subP, [z, y]))),
+      "map 2>1 10, reduce 1>1 1+1, reduce 1>1 1+1",
+    ],
+    [
+      "4 of products: little",
+      [[4], [4]],
+      (x, y) => twice(times(4, exps(3, x), (z) => bind(ops.mulP, [z, y]))),
+      "reduce 2>1 9+1, reduce 2>1 9+1",
+    ],
+    [
+      "5 of products: dear",
+      [[4], [4]],
+      (x, y) => twice(times(5, exps(3, x), (z) => bind(ops.mulP, [z, y]))),
+      "map 2>1 10, reduce 1>1 1+1, reduce 1>1 1+1",
+    ],
+    [
+      "4 of maxima: little",
+      [[4], [4]],
+      (x, y) => twice(times(4, exps(3, x), (z) => bind(ops.maximumP, [z, y]))),
+      "reduce 2>1 9+1, reduce 2>1 9+1",
+    ],
+    [
+      "5 of maxima: dear",
+      [[4], [4]],
+      (x, y) => twice(times(5, exps(3, x), (z) => bind(ops.maximumP, [z, y]))),
+      "map 2>1 10, reduce 1>1 1+1, reduce 1>1 1+1",
+    ],
+    [
+      "4 of minima: little",
+      [[4], [4]],
+      (x, y) => twice(times(4, exps(3, x), (z) => bind(ops.minimumP, [z, y]))),
+      "reduce 2>1 9+1, reduce 2>1 9+1",
+    ],
+    [
+      "5 of minima: dear",
+      [[4], [4]],
+      (x, y) => twice(times(5, exps(3, x), (z) => bind(ops.minimumP, [z, y]))),
+      "map 2>1 10, reduce 1>1 1+1, reduce 1>1 1+1",
+    ],
+    [
+      "4 of absolute values: little",
+      [[4]],
+      (x) => twice(times(4, exps(3, x), (z) => bind(ops.absP, [z]))),
+      "reduce 1>1 8+1, reduce 1>1 8+1",
+    ],
+    [
+      "5 of absolute values: dear",
+      [[4]],
+      (x) => twice(times(5, exps(3, x), (z) => bind(ops.absP, [z]))),
+      "map 1>1 9, reduce 1>1 1+1, reduce 1>1 1+1",
+    ],
+    [
+      "5 of quotients: little",
+      [[4], [4]],
+      (x, y) => twice(times(5, exps(2, x), (z) => bind(ops.divP, [z, y]))),
+      "reduce 2>1 9+1, reduce 2>1 9+1",
+    ],
+    [
+      "6 of quotients: dear",
+      [[4], [4]],
+      (x, y) => twice(times(6, exps(2, x), (z) => bind(ops.divP, [z, y]))),
+      "map 2>1 10, reduce 1>1 1+1, reduce 1>1 1+1",
+    ],
+    [
+      "5 of roots: little",
+      [[4]],
+      (x) => twice(times(5, exps(2, x), (z) => bind(ops.sqrtP, [z]))),
+      "reduce 1>1 8+1, reduce 1>1 8+1",
+    ],
+    [
+      "6 of roots: dear",
+      [[4]],
+      (x) => twice(times(6, exps(2, x), (z) => bind(ops.sqrtP, [z]))),
+      "map 1>1 9, reduce 1>1 1+1, reduce 1>1 1+1",
+    ],
+    [
+      "two comparisons and two choices: little",
+      [[4], [4]],
+      (x, y) => twice(choose(y, bind(ops.leP, [x, y]), choose(x, bind(ops.ltP, [x, y]), exps(3, x)))),
+      "reduce 2>1 9+1, reduce 2>1 9+1",
+    ],
+    [
+      "two others: little",
+      [[4], [4]],
+      (x, y) => twice(choose(y, bind(ops.neP, [x, y]), choose(x, bind(ops.eqP, [x, y]), exps(3, x)))),
+      "reduce 2>1 9+1, reduce 2>1 9+1",
+    ],
+    [
+      "and an addition: dear",
+      [[4], [4]],
+      (x, y) => twice(choose(y, bind(ops.neP, [x, y]), choose(x, bind(ops.eqP, [x, y]), exps(3, x))).add(1)),
+      "map 2>1 11, reduce 1>1 1+1, reduce 1>1 1+1",
+    ],
+    [
+      "a sign and a cast: little",
+      [[4]],
+      (x) => twice(index(times(3, exps(3, x), (z) => z.add(1)).neg())),
+      "reduce 1>1 12+1, reduce 1>1 12+1",
+    ],
+    [
+      "a sign and two casts: dear",
+      [[4]],
+      (x) => twice(bind(ops.castP, [index(times(3, exps(3, x), (z) => z.add(1)).neg())], [dtypeCode("uint32")])),
+      "map 1>1 13, reduce 1>1 1+1, reduce 1>1 1+1",
+    ],
+    [
+      "a view of a view of what is given costs 30",
+      [[4, 3]],
+      (x) => twice(times(9, x.t().reshape([2, 6]), (z) => z.add(1)).reshape([12])),
+      "reduce 1>1 19+1, reduce 1>1 19+1",
+    ],
+    [
+      "and one operation more is dear",
+      [[4, 3]],
+      (x) => twice(times(11, x.t().reshape([2, 6]), (z) => z.add(1)).reshape([12])),
+      "map 1>1 23, reduce 1>1 1+1, reduce 1>1 1+1",
+    ],
+    [
+      "of what is computed as well, for each load",
+      [[4, 3]],
+      (x) => twice(x.add(1).t().reshape([2, 6]).neg().reshape([12])),
+      "map 1>1 4, reduce 1>1 1+1, reduce 1>1 1+1",
+    ],
+    [
+      "random numbers cost 80",
+      [[2]],
+      (x) => {
+        const bits = bind(ops.randomBitsP, [bind(ops.castP, [x], [dtypeCode("uint32")])], [4]);
+        return [bits.add(bits).sum(), bits.amax()];
+      },
+      "map 1>1 2, map 1>2 2, reduce 1>1 1+1, reduce 1>1 1+1",
+    ],
+    [
+      "positions that are looked up cost 4",
+      [[9], [4]],
+      (x, y) => twice(gather(x, exps(2, y)).add(1)),
+      "reduce 2>1 7+1, reduce 2>1 7+1",
+    ],
+    ["a sort of one element is a pass", [[1]], (x) => bind(ops.argsortP, [x], [0, 0]), "sort 1>1"],
+    [
+      "a sort of five elements has three",
+      [[5]],
+      (x) => bind(ops.argsortP, [x], [0, 1]),
+      "sort 1>1, sort 2>1, sort 2>1",
+    ],
+  ],
   sections: [
     [
       "cheap work on what was given is done again",
@@ -594,4 +773,35 @@ describe.each(Object.keys(CASES))("%s", (group) => {
   test.each(CASES[group])("%s", (_, inputs, program, wanted) => {
     expect(plan(inputs, program)).toBe(wanted);
   });
+});
+
+test("a value that is asked for as a whole is not hidden, whatever else is asked of it", () => {
+  const fused = fuse(
+    lower(
+      simplify(
+        captureGraph([[128]], (x) => {
+          const y = x.sin();
+          return [y, y.slice(0, 64, 128)];
+        }),
+      ),
+    ),
+    8,
+  );
+  const [whole, part] = fused.outputs;
+  expect([fused.hidden, part]).toEqual([[], { value: whole.value, start: 64 }]);
+});
+
+test("checks in one kernel note what they find in one flag, which it binds for writing", () => {
+  const position = (at: Tensor, n: number, site: number): Tensor => bind(ops.positionP, [at], [n, 1, site, 0, 0]);
+  const graph = captureGraph(shapes(2), (x, y) => bind(ops.addP, [position(index(x), 5, 3), position(index(y), 7, 4)]));
+  const { kernels, work } = fuse(lower(simplify(graph)), 8);
+  expect(kernels.map(shown)).toEqual(["map 2>2 7"]);
+  const [{ description, operands }] = kernels;
+  const flags = operands.filter(
+    (value) => work[value].kind === "leaf" && description.operands[operands.indexOf(value)].type === "flag",
+  );
+  expect(flags).toHaveLength(1);
+  const run = runPlan(graph, [Float32Array.of(0, 4, -5, 3), Float32Array.of(6, -7, 7, 9)], []);
+  expect([...run.outputs[0]]).toEqual([6, 4, -1, 2]);
+  expect(run.outside).toEqual({ site: 4, index: 7 });
 });

@@ -6,9 +6,10 @@
 import { describe, expect, test } from "@jest/globals";
 import { dtypeCode } from "../../dtype.ts";
 import * as ops from "../../index.ts";
-import { show } from "../../shape.ts";
+import { numel, show } from "../../shape.ts";
 import type { Tensor } from "../../tensor.ts";
 import { captureGraph } from "../capture-graph.ts";
+import { wrongValues } from "../host-plan.ts";
 import { simplify } from "../simplify.ts";
 import { lower } from "./lower.ts";
 import { pieceOf } from "./reduction.ts";
@@ -16,9 +17,14 @@ import type { Ref, Work } from "./work.ts";
 
 const { bind } = ops;
 
+/** Small enough to be executed on the host, one element after another. */
+const isSmall = (shapes: number[][]): boolean => shapes.every((shape) => numel(shape) <= 20_000);
+
 /** Work without leaves, with what is read of stored values behind a slash: the moves on the way. */
 function works(shapes: number[][], program: (...inputs: Tensor[]) => Tensor | Tensor[]): string[] {
-  const { work } = lower(simplify(captureGraph(shapes, program)));
+  const graph = captureGraph(shapes, program);
+  if (isSmall(shapes)) expect(wrongValues(graph)).toBeNull();
+  const { work } = lower(simplify(graph));
   const seen = (ref: Ref): Work["shape"] => ref.moves.at(-1)?.shape ?? work[ref.node].shape;
   return work.flatMap((w): string[] => {
     switch (w.kind) {
@@ -37,6 +43,10 @@ function works(shapes: number[][], program: (...inputs: Tensor[]) => Tensor | Te
         return [
           w.pieces.map(({ ref, from, size, start }) => `${work[ref.node].kind} ${from}+${size} at ${start}`).join(", "),
         ];
+      case "position":
+        return [
+          `position ${show(w.shape)} of ${w.size}, flag ${w.flag?.node ?? "none"}, site ${w.site}, ignores ${w.ignored}`,
+        ];
       default:
         return [`${w.kind} ${show(w.shape)}`];
     }
@@ -50,6 +60,13 @@ const sum = (x: Tensor, axes: number[]): Tensor => bind(ops.sumP, [x], axes);
 const product = (x: Tensor, y: Tensor): Tensor => bind(ops.mulP, [x, y]);
 const cast = (x: Tensor, dtype: ops.DType): Tensor => bind(ops.castP, [x], [dtypeCode(dtype)]);
 const window = (x: Tensor, start: number, size: number): Tensor => bind(ops.sliceP, [x], [start, size, 1]);
+function times(count: number, x: Tensor, step: (x: Tensor) => Tensor): Tensor {
+  for (let i = 0; i < count; i++) x = step(x);
+  return x;
+}
+/** The position that an index names, noted at a site where it is outside. */
+const position = (at: Tensor, n: number, site: number, ignored: number | null = null): Tensor =>
+  bind(ops.positionP, [cast(at, "int32")], [n, 1, site, ignored === null ? 0 : 1, ignored ?? 0]);
 const geometry = { n: 2, groups: 1, stride: [1, 1], padding: [0, 0], dilation: [1, 1] };
 
 const CASES: Record<string, readonly Case[]> = {
@@ -73,6 +90,8 @@ const CASES: Record<string, readonly Case[]> = {
       (x) => sum(x, [0]),
       ["sum [4102, 1024] over 1", "sum [14, 293] over 1", "sum [14] over 1"],
     ],
+    ["none of nothing", [[0, 3]], (x) => sum(x, [0]), ["sum [3, 0] over 1"]],
+    ["of a product of negative numbers", [[3, 4]], (x) => bind(ops.prodP, [x], [0]), ["prod [4, 3] over 1"]],
     ["a maximum too", [[2, 4100]], (x) => bind(ops.maxP, [x], [1]), ["max [2, 50, 82] over 1", "max [2, 50] over 1"]],
     ["but not with zeros behind it", [[2, 4099]], (x) => bind(ops.maxP, [x], [1]), ["max [2, 4099] over 1"]],
     ["nor a product", [[2, 4099]], (x) => bind(ops.prodP, [x], [1]), ["prod [2, 4099] over 1"]],
@@ -368,7 +387,81 @@ const CASES: Record<string, readonly Case[]> = {
       ["contract [1] × [4] × [3, 3, 3] over [2, 6, 6]"],
     ],
   ],
+  "more convolutions": [
+    [
+      "of a line, with steps and gaps",
+      [
+        [2, 2, 11],
+        [3, 2, 3],
+      ],
+      (x, w) =>
+        bind(
+          ops.convP,
+          [x, w],
+          ops.convAttrs({ n: 1, groups: 1, stride: [2], padding: [2], dilation: [2], extra: [] }),
+        ),
+      ["store alias [2, 2, 15]", "contract [2, 1] × [3] × [6] over [2, 3]"],
+    ],
+    [
+      "of a space, in groups",
+      [
+        [1, 4, 3, 4, 3],
+        [2, 2, 2, 2, 2],
+      ],
+      (x, w) =>
+        bind(
+          ops.convP,
+          [x, w],
+          ops.convAttrs({ n: 3, groups: 2, stride: [1, 2, 1], padding: [0, 1, 1], dilation: [1, 1, 1], extra: [] }),
+        ),
+      ["store alias [1, 4, 3, 6, 5]", "contract [1, 2] × [1] × [2, 3, 4] over [2, 2, 2, 2]"],
+    ],
+    [
+      "the input's gradient, in groups, with all options",
+      [
+        [2, 4, 3, 4],
+        [4, 3, 2, 3],
+      ],
+      (g, w) =>
+        bind(
+          ops.convInputP,
+          [g, w],
+          ops.convAttrs({ n: 2, groups: 2, stride: [2, 1], padding: [1, 2], dilation: [1, 2], extra: [5, 4] }),
+        ),
+      ["store alias [2, 4, 6, 8]", "contract [2, 2] × [3] × [5, 4] over [2, 2, 3]"],
+    ],
+    [
+      "the input's gradient where padding is cut off",
+      [
+        [1, 2, 4],
+        [2, 2, 2],
+      ],
+      (g, w) =>
+        bind(
+          ops.convInputP,
+          [g, w],
+          ops.convAttrs({ n: 1, groups: 1, stride: [1], padding: [2], dilation: [1], extra: [1] }),
+        ),
+      ["contract [1, 1] × [2] × [1] over [2, 2]"],
+    ],
+    [
+      "the weight's gradient, in groups, with all options",
+      [
+        [2, 6, 5, 4],
+        [2, 4, 3, 4],
+      ],
+      (x, g) =>
+        bind(
+          ops.convWeightP,
+          [x, g],
+          ops.convAttrs({ n: 2, groups: 2, stride: [2, 1], padding: [1, 2], dilation: [1, 2], extra: [2, 3] }),
+        ),
+      ["store alias [2, 6, 7, 8]", "contract [2] × [2] × [3, 2, 3] over [2, 3, 4]"],
+    ],
+  ],
   movements: [
+    ["64 of them lead to a value", [[3, 4]], (x) => times(64, x, flip).neg(), ["map neg [3, 4]"]],
+    ["of 65 the first are stored", [[3, 4]], (x) => times(65, x, flip).neg(), ["store alias [3, 4]", "map neg [3, 4]"]],
     ["are nothing by themselves", [[3, 4]], (x) => flip(x).t().reshape([12]).exp(), ["map exp [12]"]],
     [
       "a third view in a chain is stored",
@@ -411,6 +504,65 @@ const CASES: Record<string, readonly Case[]> = {
       [[3, 4]],
       (x) => [x.t().cumsum(0), flip(x.t()).cumsum(1)],
       ["store alias [4, 3]", "scan [4, 3]", "store alias [4, 3]", "scan [4, 3]"],
+    ],
+  ],
+  positions: [
+    [
+      "are noted at their site",
+      [[2, 3]],
+      (x) => position(x, 5, 3),
+      ["map cast [2, 3]", "position [2, 3] of 5, flag 2, site 3, ignores null"],
+    ],
+    [
+      "at no site nowhere",
+      [[2, 3]],
+      (x) => position(x, 5, 0),
+      ["map cast [2, 3]", "position [2, 3] of 5, flag none, site 0, ignores null"],
+    ],
+    [
+      "with an index that is ignored",
+      [[2, 3]],
+      (x) => position(x, 5, 3, -4),
+      ["map cast [2, 3]", "position [2, 3] of 5, flag 2, site 3, ignores -4"],
+    ],
+    [
+      "of two checks one flag",
+      [[3], [3]],
+      (x, y) => bind(ops.addP, [position(x, 5, 3), position(y, 7, 4)]),
+      [
+        "map cast [3]",
+        "position [3] of 5, flag 2, site 3, ignores null",
+        "map cast [3]",
+        "position [3] of 7, flag 2, site 4, ignores null",
+        "map add [3]",
+      ],
+    ],
+    [
+      "look up along an axis",
+      [
+        [3, 4],
+        [2, 4],
+      ],
+      (x, i) => bind(ops.gatherP, [x, position(i, 3, 2)], [0]),
+      ["map cast [2, 4]", "position [2, 4] of 3, flag 2, site 2, ignores null", "gather [2, 4]"],
+    ],
+    [
+      "and along another",
+      [
+        [3, 4],
+        [3, 2],
+      ],
+      (x, i) => bind(ops.gatherP, [x, position(i, 4, 2)], [1]),
+      ["map cast [3, 2]", "position [3, 2] of 4, flag 2, site 2, ignores null", "gather [3, 2]"],
+    ],
+    [
+      "behind movements",
+      [
+        [4, 3],
+        [3, 2],
+      ],
+      (x, i) => bind(ops.padP, [flip(bind(ops.gatherP, [x.t(), position(i, 4, 2)], [1]))], [1, 0, 0, 2]),
+      ["map cast [3, 2]", "position [3, 2] of 4, flag 3, site 2, ignores null", "store alias [3, 4]", "gather [3, 2]"],
     ],
   ],
   packs: [
