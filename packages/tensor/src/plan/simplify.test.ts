@@ -476,6 +476,15 @@ test("a pack of a vector's pieces that don't fill their places is that vector, w
   expect(formula(graph, graph.outputs[0])).toBe("x");
 });
 
+test("a sum along a repetition is a multiplication while the count is a float32", () => {
+  const sum = (count: number): string => {
+    const graph = simplify(captureGraph([[1, 2]], (x) => bind(sumP, [bind(expandP, [x], [count, 2])], [0])));
+    return formula(graph, graph.outputs[0]);
+  };
+  expect(sum(2 ** 24 - 1)).toBe("mul(x, 16777215)");
+  expect(sum(2 ** 24)).toBe("sum{0}(expand{16777216 2}(x))");
+});
+
 describe.each(Object.keys(CASES))("%s", (group) => {
   test.each(CASES[group])("%s", (_, shapes, program, wanted) => {
     expect(simplified(shapes, program as (...inputs: Tensor[]) => Tensor)).toBe(wanted);
