@@ -3,7 +3,8 @@
  *
  * Each part counts as one test, except Jest's, which count their own. The last line is `N passed, N failed`.
  *
- * `--full` (`npm run test:full`) runs what takes long as well: every case on every device, and more random programs.
+ * `--full` (`npm run test:full`) runs what takes long as well: every case on every device, more random programs, and a
+ * sample of mutants.
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
@@ -32,6 +33,7 @@ await part("types", bin("tsc"), ["-b"]);
 await part("build", process.execPath, ["scripts/build.mjs", "--no-types"]);
 await jestPart("tests in Node", []);
 await jestPart("tests in a browser", ["--browser"]);
+if (isFull) await part("mutants", process.execPath, ["scripts/mutants.mjs", "--sample", "100", "--goal"]);
 
 if (failedParts.length > 0) console.log(`\nfailed: ${failedParts.join(", ")}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed`);

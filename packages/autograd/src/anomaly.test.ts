@@ -57,6 +57,12 @@ describe("finds", () => {
     expect(await found(() => sub(x, x))).toMatchObject({ operation: "sub", value: "NaN", origin: "made" });
   });
 
+  test("and leaves the program's own stack traces as long as they were", async () => {
+    const { stackTraceLimit } = Error;
+    await found(() => sub(tensor([Number.POSITIVE_INFINITY]), tensor([Number.POSITIVE_INFINITY])));
+    expect(Error.stackTraceLimit).toBe(stackTraceLimit);
+  });
+
   test("what a backward makes, with the forward operation that it belongs to", async () => {
     function rootOf(x: Tensor): Tensor {
       return sqrt(x);

@@ -37,6 +37,21 @@ test("detach has the value and no gradient", async () => {
   expect(await read(g)).toEqual([9]);
 });
 
+test("what is detached is stored by the next flush, although something consumed it", async () => {
+  const { device } = leaf(1);
+  for (const detached of [true, false]) {
+    const y = mul(leaf(1, 2), 3);
+    const used = detached ? y.detach() : y;
+    const sum = noGrad(() => used.sum());
+    device.flush();
+    const { plansMade, plansReplayed } = device.stats();
+    await used.data();
+    const after = device.stats();
+    expect(after.plansMade + after.plansReplayed > plansMade + plansReplayed).toBe(!detached);
+    expect(await read(sum)).toEqual([9]);
+  }
+});
+
 describe("the switch", () => {
   test("is off within noGrad and on again within enableGrad, as function and as block", () => {
     const x = leaf(1);

@@ -17,6 +17,7 @@ import { checkpoint, enableGrad, grad, noGrad } from "./index.ts";
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
   pair = [tensor([1, 2, 3]), tensor([4, 5, 6])];
+  ones = [tensor([[1, 1, 1]]), tensor([[1], [1], [1]])];
   leaves = [1, 2].map((v) => tensor([v, v, v], { requiresGrad: true }));
 });
 
@@ -27,6 +28,7 @@ const values = async (t: Tensor): Promise<number[]> => Array.from(await t.data()
 type Body = (h: Tensor, run: number) => Tensor;
 let pair: Tensor[];
 let leaves: Tensor[];
+let ones: Tensor[];
 const data = [1, 2, 3];
 
 describe("refused", () => {
@@ -61,6 +63,11 @@ describe("refused", () => {
       /it did 1 operations, and 2 the first time/,
     ],
     "other data": [(h, run) => h.mul(tensor(data.map((v) => v + run))), /other data/],
+    "equal data of another shape": [
+      (h, run) => h.mul(run === 0 ? tensor([[1, 2, 3]]) : tensor([[1], [2], [3]])).sum(),
+      /another tensor or other data/,
+    ],
+    "ones of another shape": [(h, run) => h.mul(ones[run]).sum(), /another tensor or other data/],
     "data that were changed in place": [
       (h) => {
         data[1]++;

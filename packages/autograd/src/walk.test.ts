@@ -218,3 +218,14 @@ describe("memory", () => {
     expect(gs[0]._value.handles).toBe(0);
   });
 });
+
+test("walks are counted, for what looks at a walk's extent", () => {
+  const x = leaf(1);
+  const before = walkCounts.walks;
+  for (let i = 1; i < 4; i++) {
+    const cost = counted(() => mul(x, 2).sum().backward());
+    expect(walkCounts.walks - before).toBe(i);
+    // A product, a sum, and the reshape that drops its dimension; the leaf has no rule.
+    expect(cost).toEqual([4, 3]);
+  }
+});

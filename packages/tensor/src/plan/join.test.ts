@@ -24,6 +24,10 @@ const captured = (count: number, fn: (pieces: Tensor[]) => Tensor | Tensor[]) =>
     (...pieces) => fn(pieces),
   );
 
+/** Terms that are as long as the sequence. */
+const several = (x: Tensor, count: number): Tensor[] =>
+  Array.from({ length: count }, (_, i) => padded(x, 5 * i).mul(i + 2));
+
 /** Elements of all sums in a graph. */
 const added = ({ nodes }: ReturnType<typeof captureGraph>): number =>
   nodes.filter(({ primitive }) => primitive === addP).reduce((sum, { shape }) => sum + numel(shape), 0);
@@ -68,5 +72,66 @@ describe("a sum of pieces", () => {
   ])("is left alone: %s", (_, fn) => {
     const graph = captured(LENGTH, fn);
     expect(joinPieces(graph)).toBe(graph);
+  });
+
+  test("is joined in groups of seven, in tensors no longer than what they hold", () => {
+    const joined = simplify(captured(LENGTH, (pieces) => total(pieces.map((piece, i) => padded(piece, i)))));
+    // Seven groups of seven rows, those seven and the last row, and that beside the 49 rows.
+    expect(added(joined)).toBe((7 * 6 * 7 + 6 * 49 + 50) * WIDTH);
+    const longest = joined.nodes.filter(({ shape }) => shape[0] === LENGTH);
+    expect(longest.map(({ primitive }) => primitive?.name)).toEqual(["pad", "pad", "add"]);
+  });
+
+  test("is joined from eight pieces on, where they are as long as they are", () => {
+    const eight = (pieces: Tensor[]) => total(pieces.map((piece, i) => padded(piece, 6 * i)));
+    const graph = captureGraph(
+      Array.from({ length: 8 }, (_, i) => [i < 7 ? 6 : 2, WIDTH]),
+      (...pieces) => eight(pieces),
+    );
+    const joined = simplify(graph);
+    expect(added(joined)).toBe((6 * 42 + LENGTH) * WIDTH);
+    const data = Array.from({ length: 8 }, (_, i) => new Float32Array((i < 7 ? 6 : 2) * WIDTH).fill(i + 1));
+    expect(interpret(joined, data, [])).toEqual(interpret(graph, data, []));
+  });
+
+  test("along another axis, beside pieces of the first", () => {
+    const program = (pieces: Tensor[]) => {
+      const [first, ...others] = pieces;
+      const columns = others.map((piece, i) => bind(padP, [piece.t()], [0, 2 * i, 0, 18 - 2 * i - 1]));
+      return total([bind(padP, [first], [1, 0, 1, 18 - WIDTH]), ...columns.reverse()]);
+    };
+    const graph = captured(10, program);
+    const joined = simplify(graph);
+    const data = leaves(10);
+    expect(interpret(joined, data, [])).toEqual(interpret(graph, data, []));
+    // The first piece is padded along both axes: it is added as it is.
+    expect(added(joined)).toBe((6 * 13 + 3 + 18 + 18) * 3);
+  });
+
+  test.each<[string, (pieces: Tensor[]) => Tensor]>([
+    [
+      "pieces that overlap by one row",
+      (pieces) => total(pieces.slice(0, 20).map((p, i) => padded(p, i === 9 ? 8 : i))),
+    ],
+    ["seven pieces and other terms", (pieces) => total([...pieces.slice(0, 7).map(padded), ...several(pieces[0], 5)])],
+    ["terms of which none is a piece", (pieces) => total(pieces)],
+    [
+      "pieces that are added to a smaller tensor",
+      (pieces) => bind(addP, [total(pieces.slice(0, 7).map(padded)), pieces[9]]),
+    ],
+  ])("is left alone: %s", (_, fn) => {
+    const graph = captured(LENGTH, fn);
+    expect(joinPieces(graph)).toBe(graph);
+  });
+
+  test("that is read twice is one sum, and a term of what reads it", () => {
+    const graph = captured(LENGTH, (pieces) => {
+      const inner = total(pieces.slice(0, 10).map(padded));
+      return [bind(addP, [inner, padded(pieces[20], 20)]), inner.neg()];
+    });
+    const joined = simplify(graph);
+    const data = leaves(LENGTH);
+    expect(interpret(joined, data, [])).toEqual(interpret(graph, data, []));
+    expect(added(joined)).toBe((6 * 7 + 2 * 3 + LENGTH + LENGTH) * WIDTH);
   });
 });

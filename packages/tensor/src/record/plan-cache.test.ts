@@ -56,3 +56,34 @@ describe.each(["cpu", "webgpu"] as const)("on %s", (name) => {
     expect(Math.max(...buffers.slice(40))).toBeLessThanOrEqual(Math.max(...buffers.slice(10, 30)) + 2);
   });
 });
+
+test("cleared, it keeps the one program that is named", () => {
+  const gone: number[] = [];
+  const cache = new PlanCache(10, ({ outputs }) => gone.push(outputs));
+  const programs = [0, 1, 2, 3].map(program);
+  for (const [i, one] of programs.entries()) cache.add(key(i), i % 2, one);
+  cache.clear(programs[2]);
+  expect(gone.sort()).toEqual([0, 1, 3]);
+  expect(cache.size).toBe(1);
+  expect([0, 1, 2, 3].map((i) => cache.find(key(i), i % 2))).toEqual([null, null, programs[2], null]);
+  cache.clear(null);
+  expect([cache.size, gone.length]).toEqual([0, 4]);
+});
+
+test("a plan keeps its own copy of the key, and counts as used when it is made", () => {
+  const gone: number[] = [];
+  const cache = new PlanCache(3, ({ outputs }) => gone.push(outputs));
+  const words = key(1, 2);
+  cache.find(words, 7);
+  cache.add(words, 7, program(0));
+  words[0] = 9;
+  expect(cache.find(key(9, 2), 7)).toBeNull();
+  expect(cache.find(key(1, 2), 7)?.outputs).toBe(0);
+  for (const i of [1, 2, 3]) {
+    cache.find(key(i), i);
+    cache.add(key(i), i, program(i));
+  }
+  // Three were held when the last came: of three the oldest goes.
+  expect(gone).toEqual([0]);
+  expect(cache.size).toBe(3);
+});

@@ -66,10 +66,9 @@ export function inParts(
   return inParts(lowering, op, parts, outer, inner.slice(0, lead), shape, dtype);
 }
 
-/** A length of pieces near the square root: a divisor, or, where padding is allowed, any; 0 for none. */
+/** A length of pieces near the square root: a divisor from there on, or, where padding is allowed, any; 0 for none. */
 export function pieceOf(length: number, padTo: number): number {
   const root = Math.ceil(Math.sqrt(length));
   for (let piece = root; piece <= Math.min(length / 2, root * 8); piece++) if (length % piece === 0) return piece;
-  for (let piece = root; piece >= 2 && piece > root / 8; piece--) if (length % piece === 0) return piece;
   return padTo > 0 ? Math.min(padTo, root) : 0;
 }
