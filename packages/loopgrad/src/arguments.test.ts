@@ -318,7 +318,7 @@ const FREE_METHODS = new RegExp(
     ...["at", "momentumAt", "forward", "validate", "call", "_.*"],
     ...["begin", "check", "put", "residual", "run", "think", "track", "write"],
     ...["changed", "forget", "fromHost", "lapse", "mayFail", "read", "record", "released", "seam", "trim", "unpinned"],
-    ...["unrecorded", "unsaved", "want"],
+    ...["unrecorded", "unsaved", "want", "audit"],
   ].join("|")})$`,
 );
 

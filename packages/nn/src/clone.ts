@@ -83,10 +83,10 @@ function filled(from: Module, to: Module, copy: (item: unknown) => unknown): Mod
 /** A private name where a class declares or reads it. */
 const PRIVATE = /(?:\.|^\s*(?:async |get |set |\*)?)#[A-Za-z_$]/m;
 
-/** Throws if a class of the module has fields that only its own code can copy. */
-export function wantPlainFields(module: Module): void {
-  for (let type = module.constructor; type.name !== ""; type = Object.getPrototypeOf(type)) {
-    if (type.name === "Module" || !PRIVATE.test(Function.prototype.toString.call(type))) continue;
+/** Throws if a class of the module, above the base class, has fields that only its own code can copy. */
+export function wantPlainFields(module: Module, base: typeof Module): void {
+  for (let type = module.constructor; type !== base; type = Object.getPrototypeOf(type)) {
+    if (!PRIVATE.test(Function.prototype.toString.call(type))) continue;
     throw new ArgumentError(
       `clone: ${type.name} has #private fields, which no other code can copy: make them plain fields, or give the class a ` +
         "clone() of its own",

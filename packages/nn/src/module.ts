@@ -276,7 +276,7 @@ export class Module {
     return copied(this, copies, (item) => {
       if (!(item instanceof Module)) return null;
       if (item !== this && item.clone !== Module.prototype.clone) return { copy: item.clone(), isWhole: true };
-      wantPlainFields(item);
+      wantPlainFields(item, Module);
       const copy: Module = Reflect.construct(Module, [], item.constructor);
       if (item.#registered !== null) copy.#registered = new Map(item.#registered);
       return { copy, isWhole: false };

@@ -71,9 +71,7 @@ export function bind(primitive: Primitive, inputs: readonly Tensor[], attrs: Att
   const { device } = values[0];
   for (let i = 1; i < count; i++) {
     if (values[i].device !== device) {
-      throw new DeviceError(
-        `${primitive.name}: inputs are on ${device} and on ${values[i].device}; move one with to()`,
-      );
+      throw apart(device, values[i].device, `${primitive.name}: `);
     }
   }
   const output = new Tensor(device.record(primitive, values, attrs, primitive.infer(values, attrs), 0));
@@ -91,4 +89,14 @@ export function bind(primitive: Primitive, inputs: readonly Tensor[], attrs: Att
 /** A tensor that depends on no other: a constant primitive on a device. `scalar` is a runtime number. */
 export function bindConstant(device: Device, primitive: Primitive, attrs: Attrs, scalar = 0): Tensor {
   return new Tensor(device.record(primitive, NO_INPUTS, attrs, primitive.infer([], attrs), scalar));
+}
+
+/** Two tensors of an operation are on two devices, which may be of one kind. */
+export function apart(a: Device, b: Device, op = ""): DeviceError {
+  const isSameKind = String(a) === String(b);
+  const [first, second] = [a, b].map((device) => (isSameKind ? `${device}, ${device.defaultDType}` : String(device)));
+  return new DeviceError(
+    `${op}inputs are on ${first} and on ${isSameKind ? "another device, " : ""}${second}` +
+      `${isSameKind ? ": each init() makes one" : ""}; move one with to()`,
+  );
 }

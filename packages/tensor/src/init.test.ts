@@ -1,7 +1,9 @@
 import { expect, test } from "@jest/globals";
 import { bind, bindConstant } from "./bind.ts";
+import { ones } from "./creation.ts";
 import { ArgumentError, DeviceError, DTypeError } from "./errors.ts";
 import { getDevice, type InitOptions, init, setDevice } from "./init.ts";
+import "./ops/methods.ts";
 import { addP, scalarP } from "./primitives.ts";
 import { wrap } from "./tensor.ts";
 
@@ -46,4 +48,15 @@ test("a device computes", async () => {
   const x = wrap(device.fromHost(new Float32Array([1, 2]), [2], "float32"));
   const y = bind(addP, [x, bindConstant(device, scalarP, [0], 0.5)]);
   expect(await y.toArray()).toEqual([1.5, 2.5]);
+});
+
+test("tensors of two devices say so, also where the devices are of one kind", async () => {
+  const [single, double] = [await init({ device: "cpu" }), await init({ device: "cpu", dtype: "float64" })];
+  const [a, b] = [single, double].map((device) => ones([2], { device }));
+  const message =
+    /inputs are on cpu \(.*\), float32 and on another device, cpu \(.*\), float64: each init\(\) makes one/;
+  for (const call of [() => a.add(b), () => a.matmul(b), () => a.eq(b), () => a.atan2(b)]) {
+    expect(call).toThrow(DeviceError);
+    expect(call).toThrow(message);
+  }
 });

@@ -18,10 +18,12 @@ import {
   type Tensor,
   where,
 } from "@loopgrad/tensor";
+import { asClasses } from "./class-targets.ts";
 import { checkWeightFits, commonShape, type ReductionOptions, reduce } from "./reduction.ts";
 
 /** Scores as [N, C], and targets with a batch dimension as well. One score is that of one class, as in torch. */
 function batched(op: string, input: Tensor, target: Tensor, targetRank: number): [Tensor, Tensor] {
+  target = asClasses(op, target, target.shape);
   if (target.dtype !== "int32")
     throw new DTypeError(`${op}: the target is ${target.dtype}, wanted int32 class indices`);
   const isOne = input.rank < 2 && target.rank < 2 && (targetRank === 2 || target.size === 1);

@@ -12,6 +12,10 @@ test("floats that the host knows to be whole are classes", async () => {
   const wanted = await F.crossEntropy(logits, tensor([2, 0], { dtype: "int32" })).item();
   expect(await F.crossEntropy(logits, tensor([2, 0])).item()).toBe(wanted);
   expect(await F.nllLoss(logits, tensor([2, 0])).item()).toBe(-3);
+  expect(await F.multiMarginLoss(tensor([1, 2, 3]), tensor([0])).item()).toBeCloseTo(5 / 3, 6);
+  const listed = F.multilabelMarginLoss(tensor([[1, 2, 3]]), tensor([[2, 0, -1]]));
+  const named = F.multilabelMarginLoss(tensor([[1, 2, 3]]), tensor([[2, 0, -1]], { dtype: "int32" }));
+  expect(await listed.item()).toBe(await named.item());
   // A single sample of two classes has the shape of probabilities' classes only if it is their shape.
   expect(await F.crossEntropy(ones([2]), tensor([0.5, 0.5])).item()).toBeCloseTo(Math.log(2), 6);
 });

@@ -1,6 +1,6 @@
 /** Arguments of layers, losses and containers: what cannot be meant is an error, and nothing is silently lost. */
-import { beforeAll, expect, test } from "@jest/globals";
-import { ArgumentError, init, ones, randn } from "@loopgrad/tensor";
+import { beforeAll, describe, expect, test } from "@jest/globals";
+import { ArgumentError, init, ones, randn, ShapeError } from "@loopgrad/tensor";
 import * as nn from "../index.ts";
 
 beforeAll(async () => {
@@ -109,4 +109,34 @@ test("options of one number, or a few, may be given by place, as in torch", () =
   expect(new nn.Hardtanh(-2, 2).options).toEqual({ minVal: -2, maxVal: 2 });
   expect(new nn.Hardtanh({ maxVal: 2 }).options).toEqual({ minVal: -1, maxVal: 2 });
   expect(new nn.GELU("tanh").options).toEqual({ approximate: "tanh" });
+});
+
+describe("what torch's layers refuse", () => {
+  const state = () => ones([1, 1, 1, 2]);
+
+  test("a cell's state of another shape than its output's", () => {
+    expect(() => new nn.RNNCell(2, 2).forward(ones([1, 2]), state())).toThrow(
+      "RNNCell: the state is [1, 1, 1, 2], wanted [1, 2]",
+    );
+    expect(() => new nn.GRUCell(2, 3).forward(ones([2]), ones([1, 3]))).toThrow(
+      "GRUCell: the state is [1, 3], wanted [3]",
+    );
+    expect(() => new nn.LSTMCell(2, 2).forward(ones([1, 2]), [state(), ones([1, 2])])).toThrow(ShapeError);
+    expect(() => new nn.LSTMCell(2, 2).forward(ones([1, 2]), [ones([1, 2]), state()])).toThrow(ShapeError);
+  });
+
+  test.each([
+    ["CircularPad1d", nn.CircularPad1d, 1, 4],
+    ["ReflectionPad1d", nn.ReflectionPad1d, 1, 4],
+    ["ReplicationPad2d", nn.ReplicationPad2d, 2, 5],
+    ["CircularPad3d", nn.CircularPad3d, 3, 3],
+  ] as const)("%s of other ranks than its own", (_, Layer, n, rank) => {
+    const layer = new Layer(1);
+    expect(() => layer.forward(ones(new Array<number>(rank).fill(3)))).toThrow(ShapeError);
+    for (const own of [n + 1, n + 2]) layer.forward(ones(new Array<number>(own).fill(3)));
+  });
+
+  test("zeros go around whatever there is, as in torch", () => {
+    expect(new nn.ZeroPad2d(1).forward(ones([2, 2])).shape).toEqual([4, 4]);
+  });
 });

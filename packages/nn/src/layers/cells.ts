@@ -3,7 +3,7 @@
  *
  * An input is [N, inputSize], or [inputSize] without a batch; a state is [N, hiddenSize], and starts as 0.
  */
-import { admit, linear, literals, ShapeError, show, type Tensor } from "@loopgrad/tensor";
+import { admit, linear, literals, ShapeError, sameShape, show, type Tensor } from "@loopgrad/tensor";
 import { uniform } from "../init.ts";
 import { Module } from "../module.ts";
 import { checkOptions, checkSizes, PLACEMENT, type PlacementOptions, placement, withDefaults } from "../options.ts";
@@ -64,6 +64,11 @@ abstract class Cell extends Module {
       throw new ShapeError(
         `${this.constructor.name}: input ${show(x.shape)}, wanted [N, ${inputSize}] or [${inputSize}]`,
       );
+    }
+    const wanted = [...x.shape.slice(0, -1), hiddenSize];
+    for (const s of state ?? []) {
+      if (sameShape(s.shape, wanted)) continue;
+      throw new ShapeError(`${this.constructor.name}: the state is ${show(s.shape)}, wanted ${show(wanted)}`);
     }
     const batch = x.rank === 2;
     const input = batch ? x : x.unsqueeze(0);

@@ -4,7 +4,7 @@
  * A *border* is one number for all sides, or two numbers for each spatial dimension, the last dimension first:
  * [left, right, top, bottom, front, back].
  */
-import { admit, type PadOptions, pad, type Tensor } from "@loopgrad/tensor";
+import { admit, type PadOptions, pad, ShapeError, show, type Tensor } from "@loopgrad/tensor";
 import type { Layer } from "../containers.ts";
 import { Module } from "../module.ts";
 import { tuple } from "../options.ts";
@@ -31,6 +31,9 @@ function bordered(n: number, mode: NonNullable<PadOptions["mode"]>): new (paddin
 
     override forward(x: Tensor): Tensor {
       admit(arguments, ".forward(x: tensor)", this);
+      if (mode !== "constant" && x.rank !== n + 1 && x.rank !== n + 2) {
+        throw new ShapeError(`${this.constructor.name}: ${show(x.shape)}: wanted rank ${n + 2}, or ${n + 1} unbatched`);
+      }
       return pad(x, this.padding, { mode });
     }
 

@@ -10,12 +10,12 @@
  * broadcast together, and stand where those tensors stood if they are neighbours once dims were dropped, else in front.
  */
 
-import { bind } from "../bind.ts";
+import { apart, bind } from "../bind.ts";
 import { operation } from "../checked.ts";
 import { iota } from "../creation.ts";
 import type { Device } from "../device.ts";
 import { type HostArray, isFloat } from "../dtype.ts";
-import { ArgumentError, DeviceError, DTypeError, ShapeError } from "../errors.ts";
+import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
 import {
   addP,
   andP,
@@ -286,7 +286,7 @@ export const maskedSelect = operation(
   (x: Tensor, mask: Tensor): Promise<Tensor> => {
     if (mask.dtype !== "bool") throw new DTypeError(`maskedSelect: the mask is ${mask.dtype}, wanted bool`);
     if (mask.device !== x.device) {
-      throw new DeviceError(`maskedSelect: inputs are on ${x.device} and on ${mask.device}; move one with to()`);
+      throw apart(x.device, mask.device, "maskedSelect: ");
     }
     const common = broadcastShapes(x.shape, mask.shape, "maskedSelect");
     return selected(x._share(), expandTo(mask, common), common);

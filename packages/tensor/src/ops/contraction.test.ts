@@ -141,6 +141,17 @@ test("bilinear is a quadratic form per output", async () => {
 });
 
 describe("einsum", () => {
+  test("takes its operands in an array, or one after the other as in torch", async () => {
+    const [a, b] = [counting(2, 3), counting(3, 2)];
+    const expected = await read(lg.matmul(a, b));
+    expect(await read(lg.einsum("ij,jk->ik", a, b))).toEqual(expected);
+    expect(await read(lg.einsum("ij,jk->ik", [a, b]))).toEqual(expected);
+    expect(await read(lg.einsum("ij->ji", a))).toEqual(await read(a.t()));
+    const many = new Array<Tensor>(8).fill(counting(2));
+    expect(await read(lg.einsum("a,a,a,a,a,a,a,a->a", ...many))).toEqual(await read(counting(2).pow(8)));
+    expect(() => lg.einsum("ij->ji")).toThrow("wanted at least one operand");
+  });
+
   const equals = async (equation: string, operands: Tensor[], expected: Tensor) => {
     const y = lg.einsum(equation, operands);
     expect(y.shape).toEqual(expected.shape);

@@ -21,21 +21,26 @@ interface Labelled {
   readonly letters: string;
 }
 
+interface Einsum {
+  (equation: string, operands: readonly Tensor[]): Tensor;
+  (equation: string, ...operands: readonly Tensor[]): Tensor;
+}
+
 /**
  * Sums of products by the letters of dims.
  *
  * @param equation  such as "bij,bjk->bik"; "..." stands for further dims, which broadcast; without "->" the result has
  *                  the letters that occur once, in alphabetical order
- * @param operands  one per group of letters
+ * @param operands  one per group of letters, in an array or one after the other
  * @throws          ArgumentError if the equation is malformed, ShapeError if sizes of a letter differ
- * @example         einsum("ij,jk->ik", [a, b]) // matmul
+ * @example         einsum("ij,jk->ik", [a, b]) // matmul; also einsum("ij,jk->ik", a, b)
  */
-export const einsum = operation(
-  "einsum(equation: string, operands: tensors)",
-  (equation: string, operands: readonly Tensor[]): Tensor => {
-    if (!Array.isArray(operands) || operands.length === 0) {
-      throw new ArgumentError(`einsum "${equation}": wanted an array of at least one operand`);
-    }
+export const einsum: Einsum = operation(
+  ["einsum(equation: string, operands: tensors)", "einsum(equation: string, ...operands: tensor)"],
+  (equation: string, ...given: readonly (Tensor | readonly Tensor[])[]): Tensor => {
+    // A call of fewer arguments than six is handed on with undefined in their place.
+    const operands = given.flat().filter((x) => x !== undefined);
+    if (operands.length === 0) throw new ArgumentError(`einsum "${equation}": wanted at least one operand`);
     const { groups, result } = parse(equation, operands);
     const sizes = new Map<string, number>();
     operands.forEach((x, i) => {
@@ -70,7 +75,7 @@ export const einsum = operation(
       [...result].map((letter) => sizes.get(letter) as number),
     );
   },
-);
+) as Einsum;
 
 /** Letters of the operands and of the result, dims of "..." as letters of a private range. */
 function parse(equation: string, operands: readonly Tensor[]): { groups: string[]; result: string } {

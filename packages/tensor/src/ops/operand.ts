@@ -7,7 +7,7 @@
  * float64, where a 0-d tensor does not raise a tensor with dimensions within its category (bool, integer, float).
  */
 
-import { bind, bindConstant } from "../bind.ts";
+import { apart, bind, bindConstant } from "../bind.ts";
 import { operation } from "../checked.ts";
 import type { Device } from "../device.ts";
 import { DTYPES, type DType, dtypeCode, isFloat, numberDType, promote } from "../dtype.ts";
@@ -96,9 +96,11 @@ const category = (dtype: DType): number => (dtype === "bool" ? 0 : isFloat(dtype
 /**
  * The dtype in which two tensors meet.
  *
+ * @throws  DeviceError for tensors of two devices, before one is cast in vain
  * @throws  DTypeError for int32 and uint32: there is no integer dtype that holds both
  */
 export function resultDType(a: Tensor, b: Tensor): DType {
+  if (a.device !== b.device) throw apart(a.device, b.device);
   const [p, q] = [a.dtype, b.dtype];
   if (p !== q && [p, q].every((dtype) => dtype === "int32" || dtype === "uint32")) {
     throw new DTypeError(

@@ -77,6 +77,9 @@ function pool(
   fill: number,
 ): Pooling {
   wantNumbers(op, x);
+  if (x._shape.some((d, i) => i > 0 && d === 0)) {
+    throw new ShapeError(`${op}: ${show(x.shape)}: only the batch may be empty`);
+  }
   const k = spatial(op, "kernelSize", forAll(kernelSize), n, 1);
   const stride = spatial(op, "stride", forAll(options.stride) ?? k, n, 1);
   const padding = spatial(op, "padding", forAll(options.padding) ?? 0, n, 0);

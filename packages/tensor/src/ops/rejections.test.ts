@@ -106,6 +106,7 @@ function pooling(n: number, f: (x: Tensor, k: number, options: object) => unknow
   return [
     shape(() => f(make([4]), 2, {}), "[4]", `rank ${n + 2}`),
     shape(() => f(make([1, 1, ...spatial]), 5, {}), "kernelSize [5", "[4"),
+    shape(() => f(make([1, 0, ...spatial]), 2, {}), "only the batch may be empty"),
     dtype(() => f(make([1, 1, ...spatial], "bool"), 2, {}), "bool"),
     argument(() => f(make([1, 1, ...spatial]), 0, {}), "kernelSize", "0"),
     argument(() => f(make([1, 1, ...spatial]), 2, { stride: -1 }), "stride", "-1"),
@@ -829,6 +830,7 @@ const NO_OPERATIONS = [
     "operation",
     "signatureOf",
     "signaturesOf",
+    "watching",
     "literals",
     "normalizeAxis",
     "numel",
