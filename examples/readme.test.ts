@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** The README's whole programs: its blocks that begin with an import. */
 const programs = Array.from(
-  readFileSync(join(root, "README.md"), "utf8").matchAll(/```ts\n(import [\s\S]*?)```/g),
+  readFileSync(join(root, "README.md"), "utf8").matchAll(/```[jt]s\n(import [\s\S]*?)```/g),
   ([, program]) => program,
 );
 

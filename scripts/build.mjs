@@ -1,36 +1,126 @@
 /**
  * Builds every package that others import: `node scripts/build.mjs [--no-types]`.
  *
- * `dist/index.js` is one ES module per package, with its source map; other packages and npm packages stay imports.
- * The `.d.ts` files in `dist` come from `tsc -b`.
+ * `dist/` mirrors `src/`: a module for each module, with its source map, so that bundlers drop what a program does not use,
+ * and load on demand what is imported on demand (WebGPU). WGSL files become modules of their text. The `.d.ts` files come
+ * from `tsc -b`.
+ *
+ * Bundlers drop what has no effects. Of calls they cannot know, so they are told: an operation, or a class that extends what
+ * a function makes, is marked as *pure*.
  */
 import { spawnSync } from "node:child_process";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { packages, root } from "./workspace.mjs";
 
-const started = performance.now();
-const libraries = packages().filter(({ library }) => library);
-await Promise.all(
-  libraries.map(({ dir }) =>
-    build({
-      entryPoints: [join(root, dir, "src/index.ts")],
-      outfile: join(root, dir, "dist/index.js"),
-      bundle: true,
-      packages: "external",
-      format: "esm",
-      platform: "neutral",
-      target: "es2022",
-      loader: { ".wgsl": "text" },
-      sourcemap: true,
-      logLevel: "warning",
-    }),
-  ),
-).catch(() => process.exit(1));
-console.log(`${libraries.length} packages bundled in ${Math.round(performance.now() - started)} ms`);
+/**
+ * Marks calls that only make something: definitions of operations and other constants by a call, and classes that extend
+ * what a call makes.
+ *
+ * @param {string} source
+ */
+export const withPureCalls = (source) =>
+  source
+    .replace(/^((?:export )?const \w+(?:: [^=\n]+)? = )(?=[a-z]\w*\()/gm, "$1/* @__PURE__ */ ")
+    .replace(/^((?:export )?(?:abstract )?class \w+(?:<[^>\n]*>)? extends )(?=[a-z]\w*\()/gm, "$1/* @__PURE__ */ ");
 
-if (!process.argv.includes("--no-types")) {
+/**
+ * Imports of files by the names that they have in `dist`.
+ *
+ * @param {string} source
+ */
+const withBuiltNames = (source) =>
+  source.replace(/((?:from|import)\s*\(?\s*")(\.{1,2}\/[^"]+)(")/g, (_, before, path, after) => {
+    const built = path.replace(/\.ts$/, ".js").replace(/\.wgsl$/, ".wgsl.js");
+    return `${before}${built}${after}`;
+  });
+
+/** @type {import("esbuild").Plugin} */
+const asPublished = {
+  name: "as published",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.ts$/ }, ({ path }) => ({
+      contents: withBuiltNames(withPureCalls(readFileSync(path, "utf8"))),
+      loader: "ts",
+    }));
+  },
+};
+
+/**
+ * The files of a package that are published, relative to its `src`.
+ *
+ * @param {string} src
+ */
+const publishedFiles = (src) =>
+  readdirSync(src, { recursive: true, encoding: "utf8" })
+    .filter((path) => /\.(ts|wgsl)$/.test(path))
+    .filter((path) => !/\.test\.ts$|(^|[\\/])(testing|golden)[\\/]/.test(path));
+
+/**
+ * Writes a package's modules.
+ *
+ * @param {string} dir  of the package, relative to the root
+ */
+async function buildModules(dir) {
+  const [src, dist] = [join(root, dir, "src"), join(root, dir, "dist")];
+  removeLeftovers(src, dist);
+  const files = publishedFiles(src);
+  for (const path of files.filter((file) => file.endsWith(".wgsl"))) {
+    const to = join(dist, `${path}.js`);
+    mkdirSync(dirname(to), { recursive: true });
+    writeFileSync(to, `export default ${JSON.stringify(readFileSync(join(src, path), "utf8"))};\n`);
+  }
+  await build({
+    entryPoints: files.filter((file) => file.endsWith(".ts")).map((file) => join(src, file)),
+    outbase: src,
+    outdir: dist,
+    bundle: false,
+    format: "esm",
+    platform: "neutral",
+    target: "es2022",
+    plugins: [asPublished],
+    sourcemap: true,
+    logLevel: "warning",
+  });
+}
+
+/**
+ * Builds all packages.
+ *
+ * @param {{ types?: boolean }} [options]  whether to write declarations as well; default true
+ * @returns {Promise<boolean>}             whether all went well
+ */
+export async function buildPackages({ types = true } = {}) {
+  const started = performance.now();
+  const libraries = packages().filter(({ library }) => library);
+  try {
+    await Promise.all(libraries.map(({ dir }) => buildModules(dir)));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    return false;
+  }
+  console.log(`${libraries.length} packages built in ${Math.round(performance.now() - started)} ms`);
+  if (!types) return true;
   const tsc = join(root, "node_modules", ".bin", "tsc");
-  process.exitCode =
-    spawnSync(tsc, ["-b"], { cwd: root, stdio: "inherit", shell: process.platform === "win32" }).status ?? 1;
+  return spawnSync(tsc, ["-b"], { cwd: root, stdio: "inherit", shell: process.platform === "win32" }).status === 0;
+}
+
+/**
+ * Removes modules of earlier builds, and declarations of files that are gone: they would be published.
+ *
+ * @param {string} src
+ * @param {string} dist
+ */
+function removeLeftovers(src, dist) {
+  if (!existsSync(dist)) return;
+  for (const name of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
+    const isGone = /\.d\.ts(\.map)?$/.test(name) && !existsSync(join(src, name.replace(/\.d\.ts(\.map)?$/, ".ts")));
+    if (isGone || /\.js(\.map)?$/.test(name)) rmSync(join(dist, name));
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  process.exitCode = (await buildPackages({ types: !process.argv.includes("--no-types") })) ? 0 : 1;
 }

@@ -34,3 +34,14 @@ export function install() {
   mkdirSync(cache, { recursive: true });
   writeFileSync(stamp, key);
 }
+
+/**
+ * A command of the pnpm that package.json names, without an installation of pnpm.
+ *
+ * @param {string[]} args
+ * @returns {[command: string, args: string[]]}
+ */
+export function pnpm(args) {
+  const { packageManager } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  return [process.platform === "win32" ? "npx.cmd" : "npx", ["--yes", packageManager, ...args]];
+}

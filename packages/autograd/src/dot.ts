@@ -127,7 +127,7 @@ export async function makeSvg(
 /** @internal */
 export async function loaded(name: string): Promise<Graphviz> {
   try {
-    return (await import(/* @vite-ignore */ name)) as Graphviz;
+    return (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as Graphviz;
   } catch (cause) {
     throw new LoopgradError(
       `makeSvg needs the package ${name}, which could not be loaded: npm install ${name}, give it as the option ` +

@@ -54,7 +54,7 @@ const BUILDING_BLOCKS = new Set([
     "untracked",
     "visitTensors",
   ],
-  ...["wantArray", "wrap", "literals", "CREATION"],
+  ...["wantArray", "wrap", "literals", "CREATION", "watching"],
   ...["admit", "checkMethods", "defineKind", "operation", "signatureOf", "signaturesOf"],
   ...["around", "enclosed", "enter", "find", "isExact", "Kind", "linesOf", "placeOf", "tracked"],
   ...["replaceStandIn", "syncScope", "withinScope", "withStandIns"],

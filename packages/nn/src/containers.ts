@@ -8,7 +8,8 @@ import { ArgumentError, admit, type Tensor } from "@loopgrad/tensor";
 import { type Member, Module } from "./module.ts";
 import { Parameter, type Slot } from "./slot.ts";
 
-/** What the class keeps for itself: a copy takes it along, and no list of fields shows it. */
+// What the class keeps for itself: a copy takes it along, and no list of fields shows it. The fields are declared and not
+// defined, for to bundlers a computed name is an effect.
 const ITEMS = Symbol("items");
 
 /** A module of one tensor. */
@@ -67,12 +68,13 @@ function checkName(who: string, name: string): void {
  * @example  const model = new Sequential({ hidden: new Linear(2, 16), act: new Tanh(), out: new Linear(16, 1) });
  */
 export class Sequential extends Module {
-  private readonly [ITEMS] = new Map<string, Layer>();
+  declare private readonly [ITEMS]: Map<string, Layer>;
 
   /** @param layers  modules, named 0, 1, …; or one object or map of modules by name */
   constructor(...layers: Layer[] | [Named<Layer>]) {
     admit(arguments, "Sequential(...layers: any)");
     super();
+    this[ITEMS] = new Map<string, Layer>();
     const [first] = layers;
     if (layers.length === 1 && typeof first === "object" && !(first instanceof Module)) {
       for (const [name, layer] of entriesOf("Sequential", first as Named<Layer>)) {
@@ -134,11 +136,12 @@ export class Sequential extends Module {
  * @example  readonly blocks = new ModuleList(Array.from({ length: 6 }, () => new Block(64)));
  */
 export class ModuleList<M extends Module = Module> extends Module {
-  private readonly [ITEMS]: M[] = [];
+  declare private readonly [ITEMS]: M[];
 
   constructor(items: Iterable<M> = []) {
     admit(arguments, "ModuleList(items?: any)");
     super();
+    this[ITEMS] = [];
     wantItems("ModuleList", items, "modules");
     this.push(...items);
   }
@@ -187,7 +190,12 @@ export class ModuleList<M extends Module = Module> extends Module {
 
 /** What modules by name and parameters by name have in common. */
 abstract class Dict<T extends Module | Parameter> extends Module {
-  private readonly [ITEMS] = new Map<string, T>();
+  declare private readonly [ITEMS]: Map<string, T>;
+
+  constructor() {
+    super();
+    this[ITEMS] = new Map<string, T>();
+  }
 
   override *members(): Generator<[string, Member]> {
     yield* this[ITEMS];
@@ -267,11 +275,12 @@ const slotText = (slot: Slot): string => `Parameter containing: [${slot.dtype} o
  * @example  readonly scales = new ParameterList([ones([4]), ones([8])]); // tensors become parameters
  */
 export class ParameterList extends Module {
-  private readonly [ITEMS]: Parameter[] = [];
+  declare private readonly [ITEMS]: Parameter[];
 
   constructor(items: Iterable<Tensor> = []) {
     admit(arguments, "ParameterList(items?: any)");
     super();
+    this[ITEMS] = [];
     wantItems("ParameterList", items, "tensors");
     this.push(...items);
   }

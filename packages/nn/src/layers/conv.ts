@@ -25,7 +25,8 @@ import { changed, listed, settings } from "../repr.ts";
 import type { Parameter } from "../slot.ts";
 import { blankParameter } from "./slots.ts";
 
-/** What the class keeps for itself: a copy takes it along, and no list of fields shows it. */
+// What the class keeps for itself: a copy takes it along, and no list of fields shows it. The fields are declared and not
+// defined, for to bundlers a computed name is an effect.
 const CONVOLVE = Symbol("convolve");
 
 /** One number for all spatial dimensions, or one each. */
@@ -140,7 +141,7 @@ const COMMON = { stride: 1 as Extent, dilation: 1 as Extent, groups: 1, bias: tr
 abstract class Conv extends ConvBase {
   readonly padding: readonly number[] | "same" | "valid";
   readonly paddingMode: PaddingMode;
-  private readonly [CONVOLVE]: typeof conv1d;
+  declare private readonly [CONVOLVE]: typeof conv1d;
 
   constructor(
     who: string,
@@ -223,7 +224,7 @@ export class Conv3d extends Conv {
 export abstract class ConvTranspose extends ConvBase {
   readonly padding: readonly number[];
   readonly outputPadding: readonly number[];
-  private readonly [CONVOLVE]: typeof convTranspose1d;
+  declare private readonly [CONVOLVE]: typeof convTranspose1d;
 
   constructor(
     who: string,

@@ -11,7 +11,8 @@ import { withDefaults } from "../options.ts";
 import { snakeCase } from "../repr.ts";
 import { Buffer } from "../slot.ts";
 
-/** What the class keeps for itself: a copy takes it along, and no list of fields shows it. */
+// What the class keeps for itself: a copy takes it along, and no list of fields shows it. The fields are declared and not
+// defined, for to bundlers a computed name is an effect.
 const FN = Symbol("fn");
 const OPTIONS = Symbol("options");
 
@@ -21,7 +22,7 @@ export abstract class Loss<
   Inputs extends unknown[] = [input: Tensor, target: Tensor],
 > extends Module {
   private readonly [FN]: (...args: [...Inputs, Options]) => Tensor;
-  private readonly [OPTIONS]: Options;
+  declare private readonly [OPTIONS]: Options;
 
   constructor(
     who: string,

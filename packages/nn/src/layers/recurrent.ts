@@ -35,7 +35,8 @@ import type { Parameter } from "../slot.ts";
 import { gru, type Kind, lstm, plainKind } from "./gates.ts";
 import { blankParameter } from "./slots.ts";
 
-/** What the class keeps for itself: a copy takes it along, and no list of fields shows it. */
+// What the class keeps for itself: a copy takes it along, and no list of fields shows it. The fields are declared and not
+// defined, for to bundlers a computed name is an effect.
 const KIND = Symbol("kind");
 
 /** Options of the recurrent layers. */
@@ -71,7 +72,7 @@ abstract class Recurrent extends Module {
   readonly batchFirst: boolean;
   readonly dropout: number;
   readonly bidirectional: boolean;
-  private readonly [KIND]: Kind;
+  declare private readonly [KIND]: Kind;
 
   constructor(
     who: string,

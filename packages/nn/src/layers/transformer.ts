@@ -18,7 +18,8 @@ import { Dropout } from "./dropout.ts";
 import { Linear } from "./linear.ts";
 import { LayerNorm } from "./sample-norms.ts";
 
-/** What the class keeps for itself: a copy takes it along, and no list of fields shows it. */
+// What the class keeps for itself: a copy takes it along, and no list of fields shows it. The fields are declared and not
+// defined, for to bundlers a computed name is an effect.
 const ACTIVATION = Symbol("activation");
 
 /** The nonlinearity of the hidden layer: by name, or any function. */

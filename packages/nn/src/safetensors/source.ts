@@ -105,15 +105,30 @@ async function openFile(path: string | URL): Promise<ByteSource> {
   }
 }
 
+/** A file that is open. */
+interface OpenFile {
+  stat(): Promise<{ size: number }>;
+  read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesRead: number }>;
+  writeFile(data: Uint8Array): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What is needed of Node's file system; declared here, so that users need no types of Node. */
+interface FileSystem {
+  open(path: string | URL, flags: string): Promise<OpenFile>;
+  rename(from: string | URL, to: string | URL): Promise<void>;
+  rm(path: string | URL, options: { force: boolean }): Promise<void>;
+}
+
 /**
  * Node's file system, loaded when it is first needed, and by a name that bundlers for browsers do not follow.
  *
  * @throws ArgumentError where there is none
  */
-export async function fileSystem(): Promise<typeof import("node:fs/promises")> {
+export async function fileSystem(): Promise<FileSystem> {
   const name: string = "node:fs/promises";
   try {
-    return await import(/* @vite-ignore */ name);
+    return await import(/* @vite-ignore */ /* webpackIgnore: true */ name);
   } catch (cause) {
     throw new ArgumentError("safetensors: a path needs Node; in a browser use a Blob, or the bytes of a fetch()", {
       cause,

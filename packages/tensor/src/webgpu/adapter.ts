@@ -63,7 +63,7 @@ async function webGPU(options: AdapterOptions): Promise<GPU> {
   const name = "webgpu";
   let dawn: typeof import("webgpu");
   try {
-    dawn = await import(name);
+    dawn = await import(/* @vite-ignore */ /* webpackIgnore: true */ name);
   } catch (cause) {
     throw new DeviceError("WebGPU in Node needs the npm package webgpu: `npm install webgpu`", { cause });
   }

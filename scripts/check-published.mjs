@@ -1,0 +1,213 @@
+/**
+ * What users install, tried as they would: `node scripts/check-published.mjs`.
+ *
+ * Packs every package, looks into the tarballs, installs them into an empty project outside the workspace, and there
+ * checks types, runs the README's first program in plain Node, builds it with Vite, and weighs what a page loads.
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
+import { build } from "esbuild";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
+import { buildPackages } from "./build.mjs";
+import { pnpm } from "./install.mjs";
+import { packages, root } from "./workspace.mjs";
+
+/** Bytes, gzipped and minified, that a page with `init, Linear, SGD, innerLoop` loads for the cpu, and more for WebGPU. */
+const LIMITS = { cpu: 93_000, webgpu: 40_000 };
+
+const libraries = packages().filter(({ library }) => library);
+const { version } = JSON.parse(readFileSync(join(root, libraries[0].dir, "package.json"), "utf8"));
+const folder = mkdtempSync(join(tmpdir(), "loopgrad-published-"));
+const bin = (/** @type {string} */ name) => join(root, "node_modules", ".bin", name);
+
+/**
+ * Runs a command, and shows what it said if it fails.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @param {string} cwd
+ */
+function run(command, args, cwd) {
+  const isScript = process.platform === "win32" && command !== process.execPath;
+  try {
+    return execFileSync(command, args, { cwd, encoding: "utf8", shell: isScript, stdio: ["ignore", "pipe", "pipe"] });
+  } catch (error) {
+    const { stdout = "", stderr = "" } = /** @type {{ stdout?: string, stderr?: string }} */ (error);
+    throw new Error(`${command} ${args.join(" ")} failed\n${stdout}\n${stderr}`);
+  }
+}
+
+/**
+ * A step, with the time that it took.
+ *
+ * @template T
+ * @param {string} name
+ * @param {() => T | Promise<T>} step
+ * @returns {Promise<T>}
+ */
+async function check(name, step) {
+  const started = performance.now();
+  const result = await step();
+  console.log(`${name}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  return result;
+}
+
+/** The first program of the README. */
+function firstProgram() {
+  const [, code] = /```js\n([\s\S]*?)```/.exec(readFileSync(join(root, "README.md"), "utf8")) ?? [];
+  assert(code !== undefined, "the README has no program in JavaScript");
+  const short = code.replace("i < 2000", "i < 3");
+  assert.notEqual(short, code, "the README's loop of 2000 is gone: this check shortens it");
+  return short;
+}
+
+try {
+  await check("build", async () => assert(await buildPackages(), "the build failed"));
+  process.env.LOOPGRAD_BUILT = "1";
+  const tarballs = await check("pack", packAll);
+  await check("publint and attw", () => lintAll(tarballs));
+  const project = join(folder, "project");
+  await check("install into an empty project", () => install(project, tarballs));
+  await check("types, for bundlers and for Node", () => checkTypes(project));
+  await check("the README's program in Node", () => runInNode(project));
+  await check("the README's program in Vite", () => buildWithVite(project));
+  await check("sizes", () => weigh(project));
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** @returns {string[]} the tarballs */
+function packAll() {
+  const filters = libraries.flatMap(({ dir }) => ["--filter", `./${dir}`]);
+  run(...pnpm(["--recursive", ...filters, "pack", "--pack-destination", folder]), root);
+  return libraries.map(({ name }) => {
+    const file = join(folder, `${name.replace("@", "").replace("/", "-")}-${version}.tgz`);
+    lookInto(name, file);
+    return file;
+  });
+}
+
+/**
+ * @param {string} name
+ * @param {string} tarball
+ */
+function lookInto(name, tarball) {
+  const listed = run("tar", ["-tf", tarball], folder);
+  const paths = listed
+    .trim()
+    .split("\n")
+    .map((path) => path.replace(/^package\//, ""));
+  for (const wanted of ["package.json", "LICENSE", "README.md", "dist/index.js", "dist/index.d.ts"]) {
+    assert(paths.includes(wanted), `${name}: the tarball has no ${wanted}`);
+  }
+  const odd = paths.filter((path) => /\.test\.|(^|\/)(src|testing|golden)\//.test(path));
+  assert.deepEqual(odd, [], `${name}: the tarball has files that nobody needs`);
+  const manifest = run("tar", ["-xOf", tarball, "package/package.json"], folder);
+  assert(!/workspace:|@loopgrad\/source/.test(manifest), `${name}: the manifest speaks of the workspace`);
+  assert.equal(JSON.parse(manifest).version, version, `${name}: all packages have one version`);
+}
+
+/** @param {string[]} tarballs */
+async function lintAll(tarballs) {
+  for (const tarball of tarballs) {
+    const data = new Uint8Array(readFileSync(tarball));
+    const { messages, pkg } = await publint({ pack: { tarball: data.buffer }, strict: true });
+    assert.deepEqual(
+      messages.map((message) => formatMessage(message, pkg)),
+      [],
+      `publint: ${tarball}`,
+    );
+    const analysis = await checkPackage(createPackageFromTarballData(data));
+    assert(analysis.types !== false, `attw: ${tarball} has no types`);
+    // Packages are ES modules: what `require` sees does not count.
+    const problems = analysis.problems.filter(
+      (problem) => !("resolutionKind" in problem && /cjs|node10/i.test(problem.resolutionKind)),
+    );
+    assert.deepEqual(problems, [], `attw: ${tarball}`);
+  }
+}
+
+/**
+ * @param {string} project
+ * @param {string[]} tarballs
+ */
+function install(project, tarballs) {
+  mkdirSync(project);
+  writeFileSync(join(project, "package.json"), '{ "name": "empty", "private": true, "type": "module" }\n');
+  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
+  run(
+    npm,
+    ["install", "--no-audit", "--no-fund", "--prefer-offline", "--omit=optional", "--omit=peer", ...tarballs],
+    project,
+  );
+  writeFileSync(join(project, "main.mjs"), firstProgram());
+  writeFileSync(join(project, "main.ts"), `${firstProgram()}export {};\n`);
+}
+
+/** @param {string} project */
+function checkTypes(project) {
+  const common = {
+    target: "es2022",
+    lib: ["es2022", "dom", "esnext.disposable"],
+    strict: true,
+    noEmit: true,
+    types: [],
+  };
+  for (const [name, module, moduleResolution] of [
+    ["bundler", "esnext", "bundler"],
+    ["nodenext", "nodenext", "nodenext"],
+  ]) {
+    const config = {
+      compilerOptions: { ...common, module, moduleResolution, skipLibCheck: false },
+      files: ["main.ts"],
+    };
+    writeFileSync(join(project, `tsconfig.${name}.json`), JSON.stringify(config));
+    run(bin("tsc"), ["-p", `tsconfig.${name}.json`], project);
+  }
+}
+
+/** @param {string} project */
+function runInNode(project) {
+  const said = run(process.execPath, ["main.mjs"], project);
+  assert.match(said, /^0 \d+\.\d+/m, `the program said ${said}`);
+}
+
+/** @param {string} project */
+function buildWithVite(project) {
+  writeFileSync(join(project, "index.html"), '<!doctype html><script type="module" src="/main.ts"></script>\n');
+  const said = run(bin("vite"), ["build", "--logLevel", "warn"], project);
+  assert.equal(said.trim(), "", `Vite warned: ${said}`);
+  const chunks = readdirSync(join(project, "dist/assets")).filter((name) => name.endsWith(".js"));
+  assert(chunks.length > 1, "Vite made one chunk: WebGPU is not loaded on demand");
+}
+
+/** @param {string} project */
+async function weigh(project) {
+  const { outputFiles } = await build({
+    stdin: {
+      contents: 'import { init, innerLoop, Linear, SGD } from "loopgrad"; console.log(init, innerLoop, Linear, SGD);',
+      resolveDir: project,
+    },
+    bundle: true,
+    splitting: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    outdir: join(project, "weighed"),
+    external: ["node:*", "webgpu"],
+    write: false,
+  });
+  const size = { cpu: 0, webgpu: 0 };
+  for (const { path, contents } of outputFiles) {
+    size[/backend-/.test(path) ? "webgpu" : "cpu"] += gzipSync(contents, { level: 9 }).length;
+  }
+  console.log(`init, innerLoop, Linear, SGD: ${size.cpu} bytes for the cpu, ${size.webgpu} more for WebGPU, gzipped`);
+  assert(size.cpu <= LIMITS.cpu && size.webgpu <= LIMITS.webgpu, `wanted at most ${JSON.stringify(LIMITS)}`);
+  assert(existsSync(project));
+}
