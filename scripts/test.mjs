@@ -8,7 +8,7 @@
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { install } from "./install.mjs";
 import { cache, root } from "./workspace.mjs";
 
@@ -23,6 +23,8 @@ if (isFull) {
 
 /** A part that runs longer hangs: it fails, and the others still run. */
 const LIMIT_MINUTES = isFull ? 240 : 18;
+/** How many of the slowest test files are listed. */
+const SLOWEST = 10;
 const total = { passed: 0, failed: 0 };
 /** @type {string[]} */
 const failedParts = [];
@@ -70,19 +72,49 @@ async function jestPart(name, args) {
       "--json",
       `--outputFile=${report}`,
     ]);
-    const { numPassedTests, numFailedTests, numRuntimeErrorTestSuites } = read(report);
+    const { numPassedTests, numFailedTests, numRuntimeErrorTestSuites, testResults } = read(report);
+    showSlowest(testResults);
     rmSync(report, { force: true });
     const failed = numFailedTests + numRuntimeErrorTestSuites;
     return { passed: numPassedTests, failed: failed === 0 && code !== 0 ? 1 : failed };
   });
 }
 
-/** @param {string} report */
+/**
+ * What a run of Jest reports.
+ *
+ * @typedef {object} Report
+ * @property {number} numPassedTests
+ * @property {number} numFailedTests
+ * @property {number} numRuntimeErrorTestSuites
+ * @property {{ name: string, startTime: number, endTime: number }[]} testResults
+ */
+
+/**
+ * The files that took longest, so that one that grows is seen.
+ *
+ * @param {Report["testResults"]} results
+ */
+function showSlowest(results) {
+  const slowest = results
+    .map(({ name, startTime, endTime }) => ({ name, seconds: (endTime - startTime) / 1000 }))
+    .sort((a, b) => b.seconds - a.seconds)
+    .slice(0, SLOWEST);
+  console.log(`the ${slowest.length} slowest files:`);
+  for (const { name, seconds } of slowest) {
+    console.log(`  ${seconds.toFixed(1).padStart(6)} s  ${relative(root, name)}`);
+  }
+}
+
+/**
+ * @param {string} report
+ * @returns {Report}
+ */
 function read(report) {
   try {
     return JSON.parse(readFileSync(report, "utf8"));
   } catch {
-    return { numPassedTests: 0, numFailedTests: 0, numRuntimeErrorTestSuites: 1 };
+    return { numPassedTests: 0, numFailedTests: 0, numRuntimeErrorTestSuites: 1, testResults: [] };
   }
 }
 
