@@ -2,7 +2,8 @@
  * Line charts as SVG files, by Apache ECharts, which draws without a browser.
  *
  * A *series* is a line, or dots, with a name in the legend. A *chart* is a pair of axes with series in it. Several
- * charts in one picture share a legend: series of the same name have the same colour.
+ * charts in one picture stand in *panels*, from which nothing of them juts out. They share a legend if one of them has all the
+ * series; else each has its own. Series of the same name have the same colour.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -10,6 +11,7 @@ import { LineChart, ScatterChart } from "echarts/charts";
 import { GridComponent, LegendComponent, TitleComponent } from "echarts/components";
 import { init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
+import { type Extent, extentOf, tickFormat, tickLength } from "./ticks.ts";
 
 use([LineChart, ScatterChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
 
@@ -51,7 +53,7 @@ export function writeChart(path: string, chart: Chart): Promise<string> {
 }
 
 /**
- * Draws several charts side by side, under one legend.
+ * Draws several charts side by side.
  *
  * @param columns  charts in a row
  * @returns        the path
@@ -68,9 +70,16 @@ export function writeCharts(
 /** Okabe and Ito's colours, which people who see fewer colours tell apart too. */
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8a8f98"];
 
-/** Space around a panel's axes, in pixels: above for its title, left and below for the axes' names. */
-const MARGIN = { left: 66, right: 24, top: 34, bottom: 52 };
-const LEGEND = { line: 24, perLine: 5 };
+/** Space around a panel's axes, in pixels: above for its title, below for the axis's numbers and name. */
+const MARGIN = { right: 28, top: 34, bottom: 52 };
+/** Left of the axes: the axis's name, and the least room for its numbers. */
+const NAME = 24;
+const LEAST_NUMBERS = 36;
+/** No letter of these fonts is wider: of numbers and legends (12 pixels), and as a share of a title's size. */
+const LETTER = 7.4;
+const TITLE_LETTER = 0.62;
+/** A legend's line: its height, the mark before a name, and the space between names. */
+const LEGEND = { line: 24, mark: 40, gap: 20 };
 
 async function write(
   path: string,
@@ -78,36 +87,59 @@ async function write(
   { columns, panel }: { columns: number; panel: { width: number; height: number } },
 ): Promise<string> {
   for (const chart of charts) check(path, chart);
-  const names = [...new Set(charts.flatMap(({ series }) => series.map(({ name }) => name)))];
-  const top = LEGEND.line * Math.ceil(names.length / LEGEND.perLine) + 8;
+  const namesOf = ({ series }: Chart): string[] => [...new Set(series.map(({ name }) => name))];
+  const names = [...new Set(charts.flatMap(namesOf))];
+  const isShared = charts.some((chart) => namesOf(chart).length === names.length);
   const width = panel.width * Math.min(columns, charts.length);
-  const height = top + panel.height * Math.ceil(charts.length / columns);
+  const top = isShared ? LEGEND.line * legendLines(names, width) + 8 : 8;
+  const own = isShared ? 0 : LEGEND.line * Math.max(...charts.map((chart) => legendLines(namesOf(chart), panel.width)));
+  const cell = { width: panel.width, height: panel.height + own };
+  const height = top + cell.height * Math.ceil(charts.length / columns);
   const corner = (i: number) => ({
-    left: (i % columns) * panel.width,
-    top: top + Math.floor(i / columns) * panel.height,
+    left: (i % columns) * cell.width,
+    top: top + Math.floor(i / columns) * cell.height,
   });
+  const extents = charts.map(({ series }) => {
+    const points = series.flatMap((one) => one.points);
+    return { x: extentOf(points.map(([x]) => x)), y: extentOf(points.map(([, y]) => y)) };
+  });
+  // The same for all panels, so that their axes stand below each other.
+  const numbers = Math.max(
+    LEAST_NUMBERS,
+    ...charts.map(({ y }, i) => 16 + LETTER * tickLength(extents[i].y, y.log === true)),
+  );
+  const left = NAME + numbers;
+  const legend = { itemWidth: 34, itemGap: LEGEND.gap };
 
   const canvas = init(null, null, { renderer: "svg", ssr: true, width, height });
   canvas.setOption({
     animation: false,
     backgroundColor: "#fff",
     textStyle: { fontFamily: "sans-serif" },
-    legend: { top: 6, data: names, itemWidth: 34, itemGap: 20 },
+    legend: isShared
+      ? { ...legend, top: 6, data: names }
+      : charts.map((chart, i) => ({
+          ...legend,
+          data: namesOf(chart),
+          left: corner(i).left + 8,
+          width: cell.width - 16,
+          top: corner(i).top + 26,
+        })),
     title: charts.map(({ title }, i) => ({
-      text: title,
-      left: corner(i).left + panel.width / 2,
+      ...titleIn(title, cell.width - 16),
+      left: corner(i).left + cell.width / 2,
       top: corner(i).top + 6,
       textAlign: "center",
-      textStyle: { fontSize: 14, fontWeight: "bold" },
     })),
     grid: charts.map((_, i) => ({
-      left: corner(i).left + MARGIN.left,
-      top: corner(i).top + MARGIN.top,
-      width: panel.width - MARGIN.left - MARGIN.right,
+      left: corner(i).left + left,
+      top: corner(i).top + MARGIN.top + own,
+      width: cell.width - left - MARGIN.right,
       height: panel.height - MARGIN.top - MARGIN.bottom,
+      outerBoundsMode: "none",
     })),
-    xAxis: charts.map(({ x }, i) => ({ ...axis(x), gridIndex: i, nameGap: 28 })),
-    yAxis: charts.map(({ y }, i) => ({ ...axis(y), gridIndex: i, nameGap: 44 })),
+    xAxis: charts.map(({ x }, i) => ({ ...axis(x, extents[i].x), gridIndex: i, nameGap: 28 })),
+    yAxis: charts.map(({ y }, i) => ({ ...axis(y, extents[i].y), gridIndex: i, nameGap: numbers })),
     series: charts.flatMap(({ series }, i) =>
       series.map(({ name, points, dashed = false, dots = false }) => ({
         type: dots ? "scatter" : "line",
@@ -116,7 +148,8 @@ async function write(
         yAxisIndex: i,
         data: points.map(([x, y]) => [x, Number.isFinite(y) ? y : "-"]),
         color: COLOURS[names.indexOf(name) % COLOURS.length],
-        symbol: dots ? "circle" : "none",
+        // A line of one point would not be seen.
+        symbol: dots || points.length === 1 ? "circle" : "none",
         symbolSize: 7,
         lineStyle: { width: 2, type: dashed ? "dashed" : "solid" },
       })),
@@ -129,7 +162,30 @@ async function write(
   return path;
 }
 
-const axis = ({ label, log = false }: Axis) => ({
+/** A title that fits: a long one is smaller, one that is longer still is cut. */
+function titleIn(title: string, width: number) {
+  const fontSize = Math.max(9, Math.min(14, Math.floor(width / (TITLE_LETTER * title.length))));
+  const most = Math.floor(width / (TITLE_LETTER * fontSize));
+  const text = title.length <= most ? title : `${title.slice(0, most - 1)}…`;
+  return { text, textStyle: { fontSize, fontWeight: "bold" } };
+}
+
+/** How many lines a legend takes, at most. */
+function legendLines(names: readonly string[], width: number): number {
+  let lines = 1;
+  let used = 0;
+  for (const name of names) {
+    const item = LEGEND.mark + LETTER * name.length + LEGEND.gap;
+    if (used > 0 && used + item > width - 16) {
+      lines++;
+      used = 0;
+    }
+    used += item;
+  }
+  return lines;
+}
+
+const axis = ({ label, log = false }: Axis, extent: Extent) => ({
   type: log ? "log" : "value",
   name: label,
   nameLocation: "middle",
@@ -137,11 +193,8 @@ const axis = ({ label, log = false }: Axis) => ({
   scale: true,
   axisLine: { onZero: false },
   splitLine: { lineStyle: { color: "#e6e8eb" } },
-  ...(log ? { axisLabel: { formatter: power } } : {}),
+  axisLabel: { formatter: tickFormat(extent, log), hideOverlap: true },
 });
-
-/** "0.1", "10", and "1e9" rather than "1,000,000,000". */
-const power = (value: number): string => (value < 1e5 && value > 1e-5 ? String(value) : value.toExponential(0));
 
 function check(path: string, { title, x, y, series }: Chart): void {
   if (series.length === 0) throw new RangeError(`chart ${path}: "${title}" has no series: give it at least one`);

@@ -38,6 +38,8 @@ test("it distils better images than noise, and leaves a table and a picture", ()
   expect(picture.subarray(1, 4).toString()).toBe("PNG");
   // Ten columns and two rows of 8×8 pixels, six dots each, four dots between them.
   expect([picture.readUInt32BE(16), picture.readUInt32BE(20)]).toEqual([4 + 10 * 52, 4 + 2 * 52]);
+  const labelled = readFileSync(join(out, "dataset-distillation.svg"), "utf8");
+  expect(Array.from(labelled.matchAll(/>(\d)<\/text>/g), ([, label]) => label).join("")).toBe("01234567890123456789");
 }, 120_000);
 
 test("wrong input is an error that says what is wanted", () => {

@@ -3,7 +3,7 @@
  *
  * Learns a few images per class, and a learning rate for each of a few steps, such that a fresh net that is trained on
  * them alone does well on real images. At the end: a table of the test accuracy of nets that were never seen, beside
- * those trained on real images and on centroids, and a picture of the distilled images.
+ * those trained on real images and on centroids, and pictures of the distilled images.
  */
 import { join } from "node:path";
 import { Command } from "commander";
@@ -47,7 +47,7 @@ const settings = withDeviceOptions(new Command("dataset-distillation"))
   .option("--hidden <n>", "width of the nets' hidden layer", integer(1), 64)
   .option("--eval-nets <n>", "fresh nets that a figure is the mean of", integer(1), 10)
   .option("--seed <n>", "of all random numbers", integer(0), 1)
-  .option("--out <folder>", "where the picture goes", "out")
+  .option("--out <folder>", "where the pictures go", "out")
   .allowExcessArguments(false)
   .parse()
   .opts<Settings>();
@@ -122,7 +122,7 @@ async function compare(distilled: Lesson, net: () => Sequential, { train, test, 
   printTable(["trained on", "images", "steps", "learning rate", "test accuracy"], rows);
 }
 
-/** Draws the distilled images: a column for each class. */
+/** Draws the distilled images: a column for each class; once with the classes' numbers, once the pixels alone. */
 async function draw({ images }: Lesson, { train, classes }: ImageData): Promise<void> {
   const { height, width } = train;
   const { perClass } = settings;
@@ -131,15 +131,12 @@ async function draw({ images }: Lesson, { train, classes }: ImageData): Promise<
     .transpose(0, 1)
     .data();
   const range = extremes(byRow);
-  const picture = await writeImages(join(settings.out, "dataset-distillation.png"), byRow, {
-    count: classes * perClass,
-    height,
-    width,
-    columns: classes,
-    range,
-    scale: Math.max(1, Math.round(48 / height)),
-  });
-  console.log(`picture: ${picture} (black ${range[0].toFixed(2)}, white ${range[1].toFixed(2)})`);
+  const scale = Math.max(1, Math.round(48 / height));
+  const grid = { count: classes * perClass, height, width, columns: classes, range, scale };
+  const labels = Array.from({ length: grid.count }, (_, i) => `${i % classes}`);
+  const labelled = await writeImages(join(settings.out, "dataset-distillation.svg"), byRow, { ...grid, labels });
+  const plain = await writeImages(join(settings.out, "dataset-distillation.png"), byRow, grid);
+  console.log(`pictures: ${labelled}, ${plain} (black ${range[0].toFixed(2)}, white ${range[1].toFixed(2)})`);
 }
 
 function extremes(values: ArrayLike<number>): [number, number] {

@@ -3,7 +3,7 @@
  *
  * `omniglot28.bin.gz` holds four-bit pixels, class by class, row by row, two pixels a byte, high nibble first; value /
  * 15 is the ink. `omniglot28.json` says how many classes there are, and that the first `background_classes` are for
- * training and the last `evaluation_classes` are held out.
+ * training and the last `evaluation_classes` are held out. convert.ts makes both files from the published images.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -27,15 +27,13 @@ export class DataError extends Error {
 }
 
 const HOW_TO_GET_IT = `
-The example reads a folder with two files, made from the complete Omniglot set (https://github.com/brendenlake/omniglot,
-images_background.zip and images_evaluation.zip, 1623 characters of 20 drawings each, MIT licence):
+The example reads a folder with omniglot28.bin.gz and omniglot28.json. They are made from the complete Omniglot set (1623
+characters of 20 drawings each, MIT licence): get images_background.zip and images_evaluation.zip from the folder python of
+https://github.com/brendenlake/omniglot, then
 
-  omniglot28.bin.gz  gzip of 1623 x 20 x 784 four-bit pixels: all background classes, then all evaluation classes, in
-                     alphabetical order; each drawing resized from 105x105 to 28x28, row by row, two pixels a byte, high
-                     nibble first, 15 = ink, 0 = paper. 12,724,320 bytes when unpacked.
-  omniglot28.json    { "shape": [1623, 20, 28, 28], "background_classes": 964, "evaluation_classes": 659, ... }
+  node scripts/run.mjs examples/maml-omniglot/convert.ts --images images_background.zip images_evaluation.zip --out FOLDER
 
-Then: --data FOLDER`;
+and give the example --data FOLDER`;
 
 /**
  * Reads the data.

@@ -80,6 +80,9 @@ test("without data it says where to get them", () => {
   expect(example()).toMatchObject({ code: 2, stderr: expect.stringContaining("--data FOLDER is missing") });
   const nowhere = example("--data", "/nowhere");
   expect(nowhere).toMatchObject({ code: 2, stderr: expect.stringContaining("github.com/brendenlake/omniglot") });
+  expect(nowhere.stderr).toContain(
+    "node scripts/run.mjs examples/maml-omniglot/convert.ts --images images_background.zip",
+  );
 }, 60_000);
 
 test("more shots and queries than drawings are refused", () => {

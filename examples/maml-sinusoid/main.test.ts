@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "@jest/globals";
+import { verdict } from "./verdict.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -24,6 +25,7 @@ test("it learns to adapt, and leaves a table and pictures", () => {
   for (const steps of [0, 1, 5, 10]) expect(stdout).toMatch(new RegExp(`│ maml +│ +${steps} │ +\\d+\\.\\d{3} │`));
   const waves = readFileSync(join(out, "maml-sinusoid.svg"), "utf8");
   for (const text of ["the wave", "before", "after 10 steps", "support set"]) expect(waves).toContain(`>${text}<`);
+  for (let wave = 1; wave <= 6; wave++) expect(waves).toContain(`>maml, held-out wave ${wave}<`);
   expect(waves).not.toContain("NaN");
   expect(readFileSync(join(out, "maml-sinusoid-errors.svg"), "utf8")).toContain("40 held-out waves");
 }, 120_000);
@@ -41,6 +43,41 @@ test("a seed fixes the run, and the methods are different algorithms", () => {
   expect(errors(rows("--seed", "7")[0])).toEqual(errors(all[0]));
   expect(errors(rows("--seed", "8")[0])).not.toEqual(errors(all[0]));
 }, 120_000);
+
+test("a short run, or one with other settings, says what came of it, and does not fail", () => {
+  const out = mkdtempSync(join(tmpdir(), "loopgrad-"));
+  const { code, stdout, stderr } = example("--iterations", "20", "--eval-tasks", "5", "--out", out);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).not.toContain("FAILED");
+  expect(stdout).toMatch(
+    /^maml: ten steps make the error \d\.\d times smaller \(not checked because of 20 meta-steps; from 5000 on .* 5 times\)$/m,
+  );
+}, 60_000);
+
+test("only a run with the usual settings, or longer, can fail", () => {
+  const usual = { iterations: 5000, lr: 0.01, shots: 10 };
+  const of = (ratio: number, given: Partial<typeof usual> = {}) =>
+    verdict("maml", ratio, { ...usual, ...given }, usual);
+  expect(of(4.9)).toEqual({
+    failed: true,
+    text: "FAILED: maml: ten steps make the error 4.9 times smaller, wanted more than 5 times",
+  });
+  expect(of(4.9, { iterations: 6000 }).failed).toBe(true);
+  expect(of(Number.NaN).failed).toBe(true);
+  expect(of(5.1)).toEqual({
+    failed: false,
+    text: "passed: maml: ten steps make the error 5.1 times smaller (wanted: more than 5 times)",
+  });
+  expect(of(1, { iterations: 4999 })).toMatchObject({
+    failed: false,
+    text: expect.stringContaining("4999 meta-steps"),
+  });
+  expect(of(1, { lr: 0.5, shots: 1 })).toMatchObject({
+    failed: false,
+    text: expect.stringContaining("not checked because of lr 0.5 in place of 0.01, shots 1 in place of 10"),
+  });
+  expect(of(Number.NaN, { lr: 9 }).failed).toBe(false);
+});
 
 test("wrong options are errors that say what is wanted", () => {
   expect(example("--lr", "-1")).toMatchObject({ code: 1, stderr: expect.stringContaining("greater than 0") });

@@ -14,7 +14,7 @@ const AT = [0, 1, 10];
 /**
  * Adapts to a few waves.
  *
- * @param title  stands above each chart
+ * @param title  stands above each chart, with the wave's number
  * @param waves  how many, from the stream of random numbers
  * @returns      a chart for each
  */
@@ -32,7 +32,7 @@ export async function adaptationCharts(
     const outputs = adapt(model, task, { inner, loss: F.mseLoss, at: AT });
     const steps = AT.map((k) => (k === 0 ? "before" : `after ${k} step${k > 1 ? "s" : ""}`));
     charts.push({
-      title,
+      title: `${title}, held-out wave ${i + 1}`,
       x: { label: "x" },
       y: { label: "y" },
       series: [

@@ -629,6 +629,15 @@ export class Device {
     return new Promise((resolve, reject) => this.#reads.push({ value, resolve, reject, idle: false }));
   }
 
+  /**
+   * @internal The elements of a value, to be looked at and not changed, or in words why there are none; null where they cannot
+   * be had without waiting. Leaves everything as it is.
+   */
+  peek(value: Value): HostArray | string | null {
+    if (this.#gone !== null) return "its device is gone";
+    return this.backend.peek?.(value) ?? null;
+  }
+
   /** @internal Operations that are recorded and not computed. */
   get pending(): number {
     return this.#segment.values.length;

@@ -9,6 +9,7 @@ import type { Context } from "./context.ts";
 import type { Device } from "./device.ts";
 import type { DType, HostArray } from "./dtype.ts";
 import { ArgumentError, GradError, LoopgradError, ReleasedError, ShapeError } from "./errors.ts";
+import { printedHtml, withElements } from "./print.ts";
 import { noteMade } from "./record/attempt.ts";
 import type { Value } from "./record/value.ts";
 import { currentScope, type Scope } from "./scope.ts";
@@ -174,9 +175,39 @@ export class Tensor {
     throw new ArgumentError(`${this} has its elements on the device: wanted JSON.stringify(await t.toArray())`);
   }
 
-  /** What `console.log` shows in Node. */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return this.toString();
+  /**
+   * What `console.log` shows in Node, Deno and Bun: on the cpu device the elements too, of which there is nothing to wait for. They
+   * are looked at, or computed beside the device: the program goes on as if it had not printed. What would take long, or
+   * is on a GPU, needs a read: `await t.toArray()`.
+   */
+  [Symbol.for("nodejs.util.inspect.custom")](depth = 0): string {
+    if (this._released || depth < 0) return this.toString();
+    const value = this._live();
+    const elements = value.device.peek(value);
+    if (elements === null) return this.toString();
+    if (typeof elements === "string") return this.toString().replace(/\)$/, `: ${elements})`);
+    return withElements(this.toString(), elements, value.shape, value.dtype);
+  }
+
+  /** What a notebook of Deno's shows: the elements, on every device. */
+  [Symbol.for("Jupyter.display")](): Promise<Record<string, string>> {
+    return inTurn(this.#display());
+  }
+
+  async #display(): Promise<Record<string, string>> {
+    const said = this.toString();
+    if (this._released) return { "text/plain": said };
+    const { shape, dtype } = this;
+    try {
+      const data = await this.#elements();
+      return {
+        "text/plain": withElements(said, data, shape, dtype),
+        "text/html": `<div>${said}</div>${printedHtml(data, shape, dtype)}`,
+      };
+    } catch (error) {
+      if (!(error instanceof LoopgradError)) throw error;
+      return { "text/plain": `${said}: ${error.message}` };
+    }
   }
 
   /** Gives the tensor back before its scope ends. Using it afterwards is an error. */

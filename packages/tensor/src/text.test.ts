@@ -9,11 +9,11 @@ beforeAll(async () => {
   x = ones([2]);
 });
 
-test("as text: shape, dtype and device", () => {
+test("as text: shape, dtype and device, without elements", () => {
   const text = "Tensor([2], float32, cpu)";
   expect(`${x}`).toBe(text);
   expect(String(x)).toBe(text);
-  expect(inspect({ x })).toBe(`{ x: ${text} }`);
+  expect(inspect({ x })).toBe(`{ x: ${text} [1, 1] }`); // for people: print.test.ts
 });
 
 test("as a number: an error, in place of NaN and of comparisons that are always false", () => {

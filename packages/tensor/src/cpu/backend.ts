@@ -17,7 +17,9 @@ import type {
 } from "../record/backend.ts";
 import { Bank, CHUNK, type Place } from "../record/bank.ts";
 import { indexError, type OutsideIndex } from "../record/index-sites.ts";
+import type { Value } from "../record/value.ts";
 import { compile } from "./compile.ts";
+import { OUTSIDE, peek } from "./peek.ts";
 import { type Allocate, type Block, Pool } from "./pool.ts";
 import { takeOutside } from "./positions.ts";
 import { type CpuProgram, NOTHING } from "./program.ts";
@@ -192,6 +194,15 @@ export class CpuBackend implements Backend {
     const block = this.#pool.take(this.#pool.classFor(dtype, place.size));
     block.data.set(place.chunk.subarray(place.offset, place.offset + place.size));
     return claim(block, bytes);
+  }
+
+  peek(value: Value): HostArray | string {
+    if (this.#outside !== null) return OUTSIDE;
+    return peek(value, (storage, size) => {
+      if (!storage.stowed) return (storage as CpuStorage).block.data.subarray(0, size);
+      const { chunk, offset } = (storage as StowedStorage).place;
+      return chunk.subarray(offset, offset + size);
+    });
   }
 
   /** A lack of memory is known at once. */

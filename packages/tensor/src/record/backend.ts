@@ -5,6 +5,7 @@ import type { DType, HostArray } from "../dtype.ts";
 import type { LoopgradError } from "../errors.ts";
 import type { Attrs, Primitive } from "../primitives.ts";
 import type { Shape } from "../shape.ts";
+import type { Value } from "./value.ts";
 
 /** A backend's memory for one value. */
 export interface Storage {
@@ -90,6 +91,11 @@ export interface Backend {
   listen(listener: BackendListener): void;
   /** Counts since the backend was made. */
   stats(): BackendStats;
+  /**
+   * A value's elements at once, or why not, in words: for people who print it. Nothing changes by it. Absent where elements
+   * cannot be had without waiting.
+   */
+  peek?(value: Value): HostArray | string;
   /** What of the memory that is held no storage explains, given how many values have each; in words. For tests. */
   audit?(storages: ReadonlyMap<Storage, number>): string[];
   /** Resolves when all submitted work is done. */
