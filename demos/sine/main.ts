@@ -1,11 +1,15 @@
 /**
  * The page: controls, the loop that trains while it plays, and what is shown when something goes wrong.
  *
- * `?device=cpu` leaves the GPU alone; `?seed=1` trains on the same waves every time.
+ * `?seed=1` trains on the same waves, and shows the same ones, on every opening and after every reset.
+ * `?device=cpu` and `?device=webgpu` insist on a device. Otherwise the page takes a GPU; where there is none it takes the cpu
+ * device, which is faster than a software adapter.
+ *
+ * A *start* is a device with a new network on it. After a failure, a lost GPU say, the page offers another start.
  */
-import { type Device, init, manualSeed } from "loopgrad";
+import { type Device, DeviceError, type InitOptions, init, manualSeed } from "loopgrad";
 import { drawLoss, drawWave } from "./drawing.ts";
-import { newView, Training } from "./training.ts";
+import { type Curves, newView, seeded, Training, type View } from "./training.ts";
 
 /** Meta-steps between two looks at the network: reading results waits for the GPU. */
 const STEPS_PER_LOOK = 5;
@@ -13,30 +17,32 @@ const STEPS_PER_LOOK = 5;
 const MAX_READINGS = 600;
 
 const element = <T extends Element = HTMLElement>(id: string): T => document.getElementById(id) as unknown as T;
-const [play, step, reset, another] = ["play", "step", "reset", "wave-new"].map((id) => element<HTMLButtonElement>(id));
+const controls = ["play", "step", "reset", "wave-new"].map((id) => element<HTMLButtonElement>(id));
+const [play, step, reset, another] = controls;
+const [again, againOnCpu] = ["again", "again-cpu"].map((id) => element<HTMLButtonElement>(id));
 const steps = element<HTMLSelectElement>("steps");
+const [waveChart, lossChart] = ["wave", "loss"].map((id) => element<SVGElement>(id));
 
 const query = new URLSearchParams(location.search);
-let training: Training;
-let view = newView(Math.random);
+let device: Device | null = null;
+let training: Training | null = null;
+let random = Math.random;
+let view = newView(random);
+let shown: { curves: Curves; view: View } | null = null;
 let done = 0;
 let playing = false;
+/** A round of play is in the queue: a second chain of rounds would share it. */
+let inRounds = false;
 const chart = { steps: [] as number[], losses: [] as number[] };
 
-/** Work waits for the work before it: two clicks never train at once. */
+/** Work waits for the work before it: two clicks never train at once. After a failure all is dropped until the next start. */
 let queue: Promise<void> = Promise.resolve();
+let broken = false;
 const enqueue = (work: () => Promise<void>): void => {
-  queue = queue.then(work).catch(fail);
+  queue = queue.then(() => (broken ? undefined : work())).catch(fail);
 };
 
-enqueue(async () => {
-  const device = await openDevice();
-  element("device").textContent = `${device.name === "webgpu" ? "WebGPU" : "CPU"} · ${device.description}`;
-  if (query.has("seed")) manualSeed(Number(query.get("seed")));
-  training = new Training();
-  await look();
-  for (const button of [play, step, reset, another]) button.disabled = false;
-});
+enqueue(() => start(query.get("device")));
 
 play.addEventListener("click", () => setPlaying(!playing));
 step.addEventListener("click", () => {
@@ -45,31 +51,86 @@ step.addEventListener("click", () => {
 });
 reset.addEventListener("click", () => {
   setPlaying(false);
-  enqueue(async () => {
-    training.dispose();
-    training = new Training();
-    done = 0;
-    chart.steps = [];
-    chart.losses = [];
-    await look();
-  });
+  enqueue(begin);
 });
-another.addEventListener("click", () => {
-  view = newView(Math.random);
-  enqueue(look);
-});
+another.addEventListener("click", () =>
+  enqueue(() => {
+    view = newView(random);
+    return look();
+  }),
+);
 steps.addEventListener("change", () => enqueue(look));
+again.addEventListener("click", () => startAgain(query.get("device")));
+againOnCpu.addEventListener("click", () => startAgain("cpu"));
+
+document.addEventListener("keydown", (event) => {
+  const { key, target, repeat } = event;
+  if (key !== " " || event.ctrlKey || event.altKey || event.metaKey || play.disabled) return;
+  // There the space bar has a meaning already.
+  if (target instanceof Element && target.closest("button, select, input, textarea, a, summary") !== null) return;
+  event.preventDefault();
+  if (!repeat) setPlaying(!playing);
+});
+
+const sizes = new ResizeObserver(draw);
+for (const { ownerSVGElement } of [waveChart, lossChart]) sizes.observe(ownerSVGElement as SVGSVGElement);
+
+/** Opens a device and puts a new network on it. */
+async function start(wanted: string | null): Promise<void> {
+  element("device").textContent = "looking for a GPU…";
+  element("note").hidden = true;
+  training?.dispose();
+  training = null;
+  device?.destroy();
+  device = null;
+  device = await openDevice(wanted);
+  element("device").textContent = `${device.name === "webgpu" ? "WebGPU" : "CPU"} · ${device.description}`;
+  await begin();
+  for (const button of controls) button.disabled = false;
+}
+
+function startAgain(wanted: string | null): void {
+  element("error").hidden = true;
+  broken = false;
+  enqueue(async () => {
+    await start(wanted);
+    play.focus();
+  });
+}
+
+/** A new network that has learned nothing. With a seed, all that is random begins anew. */
+async function begin(): Promise<void> {
+  training?.dispose();
+  training = null;
+  const seed = query.get("seed");
+  if (seed !== null) {
+    if (!/^\d{1,15}$/.test(seed)) throw new Error(`?seed=${seed}: wanted a whole number, such as ?seed=1`);
+    manualSeed(Number(seed));
+    random = seeded(Number(seed));
+    view = newView(random);
+  }
+  training = new Training();
+  done = 0;
+  chart.steps = [];
+  chart.losses = [];
+  await look();
+}
 
 function setPlaying(on: boolean): void {
   if (on === playing) return;
   playing = on;
   play.textContent = on ? "Pause" : "Play";
-  if (on) enqueue(playOn);
+  if (!on || inRounds) return;
+  inRounds = true;
+  enqueue(playOn);
 }
 
 /** Trains until paused. Each round ends with a frame, so that the page stays alive. */
 async function playOn(): Promise<void> {
-  if (!playing) return;
+  if (!playing) {
+    inRounds = false;
+    return;
+  }
   await train(STEPS_PER_LOOK);
   await new Promise(requestAnimationFrame);
   enqueue(playOn);
@@ -77,6 +138,7 @@ async function playOn(): Promise<void> {
 
 /** Some meta-steps, then a look. */
 async function train(count: number): Promise<void> {
+  if (training === null) return;
   const started = performance.now();
   const error = await training.metaSteps(count);
   const ms = (performance.now() - started) / count;
@@ -97,34 +159,57 @@ function thinOut(): void {
 
 /** Adapts to the wave on view and draws both charts. */
 async function look(): Promise<void> {
-  const shown = view;
-  const curves = await training.look(shown, Number(steps.value));
-  drawWave(element<SVGElement>("wave"), curves, shown);
-  drawLoss(element<SVGElement>("loss"), chart.steps, chart.losses);
+  if (training === null) return;
+  const of = view;
+  const curves = await training.look(of, Number(steps.value));
+  shown = { curves, view: of };
+  draw();
   element("stepsShown").textContent = steps.value;
   element("waveText").textContent =
     `Error before: ${curves.errorBefore.toFixed(2)}, after ${steps.value} steps: ${curves.errorAfter.toFixed(2)}`;
   if (chart.steps.length === 0) element("lossText").textContent = "No training steps yet.";
 }
 
-/** WebGPU, else cpu with a note that says why. */
-async function openDevice(): Promise<Device> {
-  if (query.get("device") === "cpu") return init({ device: "cpu" });
+function draw(): void {
+  if (shown === null) return;
+  drawWave(waveChart, shown.curves, shown.view);
+  drawLoss(lossChart, chart.steps, chart.losses);
+}
+
+/** The device that is insisted on; else a GPU; else cpu, with a note that says what would help. */
+async function openDevice(wanted: string | null): Promise<Device> {
+  if (wanted !== null && wanted !== "auto") return init({ device: wanted as InitOptions["device"] });
   try {
-    return await init({ device: "webgpu" });
+    return await init({ device: "webgpu", adapter: "hardware" });
   } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    console.info(error.message);
     const note = element("note");
     note.hidden = false;
-    note.textContent = `No WebGPU here, so the page computes on the CPU, more slowly. (${(error as Error).message})`;
+    note.textContent =
+      "This browser offers the page no GPU, so the page computes on the CPU. If the machine has a GPU: Chrome or Edge 113, " +
+      "Safari 26, Firefox 141 or later can use it, with hardware acceleration switched on in the browser's settings.";
     return init({ device: "cpu" });
   }
 }
 
-function fail(error: Error): void {
+/** Says what happened, and offers to start again. */
+function fail(error: unknown): void {
+  console.error(error);
   setPlaying(false);
-  for (const button of [play, step, reset, another]) button.disabled = true;
+  broken = true;
+  inRounds = false;
+  const hadFocus = controls.some((button) => button === document.activeElement);
+  for (const button of controls) button.disabled = true;
+  const message = error instanceof Error ? error.message : String(error);
+  const isLost = error instanceof DeviceError && message.includes("the GPU device was lost");
+  element("errorText").textContent = isLost
+    ? "The page has lost the GPU, and with it what the network had learned: the graphics driver may have restarted."
+    : `Something went wrong. ${message}`;
+  if (device === null) element("device").textContent = "no device";
+  againOnCpu.hidden = device?.name === "cpu";
   const box = element("error");
   box.hidden = false;
-  box.textContent = `Something went wrong: ${error.message}. Reload the page to start again.`;
-  console.error(error);
+  box.scrollIntoView({ block: "nearest" });
+  if (hadFocus) again.focus();
 }

@@ -52,6 +52,18 @@ const uniform = (shape: number[], low: number, high: number): Tensor =>
     .mul(high - low)
     .add(low);
 
+/** Numbers in [0, 1) for views, the same for the same seed: a Weyl sequence, mixed as in splitmix32. */
+export function seeded(seed: number): () => number {
+  let state = (seed ^ Math.floor(seed / 2 ** 32)) | 0;
+  return () => {
+    state = (state + 0x9e3779b9) | 0;
+    let z = state;
+    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
+    z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
+    return ((z ^ (z >>> 15)) >>> 0) / 2 ** 32;
+  };
+}
+
 /** Draws a wave to look at, with none of the numbers that training draws. */
 export function newView(random: () => number): View {
   const amplitude = 1 + 3.5 * random();

@@ -112,7 +112,10 @@ export class Device {
         for (const group of this.#unconfirmed.takeConfirmed(through)) this.#confirm(group);
       },
       failed: (from, error) => takeBack(this.#holder, this.#unconfirmed, from, error),
-      lost: ({ message }) => this.#leave(message),
+      lost: ({ message }) => {
+        watching()?.deviceLost(this);
+        this.#leave(message);
+      },
       pressed: () => this.#makeRoom(),
     });
     watcher?.deviceMade(this);

@@ -17,6 +17,8 @@ export interface Watcher {
   /** Told of every device that is made, and of each before it is destroyed. */
   deviceMade(device: Device): void;
   deviceEnds(device: Device): void;
+  /** Told of a device that is lost, of which nothing can be asked any more. */
+  deviceLost(device: Device): void;
   /** Where holders of values say what they hold. */
   readonly holders: Holders;
 }

@@ -38,6 +38,7 @@ async function planOf(device: Device, program: (device: Device) => Tensor[]): Pr
     },
     deviceMade: () => {},
     deviceEnds: () => {},
+    deviceLost: () => {},
     holders: new Holders(),
   });
   try {

@@ -36,6 +36,7 @@ watch({
       wrong.push(error);
     }
   },
+  deviceLost: (device) => devices.delete(device),
   holders: new Holders(),
 });
 

@@ -87,25 +87,56 @@ function instanceOf(create: typeof import("webgpu").create, setting: string): GP
   return instance;
 }
 
-function isSoftware({ info }: GPUAdapter): boolean {
-  const names = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`;
-  return info.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|basic render/i.test(names);
+/** What browsers of some years ago have in place of `info`. */
+interface OldAdapter {
+  readonly isFallbackAdapter?: boolean;
+  requestAdapterInfo?(): Promise<GPUAdapterInfo>;
+}
+
+/** Who an adapter is: any of it may be missing, or empty, where a browser tells pages little. */
+interface Identity extends Partial<Pick<GPUAdapterInfo, "vendor" | "architecture" | "device" | "description">> {
+  readonly isSoftware: boolean;
+}
+
+async function identify(adapter: GPUAdapter): Promise<Identity> {
+  const old = adapter as OldAdapter;
+  const info: Partial<GPUAdapterInfo> = adapter.info ?? (await old.requestAdapterInfo?.()) ?? {};
+  const { vendor, architecture, device, description } = info;
+  const names = [vendor, architecture, device, description].join(" ");
+  const isSoftware =
+    info.isFallbackAdapter === true ||
+    old.isFallbackAdapter === true ||
+    /swiftshader|llvmpipe|lavapipe|basic render|\bwarp\b/i.test(names);
+  return { vendor, architecture, device, description, isSoftware };
+}
+
+const nameOf = ({ vendor, architecture, device, description }: Identity): string =>
+  description || device || [vendor, architecture].filter(Boolean).join(" ") || "an adapter without a name";
+
+/** Waits for what the browser gives; where it fails, as it does beside a GPU that just crashed, the error says what to do. */
+async function given<T>(what: string, promise: Promise<T>): Promise<T> {
+  try {
+    return await promise;
+  } catch (cause) {
+    throw new DeviceError(`WebGPU gave no ${what} (${String(cause)}). ${remedy()}`, { cause });
+  }
 }
 
 /** A device with all that its adapter offers. */
 export async function findDevice(options: AdapterOptions): Promise<FoundDevice> {
   const gpu = await webGPU(options);
   const { powerPreference } = options;
+  const request = (forceFallbackAdapter: boolean): Promise<GPUAdapter | null> =>
+    given("adapter", gpu.requestAdapter({ powerPreference, forceFallbackAdapter }));
   let adapter: GPUAdapter | null = null;
-  if (options.adapter !== "software") adapter = await gpu.requestAdapter({ powerPreference });
-  if (adapter === null && options.adapter !== "hardware") {
-    adapter = await gpu.requestAdapter({ powerPreference, forceFallbackAdapter: true });
-  }
+  if (options.adapter !== "software") adapter = await request(false);
+  if (adapter === null && options.adapter !== "hardware") adapter = await request(true);
   // Some systems offer their software adapter as an ordinary one only.
-  if (adapter === null && options.adapter === "software") adapter = await gpu.requestAdapter({ powerPreference });
+  if (adapter === null && options.adapter === "software") adapter = await request(false);
   const kind = options.adapter ?? "any";
   if (adapter === null) throw new DeviceError(`no WebGPU adapter was found (wanted: ${kind}). ${remedy()}`);
-  const software = options.adapter !== "null" && isSoftware(adapter);
+  const identity = await identify(adapter);
+  const software = options.adapter !== "null" && identity.isSoftware;
   if (options.adapter === "hardware" && software) {
     throw new DeviceError(`the only WebGPU adapter is a software one, and hardware was wanted. ${remedy()}`);
   }
@@ -124,9 +155,8 @@ export async function findDevice(options: AdapterOptions): Promise<FoundDevice> 
   ] as const;
   for (const name of wanted) limits[name] = adapter.limits[name];
   const requiredFeatures: GPUFeatureName[] = adapter.features.has("shader-f16") ? ["shader-f16"] : [];
-  const device = await adapter.requestDevice({ requiredLimits: limits, requiredFeatures });
-  const { info } = adapter;
-  const description = info.description || info.device || `${info.vendor} ${info.architecture}`;
+  const device = await given("device", adapter.requestDevice({ requiredLimits: limits, requiredFeatures }));
+  const description = nameOf(identity);
   // Barriers cost ten times as much on a processor as they gain; a GPU lives by workgroup memory.
   const tuning = {
     workgroupMemory: !software,

@@ -28,7 +28,7 @@ interface StowedStorage extends Storage {
   readonly place: Place<GpuStorage>;
 }
 
-/** Milliseconds for which a mapping that failed waits to hear that the device is lost. */
+/** Milliseconds for which a mapping that failed waits to hear why the device is lost. */
 const LOSS_MS = 1000;
 
 export async function createWebGPUBackend(options: AdapterOptions): Promise<WebGPUBackend> {
@@ -58,6 +58,7 @@ export class WebGPUBackend implements Backend {
   /** The failure may be the consequence of one that is not known yet. */
   #unclear = false;
   #destroyed = false;
+  #lost = false;
   /** A program that checks indices ran, and no read has looked at the flag since. */
   #unchecked = false;
   #listener: BackendListener | null = null;
@@ -88,21 +89,25 @@ export class WebGPUBackend implements Backend {
     found.device.addEventListener("uncapturederror", (event) => {
       unexpected((event as GPUUncapturedErrorEvent).error.message);
     });
-    found.device.lost.then(({ reason, message }) => {
-      if (this.#destroyed) return;
-      const error = new DeviceError(
-        `the GPU device was lost (${reason}: ${message}). Its tensors are gone: make a new device with init(), ` +
-          "rebuild the model and load its last saved state",
-      );
-      // Whatever went wrong before is a consequence, or of no interest any more.
-      this.#failure = error;
-      this.#unclear = false;
-      this.#unconfirmed.abandon(error);
-      this.#listener?.lost(error);
-      // A device that is not destroyed keeps Node from ending.
-      found.device.destroy();
-    });
+    found.device.lost.then((info) => this.#lose(info));
     this.#bank.prepare();
+  }
+
+  /** The device is lost: all who wait are told, and whoever uses it from now on. */
+  #lose({ reason, message }: Pick<GPUDeviceLostInfo, "reason" | "message">): void {
+    if (this.#destroyed || this.#lost) return;
+    this.#lost = true;
+    const error = new DeviceError(
+      `the GPU device was lost (${reason}: ${message}). Its tensors are gone: make a new device with init(), ` +
+        "rebuild the model and load its last saved state",
+    );
+    // Whatever went wrong before is a consequence, or of no interest any more.
+    this.#failure = error;
+    this.#unclear = false;
+    this.#unconfirmed.abandon(error);
+    this.#listener?.lost(error);
+    // A device that is not destroyed keeps Node from ending.
+    this.#device.destroy();
   }
 
   /** Resolves when the device has the memory that every program needs. */
@@ -268,7 +273,10 @@ export class WebGPUBackend implements Backend {
     return arrays;
   }
 
-  /** A mapping fails when the device is destroyed or lost, which may be told a moment later. */
+  /**
+   * A mapping fails when the device is destroyed or lost, which may be told a moment later: on a busy machine, much later.
+   * One that was aborted is proof enough, for nothing here unmaps a buffer that is being mapped.
+   */
   async #whyNotMapped(cause: unknown): Promise<unknown> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => {
@@ -276,6 +284,7 @@ export class WebGPUBackend implements Backend {
     });
     await Promise.race([this.#device.lost, late]);
     clearTimeout(timer);
+    if (isAbort(cause)) this.#lose({ reason: "unknown", message: "results that were being read were given up" });
     try {
       this.#check();
     } catch (error) {
@@ -401,6 +410,10 @@ export class WebGPUBackend implements Backend {
     );
   }
 }
+
+/** A DOMException may be another realm's, and no Error of this one. */
+const isAbort = (cause: unknown): boolean =>
+  typeof cause === "object" && cause !== null && "name" in cause && cause.name === "AbortError";
 
 /** Elements that are read from a storage. */
 interface Part {

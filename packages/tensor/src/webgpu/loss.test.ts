@@ -145,3 +145,25 @@ test("a device that was lost is given back, so that Node can end", async () => {
   expect(destroyed).toBe(1);
   device.destroy();
 });
+
+test("a device that is lost without a word is told by the mapping that it aborts", async () => {
+  const found = await findDevice({});
+  const silent = new Proxy(found.device, {
+    get(target, name) {
+      if (name === "lost") return new Promise(() => {});
+      const value = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  const device = setDevice(new Device(new WebGPUBackend({ ...found, device: silent })));
+  const x = tensor([1, 2, 3, 4]);
+  expect(await x.add(1).toArray()).toEqual([2, 3, 4, 5]);
+  await device.synchronize();
+  const reads = [x.add(1).data(), x.mul(2).data()];
+  await Promise.resolve();
+  found.device.destroy();
+  for (const read of reads) await expectSaid(read, ENDS.lost.says);
+  expect(() => x.add(1)).toThrow(ENDS.lost.says);
+  await expectSaid(device.synchronize(), ENDS.lost.says);
+  device.destroy();
+});
