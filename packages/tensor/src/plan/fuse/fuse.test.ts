@@ -129,6 +129,27 @@ const CASES: Record<string, readonly Case[]> = {
       "map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 7>1 13, map 2>1 3, map 2>1 3, reduce 1>1 1+1",
     ],
     [
+      "of what it is cut into, cheap work on one value stays with it",
+      shapes(2),
+      (x, z) => {
+        const xs = several(9, (i) => x.mul(i + 2));
+        const all = sum(xs).mul(z.sin());
+        return [...xs.map((y) => y.cumsum(0)), all.sum()];
+      },
+      "map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 7>1 13, map 2>1 3, map 2>1 3, map 2>1 4, reduce 1>1 1+1",
+    ],
+    [
+      "seven that are read leave no room for a result more",
+      [[4]],
+      (x) => {
+        const xs = several(7, (i) => x.mul(i + 2));
+        const part = bind(ops.addP, [xs[0], xs[1]]);
+        const all = sum([part, ...xs.slice(2)]);
+        return [...xs.map((y) => y.cumsum(0)), all.cumsum(0), part];
+      },
+      "map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 3>2 6, scan 1>1, map 7>1 13, scan 1>1",
+    ],
+    [
       "a contraction reads five on the way",
       shapes(5, [4, 4]),
       (a, b, c, d, e) => a.add(b).matmul(c.add(d).add(e)),
@@ -264,6 +285,12 @@ const CASES: Record<string, readonly Case[]> = {
   ],
   "what a contraction reads": [
     ["with strides, backwards too", shapes(2, [4, 4]), (x, w) => flip(x.add(1)).matmul(w), "contract 2>1 3+1+1"],
+    [
+      "work on what the first kernel made",
+      shapes(2, [4, 4]),
+      (x, w) => x.cumsum(0).mul(2).matmul(w),
+      "scan 1>1, contract 2>1 3+1+1",
+    ],
     [
       "not behind a mask",
       [
@@ -702,6 +729,7 @@ const CASES: Record<string, readonly Case[]> = {
   outputs: [
     ["a view is copied", [[4]], (x) => flip(x), "map 1>1 1"],
     ["a range of what was given is copied", [[128]], (x) => x.slice(0, 64, 128), "map 1>1 1"],
+    ["the beginning of what was given is no copy", [[128]], (x) => [x.slice(0, 0, 64), x.exp()], "map 1>1 2"],
     ["a constant is written", [[4]], (x) => [ops.full([3], 2, { device: x.device }), x.add(1)], "map 0>1 1, map 1>1 3"],
     [
       "ranges of a value that is asked for are parts of it",
