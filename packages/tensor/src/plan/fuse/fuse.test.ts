@@ -88,6 +88,12 @@ const CASES: Record<string, readonly Case[]> = {
       "map 4>1 7, map 5>1 9",
     ],
     [
+      "of a choice between halves, the condition is not",
+      shapes(8),
+      (a, b, c, d, e, f, g, h) => choose(a.add(b).add(c), bind(ops.ltP, [h, h.neg()]), d.add(e).add(f).add(g)),
+      "map 4>1 7, map 5>1 10",
+    ],
+    [
       "what is stored already is not stored again",
       shapes(7),
       (a, b, c, d, e, f, g) => {
@@ -697,6 +703,16 @@ const CASES: Record<string, readonly Case[]> = {
       "reduce 1>1 1+3, map 2>1 3",
     ],
     [
+      "cheap work on its own section's value is done again, too",
+      [[4], [4]],
+      (x, y) => {
+        const a = x.cumsum(0).add(1);
+        seam(x);
+        return a.mul(y);
+      },
+      "scan 1>1, map 2>1 5",
+    ],
+    [
       "results of two have two kernels",
       [[4]],
       (x) => {
@@ -729,6 +745,7 @@ const CASES: Record<string, readonly Case[]> = {
   outputs: [
     ["a view is copied", [[4]], (x) => flip(x), "map 1>1 1"],
     ["a range of what was given is copied", [[128]], (x) => x.slice(0, 64, 128), "map 1>1 1"],
+    ["zeros are written", [[4]], (x) => [ops.zeros([3], { device: x.device }), x.add(1)], "map 0>1 1, map 1>1 3"],
     ["the beginning of what was given is no copy", [[128]], (x) => [x.slice(0, 0, 64), x.exp()], "map 1>1 2"],
     ["a constant is written", [[4]], (x) => [ops.full([3], 2, { device: x.device }), x.add(1)], "map 0>1 1, map 1>1 3"],
     [
