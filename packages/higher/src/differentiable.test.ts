@@ -3,7 +3,17 @@ import { beforeAll, describe, expect, test } from "@jest/globals";
 import { grad } from "@loopgrad/autograd";
 import { functional as F, Linear, type Module, Sequential, Tanh } from "@loopgrad/nn";
 import { Adam, Optimizer, type Params, type Scalar, SGD, type State, StepLR, type Updated } from "@loopgrad/optim";
-import { ArgumentError, init, manualSeed, randn, ShapeError, type Tensor, tensor, zeros } from "@loopgrad/tensor";
+import {
+  ArgumentError,
+  init,
+  manualSeed,
+  ReleasedError,
+  randn,
+  ShapeError,
+  type Tensor,
+  tensor,
+  zeros,
+} from "@loopgrad/tensor";
 import {
   applyHyperparameters,
   createDifferentiable,
@@ -50,6 +60,8 @@ describe("override", () => {
     expect(await after({ override: { lr: [0.5] } })).toEqual([1, 1]);
     expect(await after({ override: { lr: perParameter([0.125, tensor([0.25])]) } })).toEqual([0.25, 0.5]);
     expect(await after({ override: { lr: 0.5 } }, { override: { lr: 0.25 } })).toEqual([0.5, 0.5]);
+    expect(await after({}, { override: { lr: [0.5, 0.25] } })).toEqual([1, 0.5]);
+    expect(await after({ override: { lr: [0.5, 0.25] } }, { override: {} })).toEqual([1, 0.5]);
   });
 
   test("of a pair: one pair, or one per group", () => {
@@ -276,4 +288,39 @@ test("state is committed to an optimizer of the same kind only", () => {
   const model = new Linear(2, 1);
   using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.1, momentum: 0.9 }));
   expect(() => loop.diffopt.commitTo(new Adam(model.parameters()))).toThrow(/commitTo: got Adam.*that of SGD/);
+});
+
+test("state is committed parameter by parameter, in every group", async () => {
+  const model = make();
+  const [a, b, c, d] = model.parameters();
+  // The groups' order is not the module's.
+  const groups = [{ params: [d, b] }, { params: [a, c], lr: 0.2 }];
+  const opt = new SGD(groups, { lr: 0.1, momentum: 0.9 });
+  const [x, y] = batch();
+  const wanted = grad(F.mseLoss(model.forward(x), y), model.parameters());
+  using loop = innerLoop(model, opt);
+  loop.diffopt.step(F.mseLoss(loop.fmodel.forward(x), y));
+  for (const parameter of model.parameters()) expect(opt.stateOf(parameter)).toEqual({});
+  loop.diffopt.commitTo();
+  for (const [i, parameter] of [a, b, c, d].entries()) {
+    expect(await read(opt.stateOf(parameter).momentumBuffer as Tensor)).toEqual(await read(wanted[i] as Tensor));
+  }
+  const other = make();
+  const [e, f, g, h] = other.parameters();
+  expect(() => loop.diffopt.commitTo(new SGD([{ params: [h] }, { params: [f, e, g] }], { lr: 0.1 }))).toThrow(
+    "commitTo: groups of [1, 3] parameters, wanted [2, 2]",
+  );
+});
+
+test("after its end neither optimizer nor module does anything", () => {
+  const model = make();
+  const loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.1 }));
+  const { diffopt, fmodel } = loop;
+  const [x, y] = batch();
+  const loss = F.mseLoss(fmodel.forward(x), y);
+  loop.dispose();
+  loop.dispose();
+  expect(() => diffopt.step(loss)).toThrow(/was used after it was disposed of/);
+  expect(() => fmodel.withParams(model.parameters())).toThrow(ReleasedError);
+  expect(() => fmodel.forward(x)).toThrow(ReleasedError);
 });

@@ -43,6 +43,28 @@ test("loop.step takes a function", () => {
   expect(() => loop.step(loss as never)).toThrow("wanted a function that computes the loss");
 });
 
+test("loop.step and loop.run know their options", () => {
+  using loop = innerLoop(model, inner);
+  const loss = () => loop.fmodel.forward(x).square().mean();
+  expect(() => loop.step(loss, { lr: 0.1 } as object)).toThrow("loop.step: unknown option lr");
+  expect(() => loop.run(2, loss, { lr: 0.1 } as object)).toThrow("loop.run: unknown option lr");
+  expect(loop.fmodel.time).toBe(0);
+});
+
+test.each([
+  ["second-order", undefined, true],
+  ["first-order", undefined, true],
+  ["none", undefined, false],
+  ["second-order", "step", false],
+] as const)("mode %s, checkpoint %s: are the weights in between kept: %s", (mode, checkpoint, kept) => {
+  using loop = innerLoop(model, inner, { mode, checkpoint });
+  for (let i = 0; i < 3; i++) loop.step(() => loop.fmodel.forward(x).square().mean());
+  for (const time of [0, 3]) expect(() => loop.fmodel.parameters({ time })).not.toThrow();
+  const between = () => loop.fmodel.parameters({ time: 1 });
+  if (kept) expect(between).not.toThrow();
+  else expect(between).toThrow(/time 1 were not kept, only those at 0 and 3/);
+});
+
 test.each<[string, unknown, string]>([
   ["nothing", () => {}, "gradCallback: returned undefined: wanted an array of gradients"],
   ["a promise", async () => [], "gradCallback: returned a promise"],

@@ -1,7 +1,7 @@
 /** Overrides, checked and asked: every form of value, for numbers and for pairs; and hyperparameters written back. */
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { Parameter } from "@loopgrad/nn";
-import { Adam, ASGD, SGD } from "@loopgrad/optim";
+import { Adam, ASGD, Optimizer, SGD, type Updated } from "@loopgrad/optim";
 import { ArgumentError, init, type Tensor, tensor, zeros } from "@loopgrad/tensor";
 import { applyHyperparameters, trainableHyperparameters } from "./hyperparameters.ts";
 import { type OverrideValue, perParameter, resolve } from "./override.ts";
@@ -125,6 +125,16 @@ describe("hyperparameters", () => {
     expect(Object.keys(trainableHyperparameters(new Adam([param()])))).toEqual(["lr", "betas", "eps", "weightDecay"]);
     expect(() => trainableHyperparameters(new ASGD([param()]), ["t0"])).toThrow(/t0 is not one of lr, lambd/);
     expect(() => trainableHyperparameters(new Adam([param()]), ["amsgrad"])).toThrow(ArgumentError);
+  });
+
+  test("also of a list of one; an empty list is none", () => {
+    class Mixed extends Optimizer<{ mix: readonly number[]; none: readonly number[] }> {
+      override update(p: Tensor): Updated {
+        return { param: p, state: {} };
+      }
+    }
+    const opt = new Mixed([param()], {}, { mix: [0.5], none: [] });
+    expect(Object.keys(trainableHyperparameters(opt))).toEqual(["mix"]);
   });
 
   test("are leaves of their own in each group, with the group's value and the parameters' dtype", async () => {

@@ -261,22 +261,27 @@ class Run {
     }
   }
 
+  /** Merges neighbouring runs, which the pass before has sorted. */
   #sort({ dims, run, descending, first }: KernelDescription & { role: "sort" }): void {
     const [keys] = this.memory;
     const out = this.memory[this.memory.length - 1];
     const [outer, length, inner] = dims;
-    const rank = (x: number): number => (Number.isNaN(x) ? 1 : 0);
+    const before = (a: number, b: number): boolean => {
+      if (Number.isNaN(a) || Number.isNaN(b)) return !Number.isNaN(a);
+      return descending ? a > b : a < b;
+    };
     for (let o = 0; o < outer; o++) {
       for (let i = 0; i < inner; i++) {
         const at = (k: number) => (o * length + k) * inner + i;
+        const index = (k: number) => (first ? k : this.memory[1][at(k)]);
         for (let begin = 0; begin < length; begin += 2 * run) {
-          const size = Math.min(2 * run, length - begin);
-          const order = Array.from({ length: size }, (_, k) => (first ? begin + k : this.memory[1][at(begin + k)]));
-          order.sort((p, q) => {
-            const [a, b] = [keys[at(p)], keys[at(q)]];
-            return rank(a) - rank(b) || (descending ? b - a : a - b) || 0;
-          });
-          for (const [k, index] of order.entries()) out[at(begin + k)] = index;
+          const middle = Math.min(begin + run, length);
+          const end = Math.min(begin + 2 * run, length);
+          let [left, right] = [begin, middle];
+          for (let k = begin; k < end; k++) {
+            const fromRight = left >= middle || (right < end && before(keys[at(index(right))], keys[at(index(left))]));
+            out[at(k)] = fromRight ? index(right++) : index(left++);
+          }
         }
       }
     }

@@ -1,7 +1,7 @@
 /** Sums of pieces: what comes out, and how many elements are added on the way. */
 import { describe, expect, test } from "@jest/globals";
 import { interpret } from "../cpu/interpreter.ts";
-import { addP, bind, padP } from "../index.ts";
+import { addP, bind, padP, sliceP } from "../index.ts";
 import { numel } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { captureGraph } from "./capture-graph.ts";
@@ -122,6 +122,17 @@ describe("a sum of pieces", () => {
   ])("is left alone: %s", (_, fn) => {
     const graph = captured(LENGTH, fn);
     expect(joinPieces(graph)).toBe(graph);
+  });
+
+  test("of narrow pieces ends where wider ones are added", () => {
+    const narrow = (x: Tensor, i: number) =>
+      bind(padP, [bind(sliceP, [x], [0, 0, 1, 1, 1, 1])], [i, 0, LENGTH - 1 - i, 0]);
+    const graph = captured(20, (pieces) => {
+      const sum = total(pieces.slice(0, 10).map(narrow));
+      return bind(addP, [bind(addP, [sum, padded(pieces[10], 3)]), padded(pieces[11], 8)]);
+    });
+    const data = leaves(20);
+    expect(interpret(simplify(graph), data, [])).toEqual(interpret(graph, data, []));
   });
 
   test("that is read twice is one sum, and a term of what reads it", () => {

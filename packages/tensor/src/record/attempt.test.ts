@@ -84,6 +84,36 @@ test("one inside another: the inner one's results go with the inner one, all of 
   expect(released(made)).toEqual([false, true, false, false, true, true]);
 });
 
+test("when the outermost ends, nothing is noted any more", () => {
+  const noted = (): number => {
+    const start = beginAttempt();
+    endAttempt();
+    return start;
+  };
+  attempt(() => [x.sin(), x.cos()]);
+  expect(noted()).toBe(0);
+  attempt(() => {
+    x.sin();
+    attempt(() => x.cos());
+    expect(beginAttempt()).toBe(2);
+    endAttempt();
+    return fail();
+  });
+  expect(noted()).toBe(0);
+  x.exp();
+  expect(noted()).toBe(0);
+  attempt(() => {
+    x.sin();
+    attempt(() => {
+      x.cos();
+      return fail();
+    });
+    // Of the inner one nothing is left.
+    expect(beginAttempt()).toBe(1);
+    endAttempt();
+  });
+});
+
 test("a result that was released meanwhile is no trouble", () => {
   expect(
     attempt(() => {

@@ -32,6 +32,8 @@ const CASES: Record<string, readonly (readonly [string, () => Tensor, IntRange |
     ["floats, one of them NaN", () => host([0, Number.NaN, 2], "float32"), null],
     ["a number that fills", () => ops.full([3], 4, { device, dtype: "int32" }), exactly(4, 4)],
     ["a range", () => iota(5), exactly(0, 4)],
+    ["a literal", () => literal(7, "int32"), exactly(7, 7)],
+    ["a literal that its dtype does not hold", () => literal(7, "bool"), null],
     ["an empty range", () => iota(0), EMPTY],
   ],
   "views of it": [
@@ -67,6 +69,8 @@ const CASES: Record<string, readonly (readonly [string, () => Tensor, IntRange |
     ["a sum, unsigned", () => host([2 ** 32 - 2], "uint32").add(host([1], "uint32")), about(2 ** 32 - 1, 2 ** 32 - 1)],
     ["a sum of floats", () => host([1], "float32").add(host([2], "float32")), null],
     ["a choice", () => bind(ops.whereP, [host([1, 0], "bool"), host([1, 3]), host([-5, 2])]), about(-5, 3)],
+    ["a choice of what is not known", () => bind(ops.whereP, [host([1], "bool"), host([-1]).abs(), host([2])]), null],
+    ["a choice beside it", () => bind(ops.whereP, [host([1], "bool"), host([2]), host([-1]).abs()]), null],
     ["a comparison", () => host([1, 3]).lt(host([2, 2])), about(0, 1)],
     ["a conjunction", () => bind(ops.andP, [host([1], "bool"), host([1], "bool")]), about(0, 1)],
     ["an absolute value", () => host([-1, 3]).abs(), null],
@@ -89,6 +93,10 @@ const CASES: Record<string, readonly (readonly [string, () => Tensor, IntRange |
 
 function iota(n: number): Tensor {
   return ops.bindConstant(device, ops.iotaP, [dtypeCode("int32"), n]);
+}
+
+function literal(value: number, dtype: DType): Tensor {
+  return ops.bindConstant(device, ops.literalP, [dtypeCode(dtype), value]);
 }
 
 describe.each(Object.keys(CASES))("%s", (group) => {

@@ -104,6 +104,18 @@ describe("taking back", () => {
     expect(sections(true)).toEqual(sections(false));
   });
 
+  test("a section goes on where its second operation is taken back", () => {
+    const segment = new Segment();
+    const a = record(segment, expP, [stored()]);
+    segment.seam();
+    const b = record(segment, sinP, [a]);
+    record(segment, sinP, [b]);
+    segment.pop();
+    record(segment, expP, [b]);
+    expect(segment.graph([3]).nodes.map((node) => node.section)).toEqual([undefined, 0, 1, 1]);
+    expect(segment.words[segment.length - 2]).toBe(expP.code | (1 << 8));
+  });
+
   test.each<[string, (value: Value) => void]>([
     ["is pinned", (value) => void value.pins++],
     ["is saved", (value) => void value.saves++],
@@ -195,6 +207,15 @@ describe("positions", () => {
     expect(segment.carried).toEqual([inner, outer]);
   });
 
+  test("one that went for idleness and is asked for itself is carried once", () => {
+    const segment = new Segment();
+    const value = virtual(expP, [stored()]);
+    value.carry = new Carry();
+    segment.indexOf(value);
+    segment.indexOf(value);
+    expect(segment.carried).toEqual([value]);
+  });
+
   test("a stored value that was carried before is carried", () => {
     const segment = new Segment();
     const x = stored();
@@ -243,6 +264,21 @@ test("words have room for any number of operations", () => {
   expect(words).toEqual([0xff | (1 << 8), FLOAT, 3, ...operations.flat()]);
   const { words: key } = segment.key([1500], segment.structure());
   expect([...key]).toEqual([...words, 1500, -2]);
+});
+
+test("structures that differ have different hashes", () => {
+  const hashes = new Set<number>();
+  const key = new Set<number>();
+  for (let i = 0; i < 200; i++) {
+    const segment = new Segment();
+    const x = stored([1 + (i % 10)]);
+    let value = record(segment, i % 2 === 0 ? expP : sinP, [x]);
+    for (let k = 0; k < i / 20; k++) value = record(segment, addP, [value, x]);
+    record(segment, literalP, [], [FLOAT, i]);
+    hashes.add(segment.structure());
+    key.add(segment.key([1], segment.structure()).hash);
+  }
+  expect([hashes.size, key.size]).toEqual([200, 200]);
 });
 
 test("a graph has the slots of leaves and scalars in their order", () => {

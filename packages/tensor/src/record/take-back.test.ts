@@ -159,10 +159,11 @@ describe("the open segment", () => {
     const b = pending("b", expP, kept);
     const c = pending("c", addP, a, b);
     const d = pending("d", expP, b);
+    const e = pending("e", addP, b, a);
     back(5);
-    expect([a.failure, b.failure, c.failure, d.failure]).toEqual([error, null, error, null]);
+    expect([a, b, c, d, e].map(({ failure }) => failure)).toEqual([error, null, error, null, error]);
     expect([a.primitive, c.primitive]).toEqual([null, null]);
-    expect(holder.looked).toEqual(["lost", "a", "kept", "b", "c", "d"]);
+    expect(holder.looked).toEqual(["lost", "a", "kept", "b", "c", "d", "e"]);
     // b is read by d alone now, and nobody asked to have it stored.
     expect(holder.open.values).toEqual([kept, b, d]);
   });

@@ -88,6 +88,12 @@ const CASES: Record<string, readonly Case[]> = {
       "map 4>1 7, map 5>1 9",
     ],
     [
+      "of a choice between halves, the condition is not",
+      shapes(8),
+      (a, b, c, d, e, f, g, h) => choose(a.add(b).add(c), bind(ops.ltP, [h, h.neg()]), d.add(e).add(f).add(g)),
+      "map 4>1 7, map 5>1 10",
+    ],
+    [
       "what is stored already is not stored again",
       shapes(7),
       (a, b, c, d, e, f, g) => {
@@ -127,6 +133,27 @@ const CASES: Record<string, readonly Case[]> = {
         return [...xs.map((y) => y.cumsum(0)), all.sum()];
       },
       "map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 7>1 13, map 2>1 3, map 2>1 3, reduce 1>1 1+1",
+    ],
+    [
+      "of what it is cut into, cheap work on one value stays with it",
+      shapes(2),
+      (x, z) => {
+        const xs = several(9, (i) => x.mul(i + 2));
+        const all = sum(xs).mul(z.sin());
+        return [...xs.map((y) => y.cumsum(0)), all.sum()];
+      },
+      "map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 7>1 13, map 2>1 3, map 2>1 3, map 2>1 4, reduce 1>1 1+1",
+    ],
+    [
+      "seven that are read leave no room for a result more",
+      [[4]],
+      (x) => {
+        const xs = several(7, (i) => x.mul(i + 2));
+        const part = bind(ops.addP, [xs[0], xs[1]]);
+        const all = sum([part, ...xs.slice(2)]);
+        return [...xs.map((y) => y.cumsum(0)), all.cumsum(0), part];
+      },
+      "map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 1>1 3, scan 1>1, map 3>2 6, scan 1>1, map 7>1 13, scan 1>1",
     ],
     [
       "a contraction reads five on the way",
@@ -264,6 +291,12 @@ const CASES: Record<string, readonly Case[]> = {
   ],
   "what a contraction reads": [
     ["with strides, backwards too", shapes(2, [4, 4]), (x, w) => flip(x.add(1)).matmul(w), "contract 2>1 3+1+1"],
+    [
+      "work on what the first kernel made",
+      shapes(2, [4, 4]),
+      (x, w) => x.cumsum(0).mul(2).matmul(w),
+      "scan 1>1, contract 2>1 3+1+1",
+    ],
     [
       "not behind a mask",
       [
@@ -670,6 +703,16 @@ const CASES: Record<string, readonly Case[]> = {
       "reduce 1>1 1+3, map 2>1 3",
     ],
     [
+      "cheap work on its own section's value is done again, too",
+      [[4], [4]],
+      (x, y) => {
+        const a = x.cumsum(0).add(1);
+        seam(x);
+        return a.mul(y);
+      },
+      "scan 1>1, map 2>1 5",
+    ],
+    [
       "results of two have two kernels",
       [[4]],
       (x) => {
@@ -702,6 +745,8 @@ const CASES: Record<string, readonly Case[]> = {
   outputs: [
     ["a view is copied", [[4]], (x) => flip(x), "map 1>1 1"],
     ["a range of what was given is copied", [[128]], (x) => x.slice(0, 64, 128), "map 1>1 1"],
+    ["zeros are written", [[4]], (x) => [ops.zeros([3], { device: x.device }), x.add(1)], "map 0>1 1, map 1>1 3"],
+    ["the beginning of what was given is no copy", [[128]], (x) => [x.slice(0, 0, 64), x.exp()], "map 1>1 2"],
     ["a constant is written", [[4]], (x) => [ops.full([3], 2, { device: x.device }), x.add(1)], "map 0>1 1, map 1>1 3"],
     [
       "ranges of a value that is asked for are parts of it",

@@ -69,6 +69,14 @@ const position = (at: Tensor, n: number, site: number, ignored: number | null = 
   bind(ops.positionP, [cast(at, "int32")], [n, 1, site, ignored === null ? 0 : 1, ignored ?? 0]);
 const geometry = { n: 2, groups: 1, stride: [1, 1], padding: [0, 0], dilation: [1, 1] };
 
+/** A constant of one number, repeated. */
+const constant = (x: Tensor, primitive: ops.Primitive): Tensor =>
+  bind(
+    ops.expandP,
+    [ops.bindConstant(x.device, primitive, [dtypeCode("float32"), 3], 3).reshape([1, 1, 1])],
+    [5, 1, 4],
+  );
+
 const CASES: Record<string, readonly Case[]> = {
   reductions: [
     ["4,096 terms are added at once", [[2, 4096]], (x) => sum(x, [1]), ["sum [2, 4096] over 1"]],
@@ -170,11 +178,11 @@ const CASES: Record<string, readonly Case[]> = {
     [
       "cut, with a batch",
       [
-        [5, 2, 3000],
-        [5, 3000, 2],
+        [2, 2, 3000],
+        [2, 3000, 3],
       ],
       (x, y) => x.matmul(y),
-      ["contract [50, 5] × [2] × [2] over [60]", "sum [5, 2, 2, 50] over 1"],
+      ["contract [50, 2] × [2] × [3] over [60]", "sum [2, 2, 3, 50] over 1"],
     ],
     [
       "one term is a multiplication",
@@ -246,6 +254,45 @@ const CASES: Record<string, readonly Case[]> = {
       ],
       (x, y) => sum(product(x, y), [0]),
       ["map mul [5, 3, 4]", "sum [3, 4, 5] over 1"],
+    ],
+    [
+      "not where the other does not repeat",
+      [
+        [5, 1, 4],
+        [5, 3, 4],
+      ],
+      (x, y) => sum(product(x, y), [0]),
+      ["map mul [5, 3, 4]", "sum [3, 4, 5] over 1"],
+    ],
+    [
+      "not with a number of the user's",
+      [[5, 3, 1]],
+      (x) => sum(product(x, constant(x, ops.scalarP)), [0]),
+      ["map mul [5, 3, 4]", "sum [3, 4, 5] over 1"],
+    ],
+    [
+      "nor one that the planner knows",
+      [[5, 3, 1]],
+      (x) => sum(product(x, constant(x, ops.literalP)), [0]),
+      ["map mul [5, 3, 4]", "sum [3, 4, 5] over 1"],
+    ],
+    [
+      "nor a range",
+      [[5, 3, 1]],
+      (x) => {
+        const range = ops.bindConstant(x.device, ops.iotaP, [dtypeCode("float32"), 20]);
+        return sum(product(x, bind(ops.reshapeP, [range], [5, 1, 4])), [0]);
+      },
+      ["map mul [5, 3, 4]", "sum [3, 4, 5] over 1"],
+    ],
+    [
+      "cut within the second of two dimensions",
+      [
+        [2, 3, 1, 3000],
+        [2, 1, 2, 3000],
+      ],
+      (x, y) => sum(product(x, y), [0, 3]),
+      ["map mul [2, 3, 2, 3000]", "contract [2, 50] × [3] × [2] over [60]", "sum [1, 3, 2, 1, 2, 50] over 2"],
     ],
     [
       "not where neither repeats",
