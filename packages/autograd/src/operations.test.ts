@@ -340,7 +340,7 @@ const NO_GRADIENT: Record<string, string> = {
     "convGeometry convOutput currentScope dtypeAttr dtypeCode getDevice getRngState hostArray init isFloat keep " +
     "admit checkMethods defineKind operation signatureOf signaturesOf checkDevice checkOptions wantArray fromHalf manualSeed normalizeAxes normalizeAxis numel onBind packLayout positions promote resolveShape resultDType sameShape " +
     "Kind around enclosed enter find isExact linesOf placeOf replaceStandIn syncScope tracked withDevice withStandIns withinScope " +
-    "scope setDevice setLeafHook setRngState show surelyWithout toHalf untracked literals visitTensors watching wrap",
+    "scope setDevice setLeafHook setRngState show surelyWithout toHalf untracked literals unwatched visitTensors watching wrap",
   "off the tape: for optimizers": "pack unpack",
   "a constant to the tape": "renormalized",
 };

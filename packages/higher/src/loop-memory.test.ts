@@ -5,7 +5,17 @@ import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals
 import { grad } from "@loopgrad/autograd";
 import { BatchNorm1d, functional as F, Linear, type Module, ReLU, Sequential, Tanh } from "@loopgrad/nn";
 import { Adam, SGD } from "@loopgrad/optim";
-import { type Device, init, manualSeed, randn, scope, setDevice, type Tensor, tensor } from "@loopgrad/tensor";
+import {
+  type Device,
+  init,
+  manualSeed,
+  randn,
+  scope,
+  setDevice,
+  type Tensor,
+  tensor,
+  unwatched,
+} from "@loopgrad/tensor";
 import { type InnerLoop, type InnerLoopOptions, innerLoop } from "./index.ts";
 
 type Net = Module & { forward(x: Tensor): Tensor };
@@ -18,48 +28,50 @@ beforeAll(async () => {
 });
 afterAll(() => gpu?.destroy());
 
-test("a loop that is never ended is left to the collector; training that follows holds no more for it", async () => {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  const warn = jest.spyOn(console, "warn").mockImplementation(() => {});
-  setDevice(cpu);
-  const model = new Sequential(new Linear(20, 50), new Tanh(), new Linear(50, 1));
-  const opt = new SGD(model.parameters(), { lr: 0.01 });
-  const [x, y] = [randn([4, 20]), randn([4, 1])];
-  const forgetful = async (): Promise<void> => {
-    const loop = innerLoop(model, opt);
-    for (let k = 0; k < 3; k++) loop.diffopt.step(F.mseLoss(loop.fmodel.forward(x), y));
-    const query = F.mseLoss(loop.fmodel.forward(x), y);
-    query.backward();
-    await query.item();
-    opt.zeroGrad();
-  };
-  const plain = async (): Promise<void> => {
-    opt.zeroGrad();
-    const loss = F.mseLoss(model.forward(x), y);
-    loss.backward();
-    opt.step();
-    await loss.item();
-  };
-  const settle = async (): Promise<number> => {
-    // Finalizers run between turns of the event loop, after a collection.
-    for (let i = 0; i < 4; i++) {
-      collect();
-      await new Promise((done) => setTimeout(done, 2));
-    }
-    return cpu.stats().usedBytes;
-  };
-  for (let i = 0; i < 10; i++) await forgetful();
-  const held = await settle();
-  for (let i = 0; i < 20; i++) await forgetful();
-  expect(await settle()).toBeLessThan(held + 10_000);
-  for (let i = 0; i < 50; i++) await plain();
-  expect(await settle()).toBeLessThan(held + 10_000);
-  const messages = warn.mock.calls.map(([message]) => String(message));
-  warn.mockRestore();
-  expect(messages).toHaveLength(1);
-  expect(messages[0]).toMatch(/an inner loop, was dropped[\s\S]*forgetful .*loop-memory\.test\.ts/);
-});
+test("a loop that is never ended is left to the collector; training that follows holds no more for it", () =>
+  unwatched("inner loops that are dropped: their pins go with them, when the collector comes by", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const warn = jest.spyOn(console, "warn").mockImplementation(() => {});
+    const own = setDevice(await init({ device: "cpu" }));
+    const model = new Sequential(new Linear(20, 50), new Tanh(), new Linear(50, 1));
+    const opt = new SGD(model.parameters(), { lr: 0.01 });
+    const [x, y] = [randn([4, 20]), randn([4, 1])];
+    const forgetful = async (): Promise<void> => {
+      const loop = innerLoop(model, opt);
+      for (let k = 0; k < 3; k++) loop.diffopt.step(F.mseLoss(loop.fmodel.forward(x), y));
+      const query = F.mseLoss(loop.fmodel.forward(x), y);
+      query.backward();
+      await query.item();
+      opt.zeroGrad();
+    };
+    const plain = async (): Promise<void> => {
+      opt.zeroGrad();
+      const loss = F.mseLoss(model.forward(x), y);
+      loss.backward();
+      opt.step();
+      await loss.item();
+    };
+    const settle = async (): Promise<number> => {
+      // Finalizers run between turns of the event loop, after a collection.
+      for (let i = 0; i < 4; i++) {
+        collect();
+        await new Promise((done) => setTimeout(done, 2));
+      }
+      return own.stats().usedBytes;
+    };
+    for (let i = 0; i < 10; i++) await forgetful();
+    const held = await settle();
+    for (let i = 0; i < 20; i++) await forgetful();
+    expect(await settle()).toBeLessThan(held + 10_000);
+    for (let i = 0; i < 50; i++) await plain();
+    expect(await settle()).toBeLessThan(held + 10_000);
+    const messages = warn.mock.calls.map(([message]) => String(message));
+    warn.mockRestore();
+    expect(messages).toHaveLength(1);
+    expect(messages[0]).toMatch(/an inner loop, was dropped[\s\S]*forgetful .*loop-memory\.test\.ts/);
+    own.destroy();
+  }));
 
 const WAYS: readonly (readonly [string, InnerLoopOptions])[] = [
   ["second-order", {}],

@@ -11,7 +11,7 @@ export { type BindListener, bind, bindConstant, bindUntracked, onBind, untracked
 export { admit, checkMethods, operation, signatureOf } from "./checked.ts";
 export { around, type Context, enclosed, enter, find, isExact, Kind, linesOf, type Place, placeOf } from "./context.ts";
 export * from "./creation.ts";
-export { watching } from "./debug/watch.ts";
+export { unwatched, watching } from "./debug/watch.ts";
 export { Device, type DeviceStats } from "./device.ts";
 export {
   bytesPerElement,

@@ -1,6 +1,7 @@
 /**
  * Central differences, the independent answer that this package's gradients are compared with; and reading tensors.
  */
+import { Slot } from "@loopgrad/nn";
 import { scope, type Tensor } from "@loopgrad/tensor";
 
 /** A tensor's elements; of a missing gradient none, so that a comparison fails. */
@@ -25,8 +26,11 @@ export function distance(a: readonly (readonly number[])[], b: readonly (readonl
  */
 export async function centralDifference(f: () => Tensor, x: Tensor, i: number, h = 5e-5): Promise<number> {
   const own = await read(x);
-  const rebind = (data: readonly number[]): void =>
-    x._rebind(x.device.fromHost(Float64Array.from(data), x.shape, x.dtype));
+  const rebind = (data: readonly number[]): void => {
+    const value = x.device.fromHost(Float64Array.from(data), x.shape, x.dtype);
+    if (x instanceof Slot) x._set(value);
+    else x._rebind(value);
+  };
   const at = async (step: number): Promise<number> => {
     rebind(own.map((value, j) => (j === i ? value + step : value)));
     using result = scope(() => f().detach());

@@ -32,5 +32,20 @@ export function watch(next: Watcher | null): Watcher | null {
   return before;
 }
 
+/**
+ * Runs a function that nobody watches: devices that it makes are not audited, and what they hold is not held by a watcher.
+ *
+ * @param why  what it leaves behind on purpose, for readers
+ */
+export async function unwatched<T>(why: string, fn: () => Promise<T>): Promise<T> {
+  if (why === "") throw new Error("unwatched: wanted a reason");
+  const before = watch(null);
+  try {
+    return await fn();
+  } finally {
+    watch(before);
+  }
+}
+
 /** The watcher; null outside tests. Holders say `watching()?.holders.add(…)`, which makes no closure then. */
 export const watching = (): Watcher | null => watcher;

@@ -838,7 +838,7 @@ const NO_OPERATIONS = [
     "promote",
   ],
   ...["resolveShape", "resultDType", "sameShape", "scalar", "scope", "setDevice", "setLeafHook", "setRngState", "show"],
-  ...["threshold", "untracked", "visitTensors", "wrap", "fromHalf", "toHalf", "packLayout"],
+  ...["threshold", "untracked", "unwatched", "visitTensors", "watching", "wrap", "fromHalf", "toHalf", "packLayout"],
   "renormalized",
 ];
 

@@ -242,7 +242,7 @@ class Check {
     for (const instruction of code) {
       let problem: string | null = null;
       if (instruction.kind === "load") problem = outside(instruction.chain, size(instruction.operand));
-      else if (instruction.kind === "gather") {
+      else if (instruction.kind === "gather" && instruction.size > 0) {
         const reach = Math.max(instruction.size - 1, 0) * instruction.stride;
         problem = outside(instruction.chain, size(instruction.operand) - reach);
       } else if (instruction.kind === "mask") problem = outside(instruction.chain, Number.POSITIVE_INFINITY);
