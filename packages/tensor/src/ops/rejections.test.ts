@@ -830,7 +830,6 @@ const NO_OPERATIONS = [
     "operation",
     "signatureOf",
     "signaturesOf",
-    "watching",
     "literals",
     "normalizeAxis",
     "numel",
