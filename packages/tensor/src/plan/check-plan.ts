@@ -78,6 +78,7 @@ class Check {
   readonly #plan: GpuPlan;
   readonly #contents = new Map<string, Content[]>();
   readonly #packs: ReadonlyMap<number, PackPlan>;
+  readonly #regions = new Map<number, Region>();
   readonly #written = new Set<number>();
   readonly #wrong: string[] = [];
 
@@ -108,6 +109,12 @@ class Check {
 
   /** Where a value lies. */
   #region(value: number): Region {
+    let region = this.#regions.get(value);
+    if (region === undefined) this.#regions.set(value, (region = this.#located(value)));
+    return region;
+  }
+
+  #located(value: number): Region {
     let place = this.#plan.places.get(value);
     const bytes = this.#plan.bytesOf(value);
     let begin = 0;
@@ -129,7 +136,12 @@ class Check {
 
   #write({ buffer, begin, end }: Region, what: string): void {
     if (begin === end) return;
-    const kept = (this.#contents.get(buffer) ?? []).flatMap((content): Content[] => {
+    const before = this.#contents.get(buffer);
+    if (before === undefined) {
+      this.#contents.set(buffer, [{ begin, end, what }]);
+      return;
+    }
+    const kept = before.flatMap((content): Content[] => {
       const parts: Content[] = [];
       if (content.begin < begin) parts.push({ ...content, end: Math.min(content.end, begin) });
       if (content.end > end) parts.push({ ...content, begin: Math.max(content.begin, end) });
@@ -161,6 +173,8 @@ class Check {
 
   #expectWhole({ buffer, begin, end }: Region, what: string, named: string, reader: string): void {
     if (begin === end) return;
+    const only = this.#contents.get(buffer);
+    if (only?.length === 1 && only[0].what === what && only[0].begin <= begin && only[0].end >= end) return;
     const found = (this.#contents.get(buffer) ?? []).filter((content) => content.begin < end && content.end > begin);
     if (found.length === 1 && found[0].what === what && found[0].begin <= begin && found[0].end >= end) return;
     const there = found.map((content) => content.what).join(", ") || "nothing";
