@@ -136,18 +136,17 @@ class Check {
 
   #write({ buffer, begin, end }: Region, what: string): void {
     if (begin === end) return;
-    const before = this.#contents.get(buffer);
-    if (before === undefined) {
-      this.#contents.set(buffer, [{ begin, end, what }]);
-      return;
+    let contents = this.#contents.get(buffer);
+    if (contents === undefined) this.#contents.set(buffer, (contents = []));
+    const first = firstBehind(contents, begin);
+    let last = first;
+    const parts: Content[] = [{ begin, end, what }];
+    for (; last < contents.length && contents[last].begin < end; last++) {
+      const content = contents[last];
+      if (content.begin < begin) parts.unshift({ ...content, end: begin });
+      if (content.end > end) parts.push({ ...content, begin: end });
     }
-    const kept = before.flatMap((content): Content[] => {
-      const parts: Content[] = [];
-      if (content.begin < begin) parts.push({ ...content, end: Math.min(content.end, begin) });
-      if (content.end > end) parts.push({ ...content, begin: Math.max(content.begin, end) });
-      return parts;
-    });
-    this.#contents.set(buffer, [...kept, { begin, end, what }]);
+    contents.splice(first, last - first, ...parts);
   }
 
   /** Notes an error if a value is not where it should be. */
@@ -173,10 +172,12 @@ class Check {
 
   #expectWhole({ buffer, begin, end }: Region, what: string, named: string, reader: string): void {
     if (begin === end) return;
-    const only = this.#contents.get(buffer);
-    if (only?.length === 1 && only[0].what === what && only[0].begin <= begin && only[0].end >= end) return;
-    const found = (this.#contents.get(buffer) ?? []).filter((content) => content.begin < end && content.end > begin);
-    if (found.length === 1 && found[0].what === what && found[0].begin <= begin && found[0].end >= end) return;
+    const contents = this.#contents.get(buffer) ?? [];
+    const first = firstBehind(contents, begin);
+    const content = contents[first];
+    if (content?.what === what && content.begin <= begin && content.end >= end) return;
+    const found: Content[] = [];
+    for (let i = first; i < contents.length && contents[i].begin < end; i++) found.push(contents[i]);
     const there = found.map((content) => content.what).join(", ") || "nothing";
     this.#wrong.push(`${reader} wants ${named} in ${buffer}, bytes ${begin} to ${end}: there is ${there}`);
   }
@@ -263,6 +264,17 @@ class Check {
       if (problem !== null) this.#wrong.push(`${name}, ${instruction.kind}: ${problem}`);
     }
   }
+}
+
+/** Of contents in the order of their bytes, the first that ends behind a byte. */
+function firstBehind(contents: readonly Content[], byte: number): number {
+  let [low, high] = [0, contents.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (contents[middle].end > byte) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 const nameOf = (value: number): string => `value ${value}`;
