@@ -40,7 +40,7 @@ export abstract class Call extends Node {
     super(null, [], parents, [...saved], null, shape, dtype, device, sources);
     this.#outputs = outputs;
     for (const value of saved) value.saves++;
-    watching()?.holders.add(() => this.holding());
+    watching()?.holders.add(this);
   }
 
   /**

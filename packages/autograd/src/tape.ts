@@ -120,15 +120,14 @@ export class Node implements TapeLink {
     }
   }
 
-  /** What the node holds, for audits; null once it holds nothing any more. */
-  holding(): { by: string; saves: Value[]; recipes: Value[] } | null {
-    const { saved, recipes } = this;
-    if (saved === null) return null;
-    return {
-      by: this.label(),
-      saves: [...this.held()],
-      recipes: saved.flatMap((value, i) => (value === null ? [] : [...(recipes?.[i]?.steps ?? [])])),
-    };
+  /** Has it saved anything? For audits, as what follows. */
+  get _isHolding(): boolean {
+    return this.saved !== null;
+  }
+
+  _holding(): { by: () => string; saves: Iterable<Value>; recipes: Iterable<Value> } {
+    const steps = this.recipes?.flatMap((recipe) => [...(recipe?.steps ?? [])]) ?? [];
+    return { by: () => this.label(), saves: this.held(), recipes: steps };
   }
 
   /** Makes this a place at which gradients are asked for. */
@@ -256,7 +255,7 @@ function note(primitive: Primitive, inputs: readonly Tensor[], attrs: Attrs, out
   const { shape, dtype, device } = value;
   const node = new Node(primitive, attrs, parents, saved, recipes, shape, dtype, device, sources);
   attach(output, node);
-  if (saved !== null) watching()?.holders.add(() => node.holding());
+  if (saved !== null) watching()?.holders.add(node);
 }
 
 /** Who else looks at every operation, after the tape; null while no one does. */

@@ -183,12 +183,19 @@ export class DifferentiableOptimizer {
     this.#override = override === undefined ? null : this.#resolve(override);
     this.#gradCallback = gradCallback ?? null;
     this.reset();
-    watching()?.holders.add(() => (this.#disposed ? null : { by: "a differentiable optimizer", pins: this.#pinned() }));
+    watching()?.holders.add(this);
   }
 
-  #pinned(): Value[] {
+  /** @internal For audits. */
+  get _isHolding(): boolean {
+    return !this.#disposed;
+  }
+
+  /** @internal */
+  _holding(): { by: () => string; pins: Value[] } {
     const held = [...this.#states.flatMap((state) => Object.values(state)), ...(this.#latest ?? [])];
-    return held.flatMap((value) => (value instanceof Tensor ? [value._value] : []));
+    const pins = held.flatMap((value) => (value instanceof Tensor ? [value._value] : []));
+    return { by: () => "a differentiable optimizer", pins };
   }
 
   #resolve(override: Override): Resolved {

@@ -109,9 +109,17 @@ export class FunctionalModule<M extends Module = Module> {
     this.#historyKept = history;
     this.#fields = new PlainTensors(module);
     this.#start();
-    watching()?.holders.add(() =>
-      this.#disposed ? null : { by: "a functional module", pins: this.#standIns.map((tensor) => tensor._value) },
-    );
+    watching()?.holders.add(this);
+  }
+
+  /** @internal For audits. */
+  get _isHolding(): boolean {
+    return !this.#disposed;
+  }
+
+  /** @internal */
+  _holding(): { by: () => string; pins: Value[] } {
+    return { by: () => "a functional module", pins: this.#standIns.map((tensor) => tensor._value) };
   }
 
   #start(): void {

@@ -41,7 +41,17 @@ export class Slot extends Tensor {
     const value = tensor._live();
     super(value, null);
     value.pins++;
-    watching()?.holders.add(() => (this._released ? null : { by: new.target.name, pins: [this._value] }));
+    watching()?.holders.add(this);
+  }
+
+  /** @internal For audits. */
+  get _isHolding(): boolean {
+    return !this._released;
+  }
+
+  /** @internal */
+  _holding(): { by: () => string; pins: Value[] } {
+    return { by: () => this.constructor.name, pins: [this._value] };
   }
 
   /**
@@ -136,12 +146,18 @@ class Assignment implements Change {
     readonly old: Value,
   ) {
     this.#isStored = old.storage !== null || old.host !== null;
-    watching()?.holders.add(() =>
-      this.#isOver ? null : { by: "an assignment", [this.#isStored ? "pins" : "recipes"]: [old] },
-    );
+    watching()?.holders.add(this);
     if (this.#isStored) return;
     old.recipes++;
     old.device.unpinned(old);
+  }
+
+  get _isHolding(): boolean {
+    return !this.#isOver;
+  }
+
+  _holding(): { by: () => string; pins?: Value[]; recipes?: Value[] } {
+    return { by: () => "an assignment", [this.#isStored ? "pins" : "recipes"]: [this.old] };
   }
 
   settled(): void {

@@ -39,6 +39,8 @@ export function checkProgram(plan: CpuPlan): void {
   const blockOf = new Map<number, number>();
   /** The slot whose elements a block has; −1 for one that was given back. */
   const holds: number[] = [];
+  const outputs = new Set(outputSlots);
+  const homes = new Map(steps.map(({ slot, home }) => [slot, home]));
   const outer = new Set([...leaves.map(({ slot }) => slot), ...constants]);
   const isThere = (slot: number): boolean => outer.has(slot) || holds[blockOf.get(slot) ?? -1] === slot;
   steps.forEach(({ slot, home, takes, frees }, k) => {
@@ -54,12 +56,11 @@ export function checkProgram(plan: CpuPlan): void {
       const block = blockOf.get(takes) ?? -1;
       if (outer.has(takes) || holds[block] !== takes)
         wrong.push(`step ${k} takes the block of slot ${takes}, which has none`);
-      if (outputSlots.includes(takes)) wrong.push(`step ${k} overwrites slot ${takes}, an output`);
+      if (outputs.has(takes)) wrong.push(`step ${k} overwrites slot ${takes}, an output`);
       const own = reads[k].filter((read) => read.slot === takes);
       const inPlace = own.every((read) => isContiguous(read) && numel(read.shape) === sizes[slot]);
       if (!elementwise[k] || !inPlace) wrong.push(`step ${k} overwrites slot ${takes}, which it reads elsewhere too`);
-      const taken = steps.find((step) => step.slot === takes);
-      if (taken?.home !== home)
+      if (homes.get(takes) !== home)
         wrong.push(`step ${k} takes the block of slot ${takes}, which is of another size or dtype`);
       blockOf.set(slot, block);
       holds[block] = slot;
@@ -67,7 +68,7 @@ export function checkProgram(plan: CpuPlan): void {
     for (const freed of frees) {
       const block = blockOf.get(freed) ?? -1;
       if (holds[block] !== freed) wrong.push(`step ${k} gives back the block of slot ${freed}, which has none`);
-      if (outputSlots.includes(freed)) wrong.push(`step ${k} gives back slot ${freed}, an output`);
+      if (outputs.has(freed)) wrong.push(`step ${k} gives back slot ${freed}, an output`);
       holds[block] = -1;
     }
   });
@@ -77,7 +78,7 @@ export function checkProgram(plan: CpuPlan): void {
       wrong.push(`output ${j} is more than slot ${slot} has`);
   }
   for (const slot of holds) {
-    if (slot >= 0 && !outputSlots.includes(slot)) wrong.push(`the block of slot ${slot} is never given back`);
+    if (slot >= 0 && !outputs.has(slot)) wrong.push(`the block of slot ${slot} is never given back`);
   }
   if (wrong.length > 0) throw new Error(`internal: a program cannot be right:\n  ${wrong.join("\n  ")}`);
 }

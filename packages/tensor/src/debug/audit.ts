@@ -60,10 +60,11 @@ export function audit({ ledger, backend, segment, reads, kept, idle, isNeeded }:
     if (value.device.backend !== backend) continue;
     const note = (what: string) => wrong.push(`${named(value)} ${what}`);
     const { pins = 0, saves = 0, recipes = 0, by = [] } = explained.get(value) ?? {};
-    const holders = by.length === 0 ? "nobody" : by.join(", ");
-    if (value.pins !== pins) note(`has ${value.pins} pins, and ${pins} are explained, by ${holders}`);
-    if (value.saves !== saves) note(`was saved ${value.saves} times, and ${saves} are explained, by ${holders}`);
-    if (value.recipes !== recipes) note(`is in ${value.recipes} recipes, and ${recipes} are explained, by ${holders}`);
+    const holders = () => by.map((name) => name()).join(", ") || "nobody";
+    if (value.pins !== pins) note(`has ${value.pins} pins, and ${pins} are explained, by ${holders()}`);
+    if (value.saves !== saves) note(`was saved ${value.saves} times, and ${saves} are explained, by ${holders()}`);
+    if (value.recipes !== recipes)
+      note(`is in ${value.recipes} recipes, and ${recipes} are explained, by ${holders()}`);
     if (value.handles < 0 || value.uses < 0) note("has been released more often than it was held");
     const isOpen = value.segment === segment.id && segment.values[value.index] === value;
     if (value.segment === segment.id && !isOpen) note("is said to be recorded, and another value is in its place");
@@ -105,12 +106,12 @@ interface Explained {
   pins: number;
   saves: number;
   recipes: number;
-  by: string[];
+  by: (() => string)[];
 }
 
 function explainedCounts(ledger: Ledger, reads: readonly Value[]): Map<Value, Explained> {
   const explained = new Map<Value, Explained>();
-  const add = (value: Value, count: "pins" | "saves" | "recipes", by: string): void => {
+  const add = (value: Value, count: "pins" | "saves" | "recipes", by: () => string): void => {
     let own = explained.get(value);
     if (own === undefined) explained.set(value, (own = { pins: 0, saves: 0, recipes: 0, by: [] }));
     own[count]++;
@@ -121,7 +122,7 @@ function explainedCounts(ledger: Ledger, reads: readonly Value[]): Map<Value, Ex
       for (const value of held[count] ?? []) add(value, count, held.by);
     }
   }
-  for (const value of reads) add(value, "pins", "a read");
+  for (const value of reads) add(value, "pins", () => "a read");
   return explained;
 }
 

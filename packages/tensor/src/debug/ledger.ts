@@ -10,14 +10,18 @@ import type { Value } from "../record/value.ts";
 
 /** What a holder needs of values: each is named as often as it is counted. */
 export interface Held {
-  readonly by: string;
+  readonly by: () => string;
   readonly pins?: Iterable<Value>;
   readonly saves?: Iterable<Value>;
   readonly recipes?: Iterable<Value>;
 }
 
-/** Says what a holder holds now; null once it holds nothing any more, and never will. */
-export type Holder = () => Held | null;
+/** Says what it holds now. */
+export interface Holder {
+  /** False once it holds nothing any more, and never will. */
+  readonly _isHolding: boolean;
+  _holding(): Held;
+}
 
 /** Who holds values, on all devices. */
 export class Holders {
@@ -27,15 +31,12 @@ export class Holders {
   add(holder: Holder): void {
     this.#holders.push(holder);
     if (this.#holders.length < this.#limit) return;
-    this.#holders = this.#holders.filter((one) => one() !== null);
+    this.#holders = this.#holders.filter((one) => one._isHolding);
     this.#limit = Math.max(1024, 2 * this.#holders.length);
   }
 
   *held(): Generator<Held> {
-    for (const holder of this.#holders) {
-      const held = holder();
-      if (held !== null) yield held;
-    }
+    for (const holder of this.#holders) if (holder._isHolding) yield holder._holding();
   }
 }
 

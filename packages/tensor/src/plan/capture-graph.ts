@@ -80,7 +80,10 @@ export function captureGraph(shapes: readonly number[][], fn: (...inputs: Tensor
   );
   const results = [fn(...inputs)].flat();
   for (const tensor of results) tensor._live().pins++;
-  watching()?.holders.add(() => ({ by: "a captured graph", pins: results.map((tensor) => tensor._value) }));
+  watching()?.holders.add({
+    _isHolding: true,
+    _holding: () => ({ by: () => "a captured graph", pins: results.map((tensor) => tensor._value) }),
+  });
   device.flush();
   if (backend.graph === null) throw new Error("nothing was recorded");
   return backend.graph;

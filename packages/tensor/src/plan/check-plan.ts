@@ -78,6 +78,7 @@ class Check {
   readonly #plan: GpuPlan;
   readonly #contents = new Map<string, Content[]>();
   readonly #packs: ReadonlyMap<number, PackPlan>;
+  readonly #regions = new Map<number, Region>();
   readonly #written = new Set<number>();
   readonly #wrong: string[] = [];
 
@@ -108,6 +109,12 @@ class Check {
 
   /** Where a value lies. */
   #region(value: number): Region {
+    let region = this.#regions.get(value);
+    if (region === undefined) this.#regions.set(value, (region = this.#located(value)));
+    return region;
+  }
+
+  #located(value: number): Region {
     let place = this.#plan.places.get(value);
     const bytes = this.#plan.bytesOf(value);
     let begin = 0;
@@ -129,13 +136,17 @@ class Check {
 
   #write({ buffer, begin, end }: Region, what: string): void {
     if (begin === end) return;
-    const kept = (this.#contents.get(buffer) ?? []).flatMap((content): Content[] => {
-      const parts: Content[] = [];
-      if (content.begin < begin) parts.push({ ...content, end: Math.min(content.end, begin) });
-      if (content.end > end) parts.push({ ...content, begin: Math.max(content.begin, end) });
-      return parts;
-    });
-    this.#contents.set(buffer, [...kept, { begin, end, what }]);
+    let contents = this.#contents.get(buffer);
+    if (contents === undefined) this.#contents.set(buffer, (contents = []));
+    const first = firstBehind(contents, begin);
+    let last = first;
+    const parts: Content[] = [{ begin, end, what }];
+    for (; last < contents.length && contents[last].begin < end; last++) {
+      const content = contents[last];
+      if (content.begin < begin) parts.unshift({ ...content, end: begin });
+      if (content.end > end) parts.push({ ...content, begin: end });
+    }
+    contents.splice(first, last - first, ...parts);
   }
 
   /** Notes an error if a value is not where it should be. */
@@ -161,8 +172,12 @@ class Check {
 
   #expectWhole({ buffer, begin, end }: Region, what: string, named: string, reader: string): void {
     if (begin === end) return;
-    const found = (this.#contents.get(buffer) ?? []).filter((content) => content.begin < end && content.end > begin);
-    if (found.length === 1 && found[0].what === what && found[0].begin <= begin && found[0].end >= end) return;
+    const contents = this.#contents.get(buffer) ?? [];
+    const first = firstBehind(contents, begin);
+    const content = contents[first];
+    if (content?.what === what && content.begin <= begin && content.end >= end) return;
+    const found: Content[] = [];
+    for (let i = first; i < contents.length && contents[i].begin < end; i++) found.push(contents[i]);
     const there = found.map((content) => content.what).join(", ") || "nothing";
     this.#wrong.push(`${reader} wants ${named} in ${buffer}, bytes ${begin} to ${end}: there is ${there}`);
   }
@@ -249,6 +264,17 @@ class Check {
       if (problem !== null) this.#wrong.push(`${name}, ${instruction.kind}: ${problem}`);
     }
   }
+}
+
+/** Of contents in the order of their bytes, the first that ends behind a byte. */
+function firstBehind(contents: readonly Content[], byte: number): number {
+  let [low, high] = [0, contents.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (contents[middle].end > byte) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 const nameOf = (value: number): string => `value ${value}`;
