@@ -97,7 +97,8 @@ describe.each(["cpu", "webgpu"] as const)("on %s", (name) => {
   });
 
   test("a value that is being read does not lapse, though its slot moves on twice", async () => {
-    const p = new Parameter(tensor([1, 2]).mul(5));
+    // No one but the slot has a handle.
+    const p = scope(() => new Parameter(tensor([1, 2]).mul(5)));
     const before = p.mul(3);
     // Something reads it, so that no flush stores it.
     const after = before.sum();
