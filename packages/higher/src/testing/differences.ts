@@ -28,8 +28,11 @@ export async function centralDifference(f: () => Tensor, x: Tensor, i: number, h
   const own = await read(x);
   const rebind = (data: readonly number[]): void => {
     const value = x.device.fromHost(Float64Array.from(data), x.shape, x.dtype);
-    if (x instanceof Slot) x._set(value);
-    else x._rebind(value);
+    // Not assigned: what was computed from its own value lapses no more than the slot's value does.
+    const before = x._value;
+    if (x instanceof Slot) value.pins++;
+    x._rebind(value);
+    if (x instanceof Slot) x.device.unpinned(before);
   };
   const at = async (step: number): Promise<number> => {
     rebind(own.map((value, j) => (j === i ? value + step : value)));

@@ -40,8 +40,6 @@ export interface PlanLimits {
   readonly maxBuffers: number;
   /** Bytes at whose multiples a part of a buffer may be bound. */
   readonly alignment: number;
-  /** Bytes of a binding. */
-  readonly maxBinding: number;
 }
 
 /** Bytes of a buffer that a value has. */
@@ -211,7 +209,7 @@ class Check {
   }
 
   #kernel({ description, operands }: FusedKernel, name: string): void {
-    const { limits, bytesOf } = this.#plan;
+    const { limits } = this.#plan;
     if (operands.length !== description.operands.length) this.#wrong.push(`${name} has operands without values`);
     if (operands.length > limits.maxBuffers) this.#wrong.push(`${name} binds ${operands.length} buffers`);
     const regions = operands.map((value) => this.#region(value));
@@ -223,7 +221,6 @@ class Check {
       if (isFlag !== (type === "flag")) this.#wrong.push(`${name} binds ${region.buffer} as ${type}`);
       if (region.begin % limits.alignment !== 0)
         this.#wrong.push(`${name} binds byte ${region.begin} of value ${value}`);
-      if (region.end - region.begin > limits.maxBinding) this.#wrong.push(`${name} binds ${bytesOf(value)} bytes`);
       if (isFlag) continue;
       if (access === "read") this.#expect(value, region, name);
       else {

@@ -205,7 +205,6 @@ export class GpuProgram implements Program {
       limits: {
         maxBuffers: tuning.maxBuffers,
         alignment: device.limits.minStorageBufferOffsetAlignment,
-        maxBinding: device.limits.maxStorageBufferBindingSize,
       },
     });
     /** Bytes of a value, or of so many elements of it. */
