@@ -46,8 +46,8 @@ test("loop.step takes a function", () => {
 test("loop.step and loop.run know their options", () => {
   using loop = innerLoop(model, inner);
   const loss = () => loop.fmodel.forward(x).square().mean();
-  expect(() => loop.step(loss, { lr: 0.1 } as object)).toThrow("loop.step: unknown option lr");
-  expect(() => loop.run(2, loss, { lr: 0.1 } as object)).toThrow("loop.run: unknown option lr");
+  expect(() => loop.step(loss, { lr: 0.1 } as object)).toThrow("InnerLoop.step: unknown option lr");
+  expect(() => loop.run(2, loss, { lr: 0.1 } as object)).toThrow("InnerLoop.run: unknown option lr");
   expect(loop.fmodel.time).toBe(0);
 });
 

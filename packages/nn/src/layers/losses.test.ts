@@ -33,7 +33,8 @@ test("a weight that requires a gradient gets it, and is no state", async () => {
 
 test("class margins refuse targets that do not fit", () => {
   const scores = randn([2, 3]);
-  expect(() => F.multiMarginLoss(scores, tensor([0, 1]))).toThrow(/wanted int32/);
+  expect(() => F.multiMarginLoss(scores, tensor([0, 1]).mul(1))).toThrow(/wanted int32/);
+  expect(() => F.multiMarginLoss(scores, tensor([0, 0.5]))).toThrow(/has 0.5 in it, wanted class indices/);
   expect(() => F.multiMarginLoss(scores, tensor([0], { dtype: "int32" }))).toThrow(/wanted \[N, C\] and \[2\]/);
   expect(() => F.multiMarginLoss(scores, tensor([0, 1], { dtype: "int32" }), { p: 3 as 1 })).toThrow(/wanted 1 or 2/);
 });
