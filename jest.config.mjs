@@ -26,7 +26,7 @@ export default {
     {
       ...shared,
       displayName: "node",
-      setupFilesAfterEnv: ["<rootDir>/packages/tensor/src/testing/setup.ts"],
+      setupFilesAfterEnv: ["engine", "setup"].map((name) => `<rootDir>/packages/tensor/src/testing/${name}.ts`),
       testRegex: "\\.test\\.ts$",
       testPathIgnorePatterns: ["/node_modules/", browserTests],
     },

@@ -1,5 +1,4 @@
-/** The same where an engine has no `AsyncLocalStorage`: our own promises put the contexts back. */
-import "./testing/one-chain.ts";
+/** The same where an engine has no `AsyncLocalStorage` (the file's name hides it): our own promises put the contexts back. */
 import { expect, test } from "@jest/globals";
 import { isExact } from "@loopgrad/tensor";
 import { describeInterleaving } from "./testing/interleaving-suite.ts";
