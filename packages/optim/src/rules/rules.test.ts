@@ -106,3 +106,59 @@ test("Rprop's steps grow and shrink within their limits", async () => {
   // Where the sign turns the step halves, and is not taken; the step after that keeps its size: the gradient before was 0.
   expect(steps).toEqual(close([0.1, 0.12, 0.13, 0.13, 0, -0.065, 0, 0.04, 0, -0.04]));
 });
+
+test.each([
+  ["AdamW", AdamW, {}],
+  ["NAdam", NAdam, { decoupledWeightDecay: true }],
+  ["RAdam", RAdam, { decoupledWeightDecay: true }],
+] as readonly (readonly [string, Constructor, Options])[])(
+  "%s: without a gradient decay alone shrinks",
+  async (_, Opt, options) => {
+    const parameter = new Parameter(tensor([1, -2]));
+    const opt = new Opt([parameter], { lr: 0.1, weightDecay: 0.5, ...options });
+    for (let i = 1; i < 4; i++) {
+      parameter.grad = tensor([0, 0]);
+      opt.step();
+      expect(Array.from(await parameter.data())).toEqual(close([0.95 ** i, -2 * 0.95 ** i]));
+    }
+  },
+);
+
+test("ASGD averages what comes after t0 steps, each as much as the others", async () => {
+  const parameter = new Parameter(tensor([4]));
+  const opt = new ASGD([parameter], { lr: 0.5, lambd: 0, t0: 2 });
+  const places: number[] = [];
+  for (let step = 1; step < 8; step++) {
+    parameter.grad = tensor([step % 3]);
+    opt.step();
+    places.push(...(await parameter.data()));
+    const { ax, step: count } = opt.stateOf(parameter);
+    // As in torch, which looks at the step before: up to the fourth step the average is the place itself.
+    const since = places.slice(step <= 4 ? step - 1 : 3);
+    const mean = since.reduce((sum, x) => sum + x, 0) / since.length;
+    expect([count, ...(await (ax as Tensor).data())]).toEqual([step, expect.closeTo(mean, 10)]);
+  }
+  expect(opt.counts).toEqual(["t0"]);
+});
+
+test.each(
+  [Adam, AdamW, Adadelta, Adagrad, Adamax, ASGD, NAdam, RAdam, RMSprop, Rprop].map((Opt) => [Opt.name, Opt] as const),
+)("%s counts its steps", (_, Opt) => {
+  const parameter = new Parameter(tensor([1]));
+  const opt = new (Opt as new (params: Tensor[]) => Adam)([parameter]);
+  for (let step = 1; step < 4; step++) {
+    parameter.grad = tensor([1]);
+    opt.step();
+    expect(opt.stateOf(parameter).step).toBe(step);
+  }
+});
+
+test("RMSprop keeps a momentum only where it is asked for", () => {
+  const parameter = new Parameter(tensor([1]));
+  for (const momentum of [0, 0.5]) {
+    const opt = new RMSprop([parameter], { momentum });
+    parameter.grad = tensor([1]);
+    opt.step();
+    expect("momentumBuffer" in opt.stateOf(parameter)).toBe(momentum > 0);
+  }
+});
