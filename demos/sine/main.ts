@@ -160,13 +160,14 @@ function thinOut(): void {
 /** Adapts to the wave on view and draws both charts. */
 async function look(): Promise<void> {
   if (training === null) return;
-  const of = view;
-  const curves = await training.look(of, Number(steps.value));
+  // What is asked for now: while the GPU computes, another number may be chosen, whose look follows.
+  const [of, count] = [view, steps.value];
+  const curves = await training.look(of, Number(count));
   shown = { curves, view: of };
   draw();
-  element("stepsShown").textContent = steps.value;
+  element("stepsShown").textContent = count;
   element("waveText").textContent =
-    `Error before: ${curves.errorBefore.toFixed(2)}, after ${steps.value} steps: ${curves.errorAfter.toFixed(2)}`;
+    `Error before: ${curves.errorBefore.toFixed(2)}, after ${count} steps: ${curves.errorAfter.toFixed(2)}`;
   if (chart.steps.length === 0) element("lossText").textContent = "No training steps yet.";
 }
 
