@@ -49,14 +49,25 @@ const asPublished = {
 };
 
 /**
- * The files of a package that are published, relative to its `src`.
+ * The files of a package that its entry leads to: what only tests use is not published.
  *
  * @param {string} src
  */
-const publishedFiles = (src) =>
-  readdirSync(src, { recursive: true, encoding: "utf8" })
-    .filter((path) => /\.(ts|wgsl)$/.test(path))
-    .filter((path) => !/\.test\.ts$|(^|[\\/])(testing|golden)[\\/]/.test(path));
+async function publishedFiles(src) {
+  const { metafile } = await build({
+    absWorkingDir: src,
+    entryPoints: ["index.ts"],
+    bundle: true,
+    packages: "external",
+    format: "esm",
+    loader: { ".wgsl": "text" },
+    metafile: true,
+    write: false,
+    outdir: "out",
+    logLevel: "silent",
+  });
+  return Object.keys(metafile.inputs);
+}
 
 /**
  * Writes a package's modules.
@@ -66,7 +77,7 @@ const publishedFiles = (src) =>
 async function buildModules(dir) {
   const [src, dist] = [join(root, dir, "src"), join(root, dir, "dist")];
   removeLeftovers(src, dist);
-  const files = publishedFiles(src);
+  const files = await publishedFiles(src);
   for (const path of files.filter((file) => file.endsWith(".wgsl"))) {
     const to = join(dist, `${path}.js`);
     mkdirSync(dirname(to), { recursive: true });

@@ -7,7 +7,6 @@
  */
 import { ArgumentError, admit, type Tensor, withStandIns } from "@loopgrad/tensor";
 import type { Module } from "./module.ts";
-import { checkOptions } from "./options.ts";
 import { checkFits, type Slot } from "./slot.ts";
 
 /** GivenTensors by name (as in `namedParameters`, `namedBuffers`), or in that order. */
@@ -86,7 +85,6 @@ function called<M extends Module, T>(
   fn: (module: M) => T,
   after: Record<string, Tensor> = {},
 ): T {
-  checkOptions("functionalCall", state, ["params", "buffers"]);
   const namedBuffers = module.namedBuffers();
   const buffers = namedBuffers.map(([, buffer]) => buffer);
   const slots: Slot[] = [...buffers];

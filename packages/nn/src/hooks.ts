@@ -11,7 +11,6 @@
  */
 import { ArgumentError } from "@loopgrad/tensor";
 import type { Module } from "./module.ts";
-import { checkOptions } from "./options.ts";
 
 /** Ends what it stands for: `handle.remove()`, or `using _ = module.registerForwardHook(…)`. */
 export interface RemovableHandle extends Disposable {
@@ -65,7 +64,7 @@ function add(
   hook: AnyPreHook | AnyHook,
   options: HookOptions,
 ): RemovableHandle {
-  const { prepend = false } = checkOptions(who, options, ["prepend"]);
+  const { prepend = false } = options;
   if (typeof hook !== "function") throw new ArgumentError(`${who}: the hook is ${typeof hook}, wanted a function`);
   const forward = hooked.get(module) ?? new HookedForward(module);
   // An entry of its own, so that one function may be registered twice and removed once.

@@ -22,7 +22,7 @@ import {
   type Tensor,
   tensor,
 } from "@loopgrad/tensor";
-import { checkOptions, checkProbability } from "./options.ts";
+import { checkProbability } from "./options.ts";
 import { Slot } from "./slot.ts";
 
 export type Nonlinearity = "linear" | "conv" | "sigmoid" | "tanh" | "relu" | "leakyRelu" | "selu";
@@ -269,7 +269,6 @@ export interface KaimingOptions {
 }
 
 function kaimingStd(shape: Shape, options: KaimingOptions): number {
-  checkOptions("kaiming", options, ["a", "mode", "nonlinearity"]);
   const { a = 0, mode = "fanIn", nonlinearity = "leakyRelu" } = options;
   if (mode !== "fanIn" && mode !== "fanOut")
     throw new ArgumentError(`kaiming: mode ${mode}: wanted "fanIn" or "fanOut"`);

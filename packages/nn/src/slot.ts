@@ -14,7 +14,6 @@ import "@loopgrad/autograd";
 import {
   ArgumentError,
   type Change,
-  checkOptions,
   DeviceError,
   DTypeError,
   LoopgradError,
@@ -212,9 +211,8 @@ export function checkFits(what: string, slot: Tensor, tensor: Tensor): void {
  */
 export class Parameter extends Slot {
   constructor(tensor: Tensor, options: { requiresGrad?: boolean } = {}) {
-    admit(arguments, "Parameter(tensor: tensor, options?: object)");
+    admit(arguments, "Parameter(tensor: tensor, options?: { requiresGrad: boolean })");
     super(tensor);
-    checkOptions("Parameter", options, ["requiresGrad"]);
     if (options.requiresGrad ?? true) this.requiresGrad_(true);
   }
 

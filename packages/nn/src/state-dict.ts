@@ -18,7 +18,6 @@ import {
   wrap,
 } from "@loopgrad/tensor";
 import type { Module } from "./module.ts";
-import { checkOptions } from "./options.ts";
 import { Parameter, type Slot } from "./slot.ts";
 
 /** Names and values of all parameters and buffers. */
@@ -39,7 +38,6 @@ export function stateDictOf(module: Module): StateDict {
 
 /** See {@link Module.loadStateDict}. */
 export function loadInto(module: Module, state: StateDict, options: { strict?: boolean }): LoadReport {
-  checkOptions("loadStateDict", options, ["strict"]);
   checkState(state);
   const unexpected = new Set(Object.keys(state));
   const unseen = new Map<Slot, string>();

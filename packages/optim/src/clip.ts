@@ -4,7 +4,7 @@
  */
 
 import { noGrad } from "@loopgrad/autograd";
-import { ArgumentError, admit, checkOptions, pack, scope, Tensor, unpack, zeros } from "@loopgrad/tensor";
+import { ArgumentError, admit, pack, scope, Tensor, unpack, zeros } from "@loopgrad/tensor";
 import { inReach } from "./cohort.ts";
 
 /** Keeps the quotient finite where all gradients are 0. */
@@ -18,7 +18,7 @@ export interface NormOptions {
 
 /** Checks the options; returns p. */
 function normTypeOf(who: string, options: NormOptions): number {
-  const { normType = 2 } = checkOptions(who, options, ["normType"]);
+  const { normType = 2 } = options;
   if (typeof normType === "number" && normType > 0) return normType;
   throw new ArgumentError(`${who}: normType is ${String(normType)}, wanted a number > 0, or Infinity`);
 }

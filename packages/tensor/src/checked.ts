@@ -7,7 +7,7 @@
  */
 import { GradError, LoopgradError } from "./errors.ts";
 import { beginAttempt, endAttempt, undoAttempt } from "./record/attempt.ts";
-import { fitsAtAGlance, type Signature, settled, signaturesOf, sixFitAtAGlance } from "./signature.ts";
+import { areSixAsWritten, isAsWritten, type Signature, settled, signaturesOf } from "./signature.ts";
 
 type AnyFunction = (...args: never[]) => unknown;
 type Call = (...args: readonly unknown[]) => unknown;
@@ -42,9 +42,26 @@ function signed(text: Text, call: Call): Call {
  * @example     admit(arguments, "Linear.forward(x: tensor)"); // or, in a class that a function makes:
  *              admit(arguments, ".forward(x: tensor)", this);
  */
-export function admit(args: ArrayLike<unknown>, text: Text, self?: object): void {
-  const signatures = signaturesOf(self === undefined ? text : `${self.constructor.name}${text}`);
-  if (!fitsAtAGlance(signatures[0], args)) settled(signatures, Array.from(args));
+export function admit(args: ArrayLike<unknown>, text: string, self?: object): void {
+  const signatures = self === undefined ? signaturesOf(text) : signaturesAt(self.constructor, text);
+  if (!isAsWritten(signatures[0], args)) settled(signatures, Array.from(args));
+}
+
+/** Signatures by the class whose name they begin with, so that the name is put before them once. */
+const ofClasses = new WeakMap<object, Map<string, readonly Signature[]>>();
+
+function signaturesAt(cls: { readonly name: string }, text: string): readonly Signature[] {
+  let own = ofClasses.get(cls);
+  if (own === undefined) {
+    own = new Map();
+    ofClasses.set(cls, own);
+  }
+  let signatures = own.get(text);
+  if (signatures === undefined) {
+    signatures = signaturesOf(`${cls.name}${text}`);
+    own.set(text, signatures);
+  }
+  return signatures;
 }
 
 /**
@@ -62,9 +79,10 @@ export function checkMethods(
   for (const text of methods) {
     const name = nameOf(text);
     const method = prototype[name];
+    const signature = `${cls.name}.${text}`;
     const value = function (this: unknown, ...args: unknown[]): unknown {
       try {
-        admit(args, `${cls.name}.${text}`);
+        admit(args, signature);
       } catch (error) {
         if (returns === "promise") return Promise.reject(error);
         throw error;
@@ -97,11 +115,11 @@ export function operation<F extends AnyFunction>(text: Text, fn: F, returns?: "p
   const name = nameOf(text);
   let signatures: readonly Signature[] | null = null;
   // Six parameters rather than a list of arguments, which would be made at every call.
-  function call(this: unknown, a: unknown, b: unknown, c: unknown, d: unknown, e: unknown, f: unknown): unknown {
+  function call(a: unknown, b: unknown, c: unknown, d: unknown, e: unknown, f: unknown): unknown {
     signatures ??= signaturesOf(text);
     const start = beginAttempt();
     try {
-      if (arguments.length <= 6 && sixFitAtAGlance(signatures[0], a, b, c, d, e, f)) return inner(a, b, c, d, e, f);
+      if (arguments.length <= 6 && areSixAsWritten(signatures[0], a, b, c, d, e, f)) return inner(a, b, c, d, e, f);
       return inner(...settled(signatures, Array.from(arguments)));
     } catch (error) {
       undoAttempt(start);

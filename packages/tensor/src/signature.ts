@@ -33,6 +33,8 @@ export interface Parameter {
   readonly kinds: readonly Kind[] | null;
   /** Kinds of all options by name, where an object of options is taken. */
   readonly options: ReadonlyMap<string, readonly Kind[] | null> | null;
+  /** The names of the options. */
+  readonly known: readonly string[];
   /** The kinds that a glance tells apart, as bits: an argument with one of them is right. */
   readonly glance: number;
 }
@@ -145,7 +147,8 @@ function parameterOf([, rest, name, optional, type]: RegExpMatchArray): Paramete
   const kinds = kindsOf(others);
   let glance = kinds === null ? ANY : optional ? MISSING : 0;
   for (const kind of kinds ?? []) glance |= GLANCE[kind.name] ?? 0;
-  return { name, isOptional: optional !== undefined, isRest: rest !== undefined, kinds, options, glance };
+  const known = [...(options?.keys() ?? [])];
+  return { name, isOptional: optional !== undefined, isRest: rest !== undefined, kinds, options, known, glance };
 }
 
 function parse(text: string): Signature {
@@ -170,15 +173,15 @@ export function signaturesOf(text: string | readonly string[]): readonly Signatu
 
 // ---- arguments ------------------------------------------------------------------------------------------------
 
-/** At a glance: is each argument of a kind that is taken, and none too many? False leaves the question open. */
-export function fitsAtAGlance({ parameters, isOpen }: Signature, args: ArrayLike<unknown>): boolean {
+/** Is the call as the signature writes it? False leaves the question open: there are other ways to call. */
+export function isAsWritten({ parameters, isOpen }: Signature, args: ArrayLike<unknown>): boolean {
   if (isOpen) return false;
   for (let i = 0; i < Math.max(parameters.length, args.length); i++) if (!admits(parameters, i, args[i])) return false;
   return true;
 }
 
-/** {@link fitsAtAGlance} for up to six arguments, without a list of them: operations are called often. */
-export function sixFitAtAGlance(
+/** {@link isAsWritten} for up to six arguments, without a list of them: operations are called often. */
+export function areSixAsWritten(
   { parameters, isOpen }: Signature,
   a: unknown,
   b: unknown,
@@ -200,8 +203,21 @@ export function sixFitAtAGlance(
 
 function admits(parameters: readonly Parameter[], i: number, value: unknown): boolean {
   if (i >= parameters.length) return value === undefined;
-  const { glance } = parameters[i];
-  return glance === ANY || (glance & glanceAt(value)) !== 0;
+  const parameter = parameters[i];
+  const { glance, kinds, options } = parameter;
+  if (glance === ANY || (glance & glanceAt(value)) !== 0) return true;
+  if (value === undefined) return false;
+  return options !== null && isPlain(value) ? optionsFit(options, value) : fits(kinds, value);
+}
+
+function optionsFit(options: NonNullable<Parameter["options"]>, given: object): boolean {
+  for (const name in given) {
+    const kinds = options.get(name);
+    if (kinds === undefined) return false;
+    const value = (given as Record<string, unknown>)[name];
+    if (value !== undefined && !fits(kinds, value)) return false;
+  }
+  return true;
 }
 
 /**
@@ -283,23 +299,21 @@ const AXES = /^(shape|dims?)$/;
 
 /** Throws unless an argument is what its parameter wants. */
 function check(who: string, parameter: Parameter, value: unknown): void {
-  const { name, kinds, options, isOptional } = parameter;
-  if (value === undefined && isOptional) return;
+  const { name, kinds, options, known, isOptional } = parameter;
+  if (kinds === null || (value === undefined && isOptional)) return;
   if (options !== null && isPlain(value)) {
+    checkOptions(who, value, known);
     checkValues(who, options, value);
     return;
   }
-  if (options !== null && (kinds as readonly Kind[]).length === 0)
-    checkOptions(who, value as object, [...options.keys()]);
-  if (fits(kinds, value) && value !== undefined) return;
-  if (kinds === null) return;
+  if (options !== null && kinds.length === 0) checkOptions(who, value as object, known);
+  if (value !== undefined && fits(kinds, value)) return;
   const given = kinds.some((kind) => kind.name === "operand") ? "an operand is" : (NAMES.get(name) ?? `${name} is`);
   const Refused = AXES.test(name) && kinds.some((kind) => kind.name === "numbers") ? ShapeError : ArgumentError;
   throw new Refused(`${who}: ${given} ${shown(value)}: wanted ${wanted(kinds, options)}${advice(value, parameter)}`);
 }
 
 function checkValues(who: string, options: NonNullable<Parameter["options"]>, given: object): void {
-  checkOptions(who, given, [...options.keys()]);
   for (const [option, kinds] of options) {
     const value = (given as Record<string, unknown>)[option];
     if (value === undefined || fits(kinds, value)) continue;

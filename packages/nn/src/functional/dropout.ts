@@ -7,7 +7,7 @@
 
 import { noGrad } from "@loopgrad/autograd";
 import { ArgumentError, operation, rand, type Shape, ShapeError, show, type Tensor, where } from "@loopgrad/tensor";
-import { checkOptions, checkProbability } from "../options.ts";
+import { checkProbability } from "../options.ts";
 
 /** Options of the dropout functions. */
 export interface DropoutOptions {
@@ -25,7 +25,6 @@ const kept = (x: Tensor, p: number, shape: Shape): Tensor =>
 
 /** The probability, or 0 outside of training. */
 function probability(op: string, options: DropoutOptions): number {
-  checkOptions(op, options, ["p", "training"]);
   const { p = 0.5, training = true } = options;
   checkProbability(op, "p", p);
   return training ? p : 0;

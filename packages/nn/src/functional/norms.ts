@@ -18,7 +18,6 @@ import {
   type Tensor,
   unfoldDim,
 } from "@loopgrad/tensor";
-import { checkOptions } from "../options.ts";
 
 /** Mean and biased variance, with the reduced dimensions kept as 1. */
 export interface Statistics {
@@ -132,7 +131,7 @@ export const batchNormTraining: OwnNorm<Statistics & { output: Tensor }> = opera
 
 /** The checked `eps` of a norm. */
 function epsOf(op: string, options: { eps?: number }): number {
-  const { eps = 1e-5 } = checkOptions(op, options, ["eps"]);
+  const { eps = 1e-5 } = options;
   if (typeof eps === "number" && eps >= 0) return eps;
   throw new ArgumentError(`${op}: eps is ${String(eps)}, wanted a number >= 0`);
 }

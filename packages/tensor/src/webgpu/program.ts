@@ -86,13 +86,14 @@ export class Pipelines {
     return this.#made.size;
   }
 
-  get(source: string, kernel: KernelDescription): Pipeline {
+  /** @param blockSize  of the parameter block, in bytes */
+  get(source: string, kernel: KernelDescription, blockSize: number): Pipeline {
     const known = this.#made.get(source);
     if (known !== undefined) return known;
     const { device } = this;
     device.pushErrorScope("validation");
     const module = device.createShaderModule({ code: source, label: kernel.role });
-    const layout = this.#layout(kernel);
+    const layout = this.#layout(kernel, blockSize);
     const pipeline = device.createComputePipeline({
       label: kernel.role,
       layout: layout.pipeline,
@@ -115,15 +116,19 @@ export class Pipelines {
     return made;
   }
 
-  #layout(kernel: KernelDescription) {
-    const key = kernel.operands.map(({ access }) => access[0]).join("");
+  /**
+   * Saying how large the block is lets it be checked when a group is made, and not at every dispatch, where wgpu (Deno,
+   * Firefox) takes it for that of another pipeline with the same layout.
+   */
+  #layout(kernel: KernelDescription, blockSize: number) {
+    const key = `${blockSize}${kernel.operands.map(({ access }) => access[0]).join("")}`;
     let layout = this.#layouts.get(key);
     if (layout === undefined) {
       const { device } = this;
       const visibility = GPUShaderStage.COMPUTE;
       const group = device.createBindGroupLayout({
         entries: [
-          { binding: 0, visibility, buffer: { type: "uniform" } },
+          { binding: 0, visibility, buffer: { type: "uniform", minBindingSize: blockSize } },
           ...kernel.operands.map(({ access }, i): GPUBindGroupLayoutEntry => {
             return {
               binding: i + 1,
@@ -223,7 +228,7 @@ export class GpuProgram implements Program {
       const size = Math.max(16, Math.ceil(printed.parameters.length / 4) * 16);
       const located = operands.map((value) => places.get(value) as Place);
       this.#steps.push({
-        ...pipelines.get(printed.source, description),
+        ...pipelines.get(printed.source, description, size),
         places: located,
         changing: located.flatMap((place, i) => (isFixed(place) ? [] : [i])),
         block: { offset, size },

@@ -58,6 +58,8 @@ export class Unconfirmed {
   readonly #pool: BufferPool;
   readonly #report: (message: string) => void;
   #asked: Asked[] = [];
+  /** How many of these have no answer yet: answers come one by one, and there may be thousands. */
+  #unanswered = 0;
   #last = 0;
   #jobs: Noted[] = [];
   #readers = 0;
@@ -90,12 +92,14 @@ export class Unconfirmed {
   asked(buffer: PoolBuffer, answer: Promise<GPUError | null>): void {
     const asked: Asked = { number: ++this.#last, buffer, answer: "none" };
     this.#asked.push(asked);
+    this.#unanswered++;
     if (this.#running) this.#openScope();
     const { number } = asked;
     const known = (error: GPUError | null): void => {
       // Given up meanwhile: see `abandon`.
       if (this.#asked.length === 0 || number < this.#asked[0].number) return;
       asked.answer = error === null ? "made" : "failed";
+      this.#unanswered--;
       if (error === null) buffer.state = "made";
       else {
         this.#chain.failed = true;
@@ -165,6 +169,7 @@ export class Unconfirmed {
 
   #reset(): void {
     this.#asked = [];
+    this.#unanswered = 0;
     this.#waiting = [];
     this.#jobs = [];
     this.#readers = 0;
@@ -176,9 +181,8 @@ export class Unconfirmed {
 
   /** After an answer: what is settled by it? */
   #look(): void {
-    const asked = this.#asked;
-    if (asked.some(({ answer }) => answer === "none")) return;
-    const failed = asked.filter(({ answer }) => answer === "failed");
+    if (this.#unanswered > 0) return;
+    const failed = this.#asked.filter(({ answer }) => answer === "failed");
     const first = failed.at(0);
     if (first === undefined) {
       const waiting = this.#waiting;
