@@ -6,7 +6,27 @@ import "./ops/shorthands.ts";
 import "./surface.ts";
 
 // the interception point, for the tape and for transforms
-export { type BindListener, bind, bindConstant, bindUntracked, onBind, untracked } from "./bind.ts";
+export { insideVmap, levelsAround, spreadOver, valueFor, withTasks } from "./batch/batching.ts";
+export {
+  currentLevel,
+  type Level,
+  levelsOf,
+  markTasks,
+  openLevels,
+  type Randomness,
+  refuseInVmap,
+} from "./batch/level.ts";
+export { type VmapAxes, type VmapOptions, vmap } from "./batch/vmap.ts";
+export {
+  type BindListener,
+  bind,
+  bindConstant,
+  bindUntracked,
+  type Interpreter,
+  interpreted,
+  onBind,
+  untracked,
+} from "./bind.ts";
 // operations
 export { admit, checkMethods, operation, signatureOf } from "./checked.ts";
 export { around, type Context, enclosed, enter, find, isExact, Kind, linesOf, type Place, placeOf } from "./context.ts";
