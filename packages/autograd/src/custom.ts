@@ -29,12 +29,14 @@ import {
   isFloat,
   type Level,
   levelsOf,
+  levelsOfAll,
   literals,
   markTasks,
   openLevels,
   sameShape,
   scope,
   show,
+  spreadOver,
   Tensor,
   type Value,
   valueFor,
@@ -138,7 +140,9 @@ function record<A extends readonly unknown[], R extends Results>(
   const xs = args.map((x) => (x instanceof Tensor ? placeOf(x) : x));
   const places = xs.map((x) => (x instanceof Tensor ? nodeOf(x) : null));
   const returned = within(true, () => checked(name, definition.forward(context, ...(xs as unknown as A))));
-  const results = resultsOf(name, returned);
+  const levels = levelsOfAll([...args.filter((x) => x instanceof Tensor), ...resultsOf(name, returned)]);
+  // A result that all tasks share has a gradient of each task's all the same.
+  const results = resultsOf(name, returned).map((y) => spreadOver(y, levels));
   const { captured } = origins(results, new Set(places.filter((node) => node !== null)), start);
   for (const node of captured) {
     throw new GradError(
@@ -146,7 +150,7 @@ function record<A extends readonly unknown[], R extends Results>(
         "pass it as one, or detach() it",
     );
   }
-  return handlesOf(new CustomCall(name, definition, context, args, places, results), results, returned);
+  return handlesOf(new CustomCall(name, definition, context, args, places, results, levels), results, returned);
 }
 
 /** A value, and the vmaps for which its first axes are. */
@@ -199,6 +203,8 @@ class CustomCall extends Call {
     args: readonly unknown[],
     places: readonly (Node | null)[],
     results: readonly Tensor[],
+    /** All that an argument or a result has. */
+    readonly levels: readonly Level[],
   ) {
     const saved = context.collected ?? [];
     const outputs = results.map((y) => y._live());
@@ -297,7 +303,7 @@ class CustomCall extends Call {
       );
     }
     // For an argument that all tasks share the sum over the tasks, for one of each task its own.
-    return insideVmap(this.#context.levels, () => valueFor(share, levels));
+    return insideVmap(this.#context.levels, () => valueFor(spreadOver(share, this.levels), levels));
   }
 
   /** The gradients of a backward that is not differentiable: at a node that no walk can pass. */

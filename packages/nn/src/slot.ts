@@ -9,7 +9,7 @@
  * During a functional call a slot *stands for* another tensor, its stand-in. A buffer assigned meanwhile
  * rebinds the stand-in, and the module is left as it was.
  */
-import { admit, currentLevel, levelsOf } from "@loopgrad/tensor";
+import { admit, checkTasks, currentLevel } from "@loopgrad/tensor";
 import "@loopgrad/autograd";
 import {
   ArgumentError,
@@ -39,9 +39,10 @@ export class Slot extends Tensor {
   /** @param tensor  gives the first value; the tensor itself is not held, nor is its place on the tape */
   constructor(tensor: Tensor) {
     checkTensor(new.target.name, tensor);
-    wantOne(new.target.name, tensor);
     const value = tensor._live();
     super(value, null);
+    // What is made inside vmap may be each task's own, as a slot outside may not become.
+    this._batch = tensor._tasks;
     value.pins++;
     watching()?.holders.add(this);
   }
@@ -65,7 +66,7 @@ export class Slot extends Tensor {
   assign(tensor: Tensor): void {
     checkFits("assign", this, tensor);
     this.#wantOutside("assign");
-    wantOne("assign", tensor);
+    checkTasks("assign", this, tensor);
     this._set(tensor._live());
   }
 
@@ -123,7 +124,6 @@ export class Slot extends Tensor {
    */
   _move(tensor: Tensor): void {
     this.#wantOutside("to");
-    wantOne("to", tensor);
     const { requiresGrad } = this;
     const hooks = (this._link as { hooks?: unknown } | null)?.hooks;
     if (requiresGrad) this.requiresGrad_(false);
@@ -202,15 +202,6 @@ class Assignment implements Change {
 function checkTensor(what: string, value: unknown): void {
   if (value instanceof Tensor) return;
   throw new ArgumentError(`${what}: got ${String(value)}, wanted a tensor, such as tensor([1, 2])`);
-}
-
-/** Throws for a tensor of which each task of a vmap has its own. */
-function wantOne(what: string, tensor: Tensor): void {
-  if (levelsOf(tensor).length === 0) return;
-  throw new LoopgradError(
-    `${what}: ${tensor} differs from task to task, and a module has one parameter or buffer for all: use innerLoop or ` +
-      "functionalCall inside vmap, where tasks have weights and buffers of their own",
-  );
 }
 
 /** Throws unless the tensor may take the slot's place. */

@@ -19,6 +19,7 @@ import {
   checkOptions,
   type Device,
   defineKind,
+  handleLike,
   LoopgradError,
   levelsOf,
   openLevels,
@@ -28,7 +29,6 @@ import {
   syncScope,
   Tensor,
   type Value,
-  wrap,
 } from "@loopgrad/tensor";
 import { checkVectors } from "./cohort.ts";
 import type { Scalar } from "./scalar.ts";
@@ -388,7 +388,10 @@ const camelCase = (name: string): string => name.replace(/_([a-z])/g, (_, letter
 /** Entries under other names; slots as plain tensors. */
 function renamed<T>(entries: [string, T][], rename: (name: string) => string): Record<string, T> {
   return Object.fromEntries(
-    entries.map(([name, value]) => [rename(name), value instanceof Buffer ? (wrap(value._live()) as T) : value]),
+    entries.map(([name, value]) => [
+      rename(name),
+      value instanceof Buffer ? (handleLike(value, value._live()) as T) : value,
+    ]),
   );
 }
 

@@ -11,6 +11,7 @@ export {
   currentLevel,
   type Level,
   levelsOf,
+  levelsOfAll,
   markTasks,
   openLevels,
   type Randomness,

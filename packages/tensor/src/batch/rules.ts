@@ -7,7 +7,7 @@
 import { bind } from "../bind.ts";
 import { LoopgradError } from "../errors.ts";
 import type { Attrs, Kind, Primitive } from "../primitives.ts";
-import { expandP, gatherP, matmulP, permuteP, reshapeP, sliceP } from "../primitives.ts";
+import { addP, expandP, gatherP, matmulP, packLayout, padP, permuteP, reshapeP, sliceP } from "../primitives.ts";
 import { numel, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { convolution } from "./convolution.ts";
@@ -166,8 +166,21 @@ const spreadOut: Rule = (primitive, inputs, [axis], work) =>
     [axis + work.count],
   );
 
+/** Each task has a vector of its pieces. */
+const pieces: Rule = (_, inputs, __, work) => {
+  const sizes = inputs.map((x) => x.size);
+  const { starts, length } = packLayout(sizes, inputs[0].dtype);
+  const none = work.sizes.map(() => 0);
+  return inputs
+    .map((x, i) => {
+      const row = work.reshape(work.spread(x), [...work.sizes, sizes[i]]);
+      return work.bind(padP, [row], [...none, starts[i], ...none, length - starts[i] - sizes[i]]);
+    })
+    .reduce((sum, row) => work.bind(addP, [sum, row]));
+};
+
 const refused: Rule = ({ name }) => {
-  throw new LoopgradError(`internal: ${name} has no batching rule: it is for updates of parameters, outside of vmap`);
+  throw new LoopgradError(`internal: ${name} has no operands, and no batching rule`);
 };
 
 /** By the kind of primitive: a kind without a rule does not compile. */
@@ -183,7 +196,7 @@ const RULES: Readonly<Record<Kind, Rule>> = {
   check: elementwise,
   reduce: axes,
   movement,
-  pack: refused,
+  pack: pieces,
   matmul: product,
   conv: convolution,
   gather: lookUp,

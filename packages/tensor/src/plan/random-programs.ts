@@ -11,7 +11,7 @@ import { type HostArray, isFloat } from "../dtype.ts";
 import * as p from "../primitives.ts";
 import { scope } from "../scope.ts";
 import { numel, type Shape, sameShape } from "../shape.ts";
-import { Tensor } from "../tensor.ts";
+import { type Tensor, wrap } from "../tensor.ts";
 
 /** Draws numbers from a list, then zeros. */
 class Draw {
@@ -39,7 +39,7 @@ function leaf(device: Device, draw: Draw): Tensor {
     state = (state * 48271) % 2147483647;
     return (state % 7) - 3;
   });
-  return new Tensor(device.fromHost(data, shape, "float32"));
+  return wrap(device.fromHost(data, shape, "float32"));
 }
 
 /** Integers between −6 and 6. */
@@ -136,7 +136,7 @@ function step(values: readonly Tensor[], draw: Draw): Tensor | null {
       if (n === 0 || n > 300) return null;
       const c = n % 2 === 0 ? 2 : 1;
       const image = flat(asFloat(x), [1, c, 1, n / c]);
-      const w = new Tensor(
+      const w = wrap(
         x.device.fromHost(
           Float32Array.from({ length: 3 * c * 2 }, (_, i) => (i % 3) - 1),
           [3, c, 1, 2],
@@ -260,7 +260,7 @@ function step(values: readonly Tensor[], draw: Draw): Tensor | null {
       const image = flat(asFloat(x), [1, 1, d, 1, n / d]);
       const depth = Math.min(d, 2);
       const weights = Float32Array.from({ length: 8 * depth }, (_, i) => (i % 3) - 1);
-      const w = new Tensor(x.device.fromHost(weights, [2, 1, depth, 2, 2], "float32"));
+      const w = wrap(x.device.fromHost(weights, [2, 1, depth, 2, 2], "float32"));
       const padding = [draw.below(2), 1, 1 + draw.below(2)];
       const geometry = { n: 3, groups: 1, stride: [1, 1, 1], padding, dilation: [1, 1, 1], extra: [] };
       return folded(bind(p.convP, [image, w], p.convAttrs(geometry)));
