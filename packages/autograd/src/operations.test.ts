@@ -30,6 +30,8 @@ const NO_GRADIENT: Record<string, string> = {
     "convGeometry convOutput currentScope dtypeAttr dtypeCode getDevice getRngState hostArray init isFloat keep " +
     "admit checkMethods defineKind operation signatureOf signaturesOf checkDevice checkOptions wantArray fromHalf manualSeed normalizeAxes normalizeAxis numel onBind packLayout positions promote resolveShape resultDType sameShape " +
     "Kind around enclosed enter find isExact linesOf placeOf replaceStandIn syncScope tracked withDevice withStandIns withinScope " +
+    "checkTasks currentLevel handleLike insideVmap interpreted levelsAround levelsOf levelsOfAll markTasks openLevels spreadOver " +
+    "valueFor vmap withTasks " +
     "scope setDevice setLeafHook setRngState show surelyWithout toHalf untracked literals unwatched visitTensors watching wrap",
   "off the tape: for optimizers": "pack unpack",
   "a constant to the tape": "renormalized",

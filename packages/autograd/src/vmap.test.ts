@@ -294,8 +294,12 @@ describe("hooks", () => {
     const w = leaf(1, 2);
     const { remove } = w.registerHook((g) => g.clamp(-1, 1));
     const loss = (x: Tensor): Tensor => x.mul(w).sum();
-    expect(() => vmap((x: Tensor) => loss(x).backward())(ones([3, 2]))).toThrow(/registered outside of vmap is reached/);
-    vmap(loss)(ones([3, 2])).sum().backward();
+    expect(() => vmap((x: Tensor) => loss(x).backward())(ones([3, 2]))).toThrow(
+      /registered outside of vmap is reached/,
+    );
+    vmap(loss)(ones([3, 2]))
+      .sum()
+      .backward();
     expect(w.grad?.shape).toEqual([2]);
     remove();
   });

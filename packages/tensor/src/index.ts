@@ -15,7 +15,6 @@ export {
   markTasks,
   openLevels,
   type Randomness,
-  refuseInVmap,
 } from "./batch/level.ts";
 export { type VmapAxes, type VmapOptions, vmap } from "./batch/vmap.ts";
 export {

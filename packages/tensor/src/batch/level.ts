@@ -9,7 +9,7 @@
  * the losses of all tasks to the weights of all tasks gives each task its own gradient, at every order.
  */
 import type { Context } from "../context.ts";
-import { ArgumentError, LoopgradError } from "../errors.ts";
+import { LoopgradError } from "../errors.ts";
 import type { Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -132,8 +132,3 @@ export const escaped = (tensor: Tensor): LoopgradError =>
     `${tensor} is used outside its vmap: it stands for the tensors of all tasks, and only the function that vmap runs can ` +
       "use it; return it from that function",
   );
-
-/** Throws where tasks could not each have their own way: what is done once would be done by every task. */
-export function refuseInVmap(what: string, remedy: string): void {
-  if (open.length > 0) throw new ArgumentError(`${what}: inside vmap it would happen once, not once a task: ${remedy}`);
-}
