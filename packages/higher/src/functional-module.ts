@@ -347,6 +347,11 @@ export class FunctionalModule<M extends Module = Module> {
     return Array.from(held, ([value, at]) => ({ value, time: at }));
   }
 
+  /** @internal The module's own parameters, in the order of `names`. */
+  get _handles(): readonly Parameter[] {
+    return this.#parameters;
+  }
+
   /** @internal */
   _bufferList(): Tensor[] {
     return this.#standIns.slice(this.names.length);
