@@ -8,9 +8,11 @@ import {
   ArgumentError,
   add,
   admit,
+  changing,
   GradError,
   insideVmap,
   isFloat,
+  isTrial,
   levelsOf,
   markTasks,
   sameShape,
@@ -157,6 +159,7 @@ export function backward(loss: Tensor, options: BackwardOptions = {}): void {
 function accumulate(tensor: Tensor, g: Tensor, createGraph: boolean): void {
   if (tensor.isReleased) return;
   const old = tensor._grad;
+  if (isTrial()) putBackIfUndone(tensor, old);
   markTasks(g, levelsOf(tensor));
   if (old === null) {
     tensor._grad = g._share();
@@ -166,6 +169,19 @@ function accumulate(tensor: Tensor, g: Tensor, createGraph: boolean): void {
     const sum = insideVmap(levelsOf(tensor), () => within(createGraph, () => add(old, g)));
     if (sum._link === null && old._link === null) old._regrad(sum);
     else tensor.grad = sum;
+  });
+}
+
+/** Should the tasks at work not fit into memory, the tensor gets the gradient back that it has now. */
+function putBackIfUndone(tensor: Tensor, old: Tensor | null): void {
+  const value = old?._share() ?? null;
+  changing({
+    undo() {
+      if (value === null || old === null) tensor.grad = null;
+      else if (tensor._grad === old) old._regrad(value);
+      else tensor.grad = value;
+    },
+    done: () => value?.dispose(),
   });
 }
 

@@ -7,6 +7,7 @@ import "./surface.ts";
 
 // the interception point, for the tape and for transforms
 export { insideVmap, levelsAround, spreadOver, valueFor, withTasks } from "./batch/batching.ts";
+export { changing, isTrial } from "./batch/fitting.ts";
 export {
   currentLevel,
   type Level,

@@ -5,11 +5,22 @@
  * primitive's rule on the values, and compares: what a rule makes can never be taken for something else.
  */
 import { bind, type Interpreter, interpreted, isPhysically, physically } from "../bind.ts";
-import { LoopgradError } from "../errors.ts";
-import { expandP, randomBitsP, reshapeP, type Spec, sumP } from "../primitives.ts";
+import { bytesPerElement } from "../dtype.ts";
+import { LoopgradError, MemoryError } from "../errors.ts";
+import { expandP, type Primitive, randomBitsP, reshapeP, type Spec, sumP } from "../primitives.ts";
 import { sameShape, show } from "../shape.ts";
 import { type Tensor, wrap } from "../tensor.ts";
-import { atLevels, joined, type Level, levelsOf, levelsOfAll, markTasks, openLevels, sizesOf } from "./level.ts";
+import {
+  atLevels,
+  currentLevel,
+  joined,
+  type Level,
+  levelsOf,
+  levelsOfAll,
+  markTasks,
+  openLevels,
+  sizesOf,
+} from "./level.ts";
 import { randomOfTasks } from "./random.ts";
 import { batched, valueShape, Work } from "./rules.ts";
 
@@ -19,7 +30,7 @@ const batching: Interpreter = {
     if (isPhysically()) return bind(primitive, inputs, attrs);
     if (primitive === randomBitsP) return randomOfTasks(inputs[0], attrs);
     const levels = levelsOfAll(inputs);
-    if (levels.length === 0) return bind(primitive, inputs, attrs);
+    if (levels.length === 0) return counted(primitive, bind(primitive, inputs, attrs));
     const spec = primitive.infer(inputs.map(shown), attrs);
     const output = physically(() => {
       const work = new Work(levels);
@@ -33,9 +44,23 @@ const batching: Interpreter = {
         `internal: the batching rule of ${primitive.name} gave ${show(valueShape(output))}, wanted ${show(wanted)}`,
       );
     }
-    return markTasks(output, levels);
+    return markTasks(counted(primitive, output), levels);
   },
 };
+
+/** Counts the bytes of a result, for levels that are to fit; those that are views of others cost none. */
+function counted(primitive: Primitive, output: Tensor): Tensor {
+  const level = currentLevel();
+  if (level === null || !level._isCounting || primitive.kind === "movement") return output;
+  const { size, dtype } = output._value;
+  const bytes = size * bytesPerElement(dtype);
+  level._bytes += bytes;
+  if (bytes <= level._largest) return output;
+  output._release();
+  throw new MemoryError(
+    `${primitive.name} of ${level.size} tasks: ${bytes} bytes, and the device holds at most ${level._largest} in one tensor`,
+  );
+}
 
 /** What one task sees of an operand. */
 const shown = (x: Tensor): Spec => ({ shape: x._shape, dtype: x.dtype });

@@ -39,6 +39,13 @@ export class Level {
     return this.#open > 0;
   }
 
+  /** @internal Bytes of results so far; counted where there may be too many. */
+  _bytes = 0;
+  /** @internal The most bytes that a result may have. */
+  _largest = Number.POSITIVE_INFINITY;
+  /** @internal Counts results. */
+  _isCounting = false;
+
   /** @internal The scope of the tasks: what is made inside belongs to it, or to one inside it. */
   _scope: Context | null = null;
 

@@ -5,6 +5,7 @@
  * computes for all tasks together; see level.ts for how.
  */
 import { admit } from "../checked.ts";
+import type { Device } from "../device.ts";
 import { ArgumentError, LoopgradError, ShapeError } from "../errors.ts";
 import { cat } from "../ops/join.ts";
 import { movedim, narrow } from "../ops/movement.ts";
@@ -13,6 +14,7 @@ import { withinScope } from "../scope.ts";
 import { show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { insideVmap, spreadOver, withTasks } from "./batching.ts";
+import { Fit } from "./fitting.ts";
 import { Level, levelsOf, openLevels, type Randomness } from "./level.ts";
 
 /** Which dim of a tensor, or of all tensors in an array or object, counts the tasks; null: the same for all tasks. */
@@ -24,8 +26,15 @@ export interface VmapOptions {
   inAxes?: VmapAxes;
   /** Where results have the dim of the tasks; null for one that is the same for all. Nested as the result is. Default 0. */
   outAxes?: VmapAxes;
-  /** Tasks that run together; null: all. Results differ by rounding at most. Default null. */
-  chunkSize?: number | null;
+  /**
+   * Tasks that run together; null: all; "auto": as many as the device has memory for, which is tried: the largest tensor
+   * that it binds, and the budget of `init({ memory })`. Chunks are submitted one after another. Results differ by rounding
+   * at most. Default null.
+   *
+   * Where gradients are taken inside (`backward`, `grad`), a chunk's memory is free for the next one. A walk back from what
+   * vmap returned needs what all chunks have saved.
+   */
+  chunkSize?: number | "auto" | null;
   /**
    * Random numbers inside: an "error", for all tasks the "same", or "different" ones, which are a task's own whatever the
    * number of tasks and the chunks. Default "error".
@@ -56,26 +65,35 @@ export function vmap<A extends readonly unknown[], R>(
 ): (...args: A) => R {
   admit(
     arguments,
-    "vmap(fn: function, options?: { inAxes: any, outAxes: any, chunkSize: number|null, randomness: string })",
+    "vmap(fn: function, options?: { inAxes: any, outAxes: any, chunkSize: number|string|null, randomness: string })",
   );
   const { inAxes = 0, outAxes = 0, chunkSize = null, randomness = "error" } = options;
-  if (chunkSize !== null && !(Number.isInteger(chunkSize) && chunkSize >= 1)) {
-    throw new ArgumentError(`vmap: chunkSize is ${String(chunkSize)}: wanted a number of tasks, at least 1`);
+  if (chunkSize !== null && chunkSize !== "auto" && !(Number.isInteger(chunkSize) && chunkSize >= 1)) {
+    throw new ArgumentError(
+      `vmap: chunkSize is ${String(chunkSize)}: wanted a number of tasks, at least 1, "auto" or null`,
+    );
   }
   if (!["error", "same", "different"].includes(randomness)) {
     throw new ArgumentError(`vmap: randomness is "${randomness}": wanted "error", "same" or "different"`);
   }
+  const fit = chunkSize === "auto" ? new Fit() : null;
   return (...args) => {
     const inputs = new Inputs(args, inAxes);
-    const { tasks } = inputs;
-    const chunk = Math.min(chunkSize ?? tasks, tasks);
+    const { tasks, device } = inputs;
     const random = getRngState();
     const parts: unknown[] = [];
-    for (let first = 0; first < tasks; first += chunk) {
+    for (let first = 0; first < tasks; ) {
+      const left = tasks - first;
+      const size = fit?.of(left) ?? Math.min((chunkSize as number | null) ?? tasks, left);
+      const level = new Level(size, first, randomness, openLevels());
       // Every chunk draws under the keys of the same calls.
       setRngState(random);
-      const level = new Level(Math.min(chunk, tasks - first), first, randomness, openLevels());
-      parts.push(together(fn, inputs, level, outAxes));
+      const run = (): unknown => together(fn, inputs, level, outAxes);
+      const tried = fit === null ? { result: run() } : fit.tried(device, level, run, (made) => dispose(made, outAxes));
+      if (tried === null) continue;
+      parts.push(tried.result);
+      first += size;
+      if (fit === null && size < tasks) device.flush();
     }
     return (parts.length === 1 ? parts[0] : joinedParts(parts, outAxes)) as R;
   };
@@ -104,6 +122,8 @@ function together<A extends readonly unknown[]>(
 
 class Inputs {
   readonly tasks: number;
+  /** Of the first argument that has tasks. */
+  readonly device: Device;
   readonly #args: readonly unknown[];
   readonly #axes: VmapAxes;
 
@@ -112,18 +132,21 @@ class Inputs {
     this.#axes = axes;
     let tasks = -1;
     let firstAt = "";
+    let device: Device | null = null;
     mapWithAxes(args, axes, "argument", (x, axis, where) => {
       if (axis === null) return x;
       const size = x.shape.at(axisOf(axis, x.rank, where, "inAxes")) as number;
       if (tasks >= 0 && size !== tasks) {
         throw new ShapeError(`vmap: ${where} has ${size} tasks, ${firstAt} has ${tasks}: wanted as many`);
       }
-      if (tasks < 0) [tasks, firstAt] = [size, where];
+      if (tasks < 0) [tasks, firstAt, device] = [size, where, x.device];
       return x;
     });
-    if (tasks < 0) throw new ArgumentError("vmap: no argument has tasks: wanted a tensor whose inAxes is a number");
+    if (device === null)
+      throw new ArgumentError("vmap: no argument has tasks: wanted a tensor whose inAxes is a number");
     if (tasks === 0) throw new ShapeError(`vmap: ${firstAt} has no tasks: wanted at least one`);
     this.tasks = tasks;
+    this.device = device;
   }
 
   /** The arguments as the tasks of a level see them. */
@@ -157,6 +180,14 @@ function left(y: Tensor, axis: number | null, where: string, level: Level): Tens
   return at === 0 ? outside : movedim(outside, 0, at);
 }
 
+/** Releases results, but for those that all tasks share, which may be anybody's. */
+function dispose(results: unknown, axes: VmapAxes): void {
+  mapWithAxes(results, axes, "the result", (y, axis) => {
+    if (axis !== null) y.dispose();
+    return y;
+  });
+}
+
 /** The results of chunks as one. */
 function joinedParts(parts: readonly unknown[], axes: VmapAxes): unknown {
   const lists = parts.map((part) => {
@@ -178,21 +209,8 @@ function joinedParts(parts: readonly unknown[], axes: VmapAxes): unknown {
     i++;
     return axis === null ? y : cat(all, axis);
   });
-  for (const [at, y] of lists.flat().entries()) {
-    const isKept = at < lists[0].length && axesIn(parts[0], axes)[at] === null;
-    if (!isKept) y.dispose();
-  }
+  for (const part of parts) dispose(part, axes);
   return whole;
-}
-
-/** The axes of the tensors in a value, in order. */
-function axesIn(value: unknown, axes: VmapAxes): (number | null)[] {
-  const found: (number | null)[] = [];
-  mapWithAxes(value, axes, "the result", (y, axis) => {
-    found.push(axis);
-    return y;
-  });
-  return found;
 }
 
 // ---- nested values -----------------------------------------------------------------------------------------------
