@@ -7,7 +7,7 @@
 import { bind } from "../bind.ts";
 import { LoopgradError } from "../errors.ts";
 import type { Attrs, Kind, Primitive } from "../primitives.ts";
-import { addP, expandP, gatherP, matmulP, packLayout, padP, permuteP, reshapeP, sliceP } from "../primitives.ts";
+import { addP, expandP, gatherP, matmulP, orP, packLayout, padP, permuteP, reshapeP, sliceP } from "../primitives.ts";
 import { numel, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { convolution } from "./convolution.ts";
@@ -171,12 +171,13 @@ const pieces: Rule = (_, inputs, __, work) => {
   const sizes = inputs.map((x) => x.size);
   const { starts, length } = packLayout(sizes, inputs[0].dtype);
   const none = work.sizes.map(() => 0);
+  const sum = inputs[0].dtype === "bool" ? orP : addP;
   return inputs
     .map((x, i) => {
       const row = work.reshape(work.spread(x), [...work.sizes, sizes[i]]);
       return work.bind(padP, [row], [...none, starts[i], ...none, length - starts[i] - sizes[i]]);
     })
-    .reduce((sum, row) => work.bind(addP, [sum, row]));
+    .reduce((before, row) => work.bind(sum, [before, row]));
 };
 
 const refused: Rule = ({ name }) => {
