@@ -5,8 +5,6 @@ import "./ops/methods.ts";
 import "./ops/shorthands.ts";
 import "./surface.ts";
 
-// the interception point, for the tape and for transforms
-export { insideVmap, levelsAround, spreadOver, valueFor, withTasks } from "./batch/batching.ts";
 export { changing, isTrial } from "./batch/fitting.ts";
 export {
   currentLevel,
@@ -17,6 +15,8 @@ export {
   openLevels,
   type Randomness,
 } from "./batch/level.ts";
+// the interception point, for the tape and for transforms
+export { insideVmap, levelsAround, spreadOver, valueFor, withTasks } from "./batch/tasks.ts";
 export { type VmapAxes, type VmapOptions, vmap } from "./batch/vmap.ts";
 export {
   type BindListener,

@@ -8,6 +8,7 @@
  * The tape stands below: it sees values, task axes and all. As tasks have nothing to do with one another, a walk back from
  * the losses of all tasks to the weights of all tasks gives each task its own gradient, at every order.
  */
+import type { Interpreter } from "../bind.ts";
 import type { Context } from "../context.ts";
 import { LoopgradError } from "../errors.ts";
 import type { Shape } from "../shape.ts";
@@ -29,6 +30,8 @@ export class Level {
     readonly randomness: Randomness,
     /** The levels around it, and how many there are. */
     readonly outer: readonly Level[],
+    /** Answers operations while the level is open. */
+    readonly interpreter: Interpreter,
   ) {}
 
   get depth(): number {

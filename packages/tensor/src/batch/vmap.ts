@@ -13,9 +13,10 @@ import { getRngState, setRngState } from "../random.ts";
 import { withinScope } from "../scope.ts";
 import { show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
-import { insideVmap, spreadOver, withTasks } from "./batching.ts";
+import { batching } from "./batching.ts";
 import { Fit } from "./fitting.ts";
 import { Level, levelsOf, openLevels, type Randomness } from "./level.ts";
+import { insideVmap, spreadOver, withTasks } from "./tasks.ts";
 
 /** Which dim of a tensor, or of all tensors in an array or object, counts the tasks; null: the same for all tasks. */
 export type VmapAxes = number | null | readonly VmapAxes[] | { readonly [name: string]: VmapAxes };
@@ -85,7 +86,7 @@ export function vmap<A extends readonly unknown[], R>(
     for (let first = 0; first < tasks; ) {
       const left = tasks - first;
       const size = fit?.of(left) ?? Math.min((chunkSize as number | null) ?? tasks, left);
-      const level = new Level(size, first, randomness, openLevels());
+      const level = new Level(size, first, randomness, openLevels(), batching);
       // Every chunk draws under the keys of the same calls.
       setRngState(random);
       const run = (): unknown => together(fn, inputs, level, outAxes);
