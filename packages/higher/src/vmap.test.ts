@@ -4,9 +4,23 @@
  */
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { grad, noGrad } from "@loopgrad/autograd";
-import { BatchNorm1d, Dropout, functional as F, Linear, Module, Parameter, Sequential, Tanh } from "@loopgrad/nn";
+import {
+  BatchNorm1d,
+  BatchNorm2d,
+  Conv2d,
+  Dropout,
+  functional as F,
+  Flatten,
+  Linear,
+  MaxPool2d,
+  Module,
+  Parameter,
+  ReLU,
+  Sequential,
+  Tanh,
+} from "@loopgrad/nn";
 import { clipGradNorm, SGD } from "@loopgrad/optim";
-import { init, manualSeed, ones, randn, stack, Tensor, tensor, vmap } from "@loopgrad/tensor";
+import { init, manualSeed, ones, randint, randn, stack, Tensor, tensor, vmap } from "@loopgrad/tensor";
 import { differentiable, functionalize, type InnerLoopOptions, innerLoop } from "./index.ts";
 import { distance, readAll } from "./testing/differences.ts";
 import { type Model, sharedSequential } from "./testing/models.ts";
@@ -382,4 +396,32 @@ test("evaluation, in mode none: nothing is on the tape", async () => {
   expect(losses.detach().requiresGrad).toBe(false);
   expect(losses).toBeInstanceOf(Tensor);
   expect(losses.shape).toEqual([TASKS]);
+});
+
+test("on a GPU: convolutions, batch norm and pooling of each task's own weights", async () => {
+  const program = async (device: "cpu" | "webgpu", how: "together" | "one by one"): Promise<number[][]> => {
+    await init({ device });
+    manualSeed(5);
+    const model = new Sequential(
+      new Conv2d(1, 2, 3, { padding: 1 }),
+      new BatchNorm2d(2),
+      new ReLU(),
+      new MaxPool2d(2),
+      new Flatten(),
+      new Linear(8, 3),
+    );
+    const task = ({ x, y }: Data): Tensor =>
+      innerLoop(model, new SGD(model.parameters(), { lr: 0.1 }), {}, ({ fmodel, diffopt }) => {
+        diffopt.step(F.crossEntropy(fmodel.forward(x), y));
+        return F.crossEntropy(fmodel.forward(x), y);
+      });
+    const data = { x: randn([2, 3, 1, 4, 4]), y: randint(0, 3, [2, 3]) };
+    const losses = how === "together" ? vmap(task)(data) : stack([0, 1].map((t) => task(taskOf(data, t))));
+    const result = await readAll([losses, ...grad(losses.sum(), model.parameters())]);
+    model.parameters()[0].device.destroy();
+    return result;
+  };
+  const wanted = await program("cpu", "one by one");
+  expect(distance(await program("webgpu", "together"), wanted)).toBeLessThan(1e-4);
+  expect(distance(await program("cpu", "together"), wanted)).toBeLessThan(1e-4);
 });
