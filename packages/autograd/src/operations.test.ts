@@ -6,36 +6,7 @@ import { beforeAll, describe, expect, test } from "@jest/globals";
 import * as ops from "@loopgrad/tensor";
 import { init, type Tensor } from "@loopgrad/tensor";
 import { grad, gradcheck, gradgradcheck } from "./index.ts";
-import { bool, CASES, leafFor } from "./testing/operation-cases.ts";
-
-/** Why a function has no gradient. */
-const NO_GRADIENT: Record<string, string> = {
-  "another name of an operation":
-    "absolute arccos arccosh arcsin arcsinh arctan arctan2 arctanh clip concat concatenate divide expit " +
-    "fix ger greater greaterEqual less lessEqual moveaxis multiply negative notEqual subtract swapdims trueDivide",
-  "true or false, or on the host": "argwhere equal isclose isin",
-  "made like another tensor, without its elements": "empty emptyLike logspace newEmpty newFull newOnes newZeros",
-  "the result is bool or integer":
-    "all any argmax argmin argsort bitwiseAnd bitwiseNot bitwiseOr bitwiseXor countNonzero eq ge gt isfinite isinf " +
-    "isnan le logicalAnd logicalNot logicalOr logicalXor lt ne nonzero oneHot randint randperm",
-  "a new tensor, that depends on no other's elements":
-    "arange eye full fullLike iota linspace literal literalLike ones onesLike rand randLike randn randnLike scalar " +
-    "tensor zeros zerosLike",
-  "a sample: the probability has a gradient by other ways only": "bernoulli",
-  "the result is on the host": "allclose isFloatingPoint",
-  "asynchronous: its gradient has a test of its own": "maskedSelect",
-  "no operation, but devices, memory, shapes, dtypes, errors and the seams":
-    "ArgumentError DTypeError Device DeviceError GradError IndexError LoopgradError ReleasedError Scope ShapeError Tensor asLeaf " +
-    "bind bindConstant bindUntracked broadcastShapes bytesPerElement checkShape contiguousStrides convAttrs " +
-    "convGeometry convOutput currentScope dtypeAttr dtypeCode getDevice getRngState hostArray init isFloat keep " +
-    "admit checkMethods defineKind operation signatureOf signaturesOf checkDevice checkOptions wantArray fromHalf manualSeed normalizeAxes normalizeAxis numel onBind packLayout positions promote resolveShape resultDType sameShape " +
-    "Kind around enclosed enter find isExact linesOf placeOf replaceStandIn syncScope tracked withDevice withStandIns withinScope " +
-    "checkTasks currentLevel handleLike insideVmap interpreted levelsAround levelsOf levelsOfAll markTasks openLevels spreadOver " +
-    "valueFor vmap withTasks " +
-    "scope setDevice setLeafHook setRngState show surelyWithout toHalf untracked literals unwatched visitTensors watching wrap",
-  "off the tape: for optimizers": "pack unpack",
-  "a constant to the tape": "renormalized",
-};
+import { bool, CASES, leafFor, NO_GRADIENT } from "./testing/operation-cases.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });

@@ -61,7 +61,7 @@ const BUILDING_BLOCKS = new Set([
   ...["around", "enclosed", "enter", "find", "isExact", "Kind", "linesOf", "placeOf", "tracked"],
   ...["replaceStandIn", "syncScope", "withinScope", "withStandIns"],
   ...["insideVmap", "interpreted", "currentLevel", "openLevels", "levelsAround", "levelsOf", "levelsOfAll"],
-  ...["checkTasks", "handleLike", "markTasks", "spreadOver", "valueFor", "withTasks"],
+  ...["changing", "isTrial", "checkTasks", "handleLike", "markTasks", "spreadOver", "valueFor", "withTasks"],
 ]);
 
 const isPrimitive = (name: string): boolean => /[a-z0-9]P$/.test(name);

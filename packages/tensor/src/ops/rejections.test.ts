@@ -812,7 +812,7 @@ const NO_OPERATIONS = [
   ...["Kind", "around", "enclosed", "enter", "find", "isExact", "linesOf", "placeOf", "replaceStandIn", "syncScope"],
   ...["tracked", "withDevice", "withStandIns", "withinScope"],
   ...["vmap", "interpreted", "insideVmap", "currentLevel", "openLevels", "levelsAround", "levelsOf", "levelsOfAll"],
-  ...["checkTasks", "handleLike", "markTasks", "spreadOver", "valueFor", "withTasks"],
+  ...["changing", "isTrial", "checkTasks", "handleLike", "markTasks", "spreadOver", "valueFor", "withTasks"],
   ...["ShapeError", "Tensor", "allclose", "asLeaf", "bind", "bindConstant", "bindUntracked", "broadcastShapes"],
   ...["bytesPerElement", "checkShape", "contiguousStrides", "convAttrs", "convGeometry", "convOutput", "currentScope"],
   ...["dtypeAttr", "dtypeCode", "getDevice", "getRngState", "hostArray", "init", "iota", "isFloat", "isFloatingPoint"],
