@@ -38,14 +38,15 @@ export interface Result {
  * @param options.device  default "cpu"
  * @param options.filter  only cases whose name contains it, upper and lower case alike
  * @param options.onResult  told of each result as it comes
+ * @param options.around    runs what a case computes: under an interpreter of operations, say
  * @throws                GoldenFileError for a file that is not a golden file
  * @example const failed = (await runFile("golden/ops.json", { filter: "conv" })).filter(({ passed }) => !passed);
  */
 export async function runFile(
   file: string,
-  options: { device?: DeviceName; filter?: string; onResult?: (result: Result) => void } = {},
+  options: { device?: DeviceName; filter?: string; onResult?: (result: Result) => void; around?: Around } = {},
 ): Promise<Result[]> {
-  const { filter = "", onResult } = options;
+  const { filter = "", onResult, around } = options;
   const all = await readGoldenFile(file);
   const cases = all.filter(({ name }) => name.toLowerCase().includes(filter.toLowerCase()));
   const name = options.device ?? "cpu";
@@ -53,7 +54,7 @@ export async function runFile(
   try {
     const results: Result[] = [];
     for (const golden of cases) {
-      const result = await runCase(golden, place);
+      const result = await runCase(golden, place, around);
       results.push(result);
       onResult?.(result);
       if (result.error?.startsWith("DeviceError")) {
@@ -74,12 +75,15 @@ async function placeFor(name: DeviceName): Promise<Place> {
   return { device, float };
 }
 
+/** Runs a synchronous function. */
+export type Around = <T>(compute: () => T) => T;
+
 /** Runs one case and compares what came out. */
-export async function runCase(golden: GoldenCase, place: Place): Promise<Result> {
+export async function runCase(golden: GoldenCase, place: Place, around: Around = (fn) => fn()): Promise<Result> {
   const about = { name: golden.name, suite: golden.suite, subject: subjectOf(golden) };
   using _ = scope();
   try {
-    const found = findingsOf(golden, place);
+    const found = around(() => findingsOf(golden, place));
     const data = await Promise.all(found.map(({ got }) => (isTensor(got) ? got.data() : null)));
     const errors = golden.suite === "higher" ? golden.expect.f32_error : "f32_error" in golden ? golden.f32_error : {};
     const mismatches = found.flatMap((finding, i): Mismatch[] => {

@@ -60,8 +60,14 @@ export type Instruction =
       readonly ignored: number | null;
       readonly flag: { readonly operand: number; readonly site: number; readonly chain: Chain | null } | null;
     }
-  /** Threefry bits at counter (chain's number) under the key in an operand of two words. */
-  | { readonly kind: "random"; readonly type: "u32"; readonly operand: number; readonly chain: Chain };
+  /** Threefry bits under the key in an operand of two words, at two counters; null: at the chain's number, and 0. */
+  | {
+      readonly kind: "random";
+      readonly type: "u32";
+      readonly operand: number;
+      readonly chain: Chain;
+      readonly counters: readonly number[] | null;
+    };
 
 /** Scalar code over an index space. */
 export interface Body {

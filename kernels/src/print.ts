@@ -261,7 +261,9 @@ export class BodyPrinter {
       case "random": {
         this.functions.add("threefry");
         const { index, valid } = this.#locate(instruction.chain, axes);
-        const bits = `threefry(data${instruction.operand}[0], data${instruction.operand}[1], u32(${index}))`;
+        const key = `data${instruction.operand}`;
+        const counters = instruction.counters?.map(use) ?? [`u32(${index})`, "0u"];
+        const bits = `threefry(${key}[0], ${key}[1], ${counters.join(", ")})`;
         return valid === null ? bits : `select(0u, ${bits}, ${valid})`;
       }
       default:

@@ -458,12 +458,12 @@ fn mod_u32(a: u32, b: u32) -> u32 {
 }
 
 // Threefry-2x32, 20 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011); the first word.
-fn threefry(key0: u32, key1: u32, counter: u32) -> u32 {
+fn threefry(key0: u32, key1: u32, counter: u32, task: u32) -> u32 {
   let keys = array<u32, 3>(key0, key1, key0 ^ key1 ^ 0x1bd11bdau);
   var rotations = array<u32, 8>(13u, 15u, 26u, 6u, 17u, 29u, 16u, 24u);
   var words = keys;
   var x = counter + key0;
-  var y = key1;
+  var y = task + key1;
   for (var round = 0u; round < 20u; round = round + 1u) {
     let r = rotations[round & 7u];
     x = x + y;

@@ -39,6 +39,7 @@ import {
   untracked,
   type Value,
   where,
+  wrap,
 } from "@loopgrad/tensor";
 import { type Node, nodeOf, observe } from "./tape.ts";
 import { visitedNode } from "./walk.ts";
@@ -213,9 +214,10 @@ async function checked<T>(fn: () => T | Promise<T>): Promise<T> {
 const levelOf = (number: number): number => (Number.isNaN(number) ? NAN : Number.isFinite(number) ? 0 : 1);
 
 /** The severity of a tensor as one number, out of the tape's sight and outside every scope. */
-const flagOf = (x: Tensor): Tensor =>
+const flagOf = (operand: Tensor): Tensor =>
   untracked(() =>
     scope(() => {
+      const x = wrap(operand._value);
       const infinite = where(isinf(x), literalLike(x, 1), literalLike(x, 0));
       return keep(amax(where(isnan(x), literalLike(x, NAN), infinite)));
     }),

@@ -9,7 +9,7 @@
  * computed from: the *captured* nodes are those older than the call which the forward reached not through its
  * arguments, but through the variables around it.
  */
-import { ArgumentError, type Device, isFloat, Tensor, type Value, watching } from "@loopgrad/tensor";
+import { ArgumentError, type Device, handleLike, isFloat, Tensor, type Value, watching } from "@loopgrad/tensor";
 import { attach, Node, nodeOf, passNode } from "./tape.ts";
 
 /** What a function of the user's returns: one tensor, or a list. */
@@ -93,7 +93,7 @@ export class Result extends Node {
 export function placeOf(tensor: Tensor): Tensor {
   const value = tensor._live();
   const node = nodeOf(tensor);
-  const place = new Tensor(value);
+  const place = handleLike(tensor, value);
   return node === null ? place : attach(place, passNode(value, node));
 }
 
@@ -115,7 +115,7 @@ export function resultsOf(name: string, returned: unknown): readonly Tensor[] {
 /** A call's results as handles, in the form in which the function returned them. */
 export function handlesOf<R extends Results>(call: Call | null, inner: readonly Tensor[], returned: R): R {
   const handles = inner.map((y, at) => {
-    const handle = new Tensor(y._live());
+    const handle = handleLike(y, y._live());
     return call !== null && isFloat(y.dtype) && nodeOf(y) !== null ? attach(handle, call.result(at)) : handle;
   });
   return (Array.isArray(returned) ? handles : handles[0]) as R;

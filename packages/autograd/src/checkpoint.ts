@@ -14,7 +14,7 @@
  *
  * Gradients of every order are right; what is saved is the memory between forward and the first backward.
  */
-import { admit, Tensor } from "@loopgrad/tensor";
+import { admit, handleLike, type Tensor } from "@loopgrad/tensor";
 import { Result, type Results } from "./call.ts";
 import { isGradEnabled } from "./mode.ts";
 import { type Recomputation, record } from "./recompute.ts";
@@ -89,7 +89,7 @@ export class CheckpointChain {
       : { call: null, results: fn(...args) };
     if (call === null) this.cut();
     for (const y of results.slice(0, this.#emits)) {
-      this.#emitted.push({ tensor: new Tensor(y._live(), null), linked: nodeOf(y) !== null });
+      this.#emitted.push({ tensor: handleLike(y, y._live(), null), linked: nodeOf(y) !== null });
     }
     this.#call = call;
     this.#length++;
@@ -106,7 +106,7 @@ export class CheckpointChain {
   cut(): void {
     const [call, last] = [this.#call, this.#emitted.length - this.#emits];
     const emitted = this.#emitted.map(({ tensor, linked }, i) => {
-      const handle = new Tensor(tensor._live());
+      const handle = handleLike(tensor, tensor._live());
       if (call === null || !linked) return handle;
       // The last stage's are its first results; those of the others come after all of its results.
       return attach(handle, call.result(i >= last ? i - last : call.stageResults + i));

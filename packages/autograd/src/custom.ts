@@ -24,13 +24,24 @@ import {
   ArgumentError,
   admit,
   GradError,
+  handleLike,
+  insideVmap,
   isFloat,
+  type Level,
+  levelsOf,
+  levelsOfAll,
   literals,
+  markTasks,
+  openLevels,
   sameShape,
   scope,
   show,
+  spreadOver,
   Tensor,
   type Value,
+  valueFor,
+  withTasks,
+  wrap,
 } from "@loopgrad/tensor";
 import { Call, handlesOf, origins, placeOf, type Results, resultsOf } from "./call.ts";
 import { isNoted, within } from "./mode.ts";
@@ -129,7 +140,9 @@ function record<A extends readonly unknown[], R extends Results>(
   const xs = args.map((x) => (x instanceof Tensor ? placeOf(x) : x));
   const places = xs.map((x) => (x instanceof Tensor ? nodeOf(x) : null));
   const returned = within(true, () => checked(name, definition.forward(context, ...(xs as unknown as A))));
-  const results = resultsOf(name, returned);
+  const levels = levelsOfAll([...args.filter((x) => x instanceof Tensor), ...resultsOf(name, returned)]);
+  // A result that all tasks share has a gradient of each task's all the same.
+  const results = resultsOf(name, returned).map((y) => spreadOver(y, levels));
   const { captured } = origins(results, new Set(places.filter((node) => node !== null)), start);
   for (const node of captured) {
     throw new GradError(
@@ -137,9 +150,16 @@ function record<A extends readonly unknown[], R extends Results>(
         "pass it as one, or detach() it",
     );
   }
-  const values = results.map((y) => y._live());
-  return handlesOf(new CustomCall(name, definition, context, args, places, values), results, returned);
+  return handlesOf(new CustomCall(name, definition, context, args, places, results, levels), results, returned);
 }
+
+/** A value, and the vmaps for which its first axes are. */
+interface Of {
+  readonly value: Value;
+  readonly levels: readonly Level[];
+}
+
+const of = (x: Tensor): Of => ({ value: x._live(), levels: levelsOf(x) });
 
 /** Where a saved tensor stands: at a node of forward, at the result of this number, or nowhere. */
 type Place = Node | number | null;
@@ -148,6 +168,8 @@ class Context implements FunctionContext {
   readonly notes: Record<string, unknown> = {};
   /** Tensors in forward; null once it is over. */
   collected: Tensor[] | null = [];
+  /** The vmaps inside which forward ran. */
+  readonly levels: readonly Level[] = openLevels();
   /** Tensors in backward. */
   given: readonly Tensor[] | null = null;
 
@@ -170,9 +192,9 @@ class Context implements FunctionContext {
 class CustomCall extends Call {
   readonly #definition: FunctionDefinition<never, Results>;
   readonly #context: Context;
-  readonly #args: readonly (Value | null)[];
-  readonly #outputs: readonly Value[];
-  #saved: readonly Place[];
+  readonly #args: readonly (Of | null)[];
+  readonly #outputs: readonly Of[];
+  #saved: readonly { readonly place: Place; readonly levels: readonly Level[] }[];
 
   constructor(
     name: string,
@@ -180,9 +202,12 @@ class CustomCall extends Call {
     context: Context,
     args: readonly unknown[],
     places: readonly (Node | null)[],
-    outputs: readonly Value[],
+    results: readonly Tensor[],
+    /** All that an argument or a result has. */
+    readonly levels: readonly Level[],
   ) {
     const saved = context.collected ?? [];
+    const outputs = results.map((y) => y._live());
     super(
       name,
       places,
@@ -192,23 +217,24 @@ class CustomCall extends Call {
     );
     this.#definition = definition as FunctionDefinition<never, Results>;
     this.#context = context;
-    this.#args = args.map((x) => (x instanceof Tensor ? x._live() : null));
-    this.#outputs = outputs;
-    this.#saved = saved.map((x): Place => {
+    this.#args = args.map((x) => (x instanceof Tensor ? of(x) : null));
+    this.#outputs = results.map(of);
+    const placeOf = (x: Tensor): Place => {
       const node = nodeOf(x);
       if (node !== null && places.includes(node)) return node;
       const at = outputs.indexOf(x._live());
       if (at >= 0) return at;
       if (node !== null) node.refs++;
       return node;
-    });
+    };
+    this.#saved = saved.map((x) => ({ place: placeOf(x), levels: levelsOf(x) }));
     context.collected = null;
   }
 
   /** Lets go of the intermediate values' nodes too. Their walk ends at the places, which this still holds. */
   override free(): void {
     super.free();
-    for (const place of this.#saved) {
+    for (const { place } of this.#saved) {
       if (typeof place === "object" && place !== null && !this.parents.includes(place)) place.release();
     }
     this.#saved = [];
@@ -217,8 +243,8 @@ class CustomCall extends Call {
   backward(gs: readonly (Tensor | null)[], createGraph: boolean): (Tensor | null)[] {
     const { once = false } = this.#definition;
     const cotangents = gs.map((g, i) => {
-      const { shape, dtype, device } = this.#outputs[i];
-      return g ?? literals(0, shape, { dtype, device });
+      const { value, levels } = this.#outputs[i];
+      return withTasks(g ?? literals(0, value.shape, value), levels);
     });
     if (!createGraph) return this.#run(cotangents, false);
     if (once) return this.#final(cotangents);
@@ -236,17 +262,17 @@ class CustomCall extends Call {
     return shares;
   }
 
-  /** Runs the user's backward, and checks what it returns. */
+  /** Runs the user's backward where forward ran, and checks what it returns. */
   #run(gs: readonly Tensor[], onTape: boolean): (Tensor | null)[] {
     const context = this.#context;
-    context.given = this.#saved.map((place, i) => {
-      const tensor = new Tensor((this.saved as Value[])[i]);
+    context.given = this.#saved.map(({ place, levels }, i) => {
+      const tensor = markTasks(wrap((this.saved as Value[])[i]), levels);
       const node = typeof place === "number" ? this.result(place) : place;
       return onTape && node !== null ? attach(tensor, node) : tensor;
     });
     let returned: unknown;
     try {
-      returned = this.#definition.backward(context, ...gs);
+      returned = insideVmap(context.levels, () => this.#definition.backward(context, ...gs));
     } finally {
       context.given = null;
     }
@@ -264,17 +290,20 @@ class CustomCall extends Call {
   #checked(share: unknown, i: number): Tensor | null {
     if (share === null) return null;
     const what = `${this.name}: backward's gradient of argument ${i}`;
-    const value = this.#args[i];
+    const arg = this.#args[i];
     if (!(share instanceof Tensor)) throw new GradError(`${what} is ${String(share)}: wanted a tensor or null`);
-    if (value === null) throw new GradError(`${what}: the argument is not a tensor: wanted null`);
+    if (arg === null) throw new GradError(`${what}: the argument is not a tensor: wanted null`);
     if (!this.#context.needsInputGrad[i]) return null;
-    if (!sameShape(share.shape, value.shape) || share.dtype !== value.dtype || share.device !== value.device) {
+    const { value, levels } = arg;
+    const shape = value.shape.slice(levels.length);
+    if (!sameShape(share.shape, shape) || share.dtype !== value.dtype || share.device !== value.device) {
       throw new GradError(
         `${what} is ${share.dtype} ${show(share.shape)} on ${share.device.name}: wanted the argument's ` +
-          `${value.dtype} ${show(value.shape)} on ${value.device.name}`,
+          `${value.dtype} ${show(shape)} on ${value.device.name}`,
       );
     }
-    return share;
+    // For an argument that all tasks share the sum over the tasks, for one of each task its own.
+    return insideVmap(this.#context.levels, () => valueFor(spreadOver(share, this.levels), levels));
   }
 
   /** The gradients of a backward that is not differentiable: at a node that no walk can pass. */
@@ -291,7 +320,7 @@ class CustomCall extends Call {
       this.device,
     );
     return shares.map((share) =>
-      share === null ? null : attach(new Tensor(share._live()), end.result(present.indexOf(share))),
+      share === null ? null : attach(wrap(share._live()), end.result(present.indexOf(share))),
     );
   }
 }
@@ -309,7 +338,7 @@ function probe(g: Tensor): Tensor {
   const value = g._live();
   const node = passNode(value, nodeOf(g));
   node.markSource();
-  return attach(new Tensor(value), node);
+  return attach(handleLike(g, value), node);
 }
 
 function dependsOn(tensor: Tensor, { _link }: Tensor): boolean {

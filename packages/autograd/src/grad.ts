@@ -4,7 +4,23 @@
  * `grad` returns them, `backward` adds them to `.grad` of the leaves. Both check what they were given, start the walk
  * with the cotangents of the results, and place what it finds.
  */
-import { ArgumentError, add, admit, GradError, isFloat, sameShape, scope, show, Tensor } from "@loopgrad/tensor";
+import {
+  ArgumentError,
+  add,
+  admit,
+  changing,
+  GradError,
+  insideVmap,
+  isFloat,
+  isTrial,
+  levelsOf,
+  markTasks,
+  sameShape,
+  scope,
+  show,
+  Tensor,
+  valueFor,
+} from "@loopgrad/tensor";
 import { within } from "./mode.ts";
 import { nodeOf } from "./tape.ts";
 import { type Seed, walk, walkToOwners } from "./walk.ts";
@@ -81,7 +97,11 @@ export function grad(
     return node;
   });
   const seeds = ys.map((y, i) => seed(`grad: output ${i}`, "gradOutputs", y, vs[i] ?? null));
+  wantOwn(xs, [...ys, ...vs]);
   const found = walk(seeds, wanted, { createGraph, retainGraph });
+  found.forEach((g, i) => {
+    if (g !== null) markTasks(g, levelsOf(xs[i]));
+  });
   if (!allowUnused) {
     const unused = found.indexOf(null);
     if (unused >= 0) {
@@ -92,6 +112,19 @@ export function grad(
     }
   }
   return found;
+}
+
+/** Inside vmap a walk by a tensor that all tasks share gives the sum over the tasks, which is no task's gradient. */
+function wantOwn(xs: readonly Tensor[], ys: readonly (Tensor | null)[]): void {
+  const levels = new Set(ys.flatMap((y) => (y === null ? [] : levelsOf(y))));
+  for (const [i, x] of xs.entries()) {
+    const own = levelsOf(x);
+    if ([...levels].every((level) => own.includes(level))) continue;
+    throw new GradError(
+      `grad: inside vmap, input ${i}, ${describe(x)}, is the same for all tasks, and the outputs differ from task to task: ` +
+        "take the gradient by image(x), of which each task has its own and from which the outputs are computed; or outside of vmap",
+    );
+  }
 }
 
 /** Implements `Tensor.backward`. */
@@ -126,14 +159,29 @@ export function backward(loss: Tensor, options: BackwardOptions = {}): void {
 function accumulate(tensor: Tensor, g: Tensor, createGraph: boolean): void {
   if (tensor.isReleased) return;
   const old = tensor._grad;
+  if (isTrial()) putBackIfUndone(tensor, old);
+  markTasks(g, levelsOf(tensor));
   if (old === null) {
     tensor._grad = g._share();
     return;
   }
   scope(() => {
-    const sum = within(createGraph, () => add(old, g));
+    const sum = insideVmap(levelsOf(tensor), () => within(createGraph, () => add(old, g)));
     if (sum._link === null && old._link === null) old._regrad(sum);
     else tensor.grad = sum;
+  });
+}
+
+/** Should the tasks at work not fit into memory, the tensor gets the gradient back that it has now. */
+function putBackIfUndone(tensor: Tensor, old: Tensor | null): void {
+  const value = old?._share() ?? null;
+  changing({
+    undo() {
+      if (value === null || old === null) tensor.grad = null;
+      else if (tensor._grad === old) old._regrad(value);
+      else tensor.grad = value;
+    },
+    done: () => value?.dispose(),
   });
 }
 
@@ -159,7 +207,7 @@ function seed(what: string, option: string, y: Tensor, v: Tensor | null): Seed {
   } else if (!sameShape(v.shape, y.shape) || v.dtype !== y.dtype) {
     throw new GradError(`${what} is ${describe(y)}, its ${option} ${describe(v)}: shape and dtype must be the same`);
   }
-  return { node, cotangent: v };
+  return { node, cotangent: v === null ? null : valueFor(v, levelsOf(y)) };
 }
 
 function wantTensor(what: string, x: unknown): void {

@@ -1,8 +1,9 @@
 /**
  * What the tape adds to Tensor: `requiresGrad`, `backward`, `detach`, hooks. And `image`, a place of its own.
  */
-import { admit, aliasP, bind, GradError, Tensor } from "@loopgrad/tensor";
+import { admit, aliasP, bind, GradError, handleLike, openLevels, spreadOver, Tensor } from "@loopgrad/tensor";
 import { type BackwardOptions, backward } from "./grad.ts";
+import { hookFor } from "./hooks-of-tasks.ts";
 import type { GradFn } from "./print.ts";
 import { type Hook, Leaf, nodeOf, setRequiresGrad } from "./tape.ts";
 
@@ -112,7 +113,7 @@ Tensor.prototype.detach = function () {
   const value = this._live();
   // Who detaches a result means to use it beyond its graph: the next flush stores it.
   if (nodeOf(this) !== null) value.device.want(value);
-  return new Tensor(value);
+  return handleLike(this, value);
 };
 
 Tensor.prototype.retainGrad = function () {
@@ -130,7 +131,7 @@ Tensor.prototype.registerHook = function (hook) {
   node.hooks ??= [];
   const { hooks } = node;
   // An entry of its own, so that one function may be registered twice and removed once.
-  const entry: Hook = (grad) => hook(grad);
+  const entry = hookFor(this, hook);
   hooks.push(entry);
   return {
     remove() {
@@ -145,13 +146,15 @@ Tensor.prototype.registerHook = function (hook) {
  *
  * Gradients by images are found without a look at what came before them, so they are the right start of an unrolled
  * loop: `grad(loss, images)` costs one step however many came before. Of a tensor that requires no gradient, the image
- * requires none either.
+ * requires none either. Inside `vmap` an image is each task's own, though the tensor be shared.
  *
  * @example const fast = params.map((p) => image(p));
  */
 export function image(tensor: Tensor): Tensor {
   admit(arguments, "image(tensor: tensor)");
-  const result = bind(aliasP, [tensor]);
+  // Inside vmap each task has its own.
+  const spread = spreadOver(tensor, openLevels());
+  const result = spread === tensor ? bind(aliasP, [tensor]) : spread;
   nodeOf(result)?.markSource();
   return result;
 }

@@ -17,6 +17,11 @@
 import {
   GradError,
   getRngState,
+  insideVmap,
+  type Level,
+  levelsOf,
+  markTasks,
+  openLevels,
   type RngState,
   sameShape,
   scope,
@@ -24,6 +29,7 @@ import {
   Tensor,
   type Value,
   withStandIns,
+  wrap,
 } from "@loopgrad/tensor";
 import { Call, handlesOf, origins, placeOf, Result, type Results, resultsOf } from "./call.ts";
 import { within } from "./mode.ts";
@@ -39,6 +45,7 @@ interface Site {
   readonly value: Value;
   /** Where it was made, if the results depend on it. */
   readonly node: Node | null;
+  readonly levels: readonly Level[];
   /** Whether it is on the tape at all: a function may ask for gradients by tensors that its results don't depend on. */
   readonly linked: boolean;
 }
@@ -53,6 +60,8 @@ interface Stage {
   /** Captured tensors: where they are found, and the handles through which they were read. */
   readonly captured: readonly { readonly place: Place; readonly value: Value; readonly handles: readonly Tensor[] }[];
   readonly rng: RngState;
+  /** The vmaps inside which it ran. */
+  readonly levels: readonly Level[];
   /** When it ran first, and what it recalls of that time; see surroundings.ts. */
   readonly start: number;
   readonly notes: unknown[];
@@ -104,6 +113,7 @@ export function record<A extends readonly unknown[], R extends Results>(
       fn: fn as unknown as Fn,
       ...operands,
       rng,
+      levels: openLevels(),
       start,
       notes,
       ...traced(recorder, operands, args, results),
@@ -148,18 +158,18 @@ function operandsOf(
     if (!(x instanceof Tensor)) return { plain: x };
     const place = placeNodes[i];
     const node = place !== null && from.used.has(place) ? nodeOf(x) : null;
-    return { place: sites.add({ value: x._live(), node, linked: place !== null }, nodeOf(x)) };
+    return { place: sites.add({ value: x._live(), node, levels: levelsOf(x), linked: place !== null }, nodeOf(x)) };
   });
   const known = new Set<unknown>([...places, ...results]);
   const explained = new Set<Node>();
   const captured: { place: Place; value: Value; handles: Tensor[] }[] = [];
-  for (const [tensor, { value, node, given }] of reads) {
+  for (const [tensor, { value, node, levels, given }] of reads) {
     // What fn made was released when it returned: what still lives was there before.
     if (tensor.isReleased || known.has(tensor)) continue;
     const reached = node !== null && from.captured.has(node) ? node : null;
     if (reached !== null) explained.add(reached);
     captured.push({
-      place: sites.add({ value, node: reached, linked: node !== null }, node),
+      place: sites.add({ value, node: reached, levels, linked: node !== null }, node),
       value,
       handles: [tensor, ...given],
     });
@@ -198,11 +208,12 @@ class Sites {
   add(site: Site, made: Node | null): Place {
     const passed = this.#before?.resultOf(site.value, made) ?? -1;
     if (passed >= 0) return -1 - passed;
-    const { value, node, linked } = site;
+    const { value, node, levels, linked } = site;
     for (const at of this.#byValue.get(value) ?? []) {
       const other = this.all[at];
       // Two places on the tape that no result depends on are not known to be one.
-      if (other.node === node && other.linked === linked && (node !== null || !linked)) return at;
+      const isSame = other.node === node && other.linked === linked && other.levels.length === levels.length;
+      if (isSame && (node !== null || !linked)) return at;
     }
     this.#index(value, this.all.length);
     return this.all.push(site) - 1;
@@ -213,6 +224,7 @@ class Sites {
 interface Read {
   readonly value: Value;
   readonly node: Node | null;
+  readonly levels: readonly Level[];
   readonly given: Set<Tensor>;
 }
 
@@ -223,7 +235,8 @@ function watch<T>(reads: Map<Tensor, Read>, recorder: TraceRecorder, fn: () => T
     inputs.forEach((tensor, i) => {
       let read = reads.get(tensor);
       if (read === undefined) {
-        read = { value: tensor._value, node: tensor._link as Node | null, given: new Set() };
+        const node = tensor._link as Node | null;
+        read = { value: tensor._value, node, levels: levelsOf(tensor), given: new Set() };
         reads.set(tensor, read);
       }
       if (given[i] !== tensor) read.given.add(given[i]);
@@ -285,8 +298,8 @@ export class Recomputation extends Call {
   backward(gs: readonly (Tensor | null)[], createGraph: boolean): (Tensor | null)[] {
     const { sites } = this;
     const start = timeMark();
-    const places = sites.map(({ value, node, linked }) => {
-      const tensor = new Tensor(value);
+    const places = sites.map(({ value, node, levels, linked }) => {
+      const tensor = markTasks(wrap(value), levels);
       if (!linked) return tensor;
       const place = passNode(value, createGraph ? node : null);
       place.markSource();
@@ -296,7 +309,7 @@ export class Recomputation extends Call {
     const seeds = gs.flatMap((cotangent, at) => {
       const y = results[at];
       if (cotangent === null) return [];
-      if (y === undefined || !sameShape(y.shape, cotangent.shape) || y.dtype !== cotangent.dtype) {
+      if (y === undefined || !sameShape(y._live().shape, cotangent.shape) || y.dtype !== cotangent.dtype) {
         throw new GradError(`checkpoint: fn's result ${at} was ${cotangent}, and run again ${y ?? "is missing"}`);
       }
       const node = nodeOf(y);
@@ -341,7 +354,7 @@ export class Recomputation extends Call {
 
 /** Runs a stage a second time, with everything as it was. */
 function runAgain(stage: Stage, find: (place: Place) => Tensor, start: number): Results {
-  const { fn, args, captured, rng } = stage;
+  const { fn, args, captured, rng, levels } = stage;
   const xs = args.map((arg) => ("plain" in arg ? arg.plain : find(arg.place)));
   const rngNow = getRngState();
   const recorder = new TraceRecorder();
@@ -361,7 +374,7 @@ function runAgain(stage: Stage, find: (place: Place) => Tensor, start: number): 
   try {
     setRngState(rng);
     const returned = withStandIns(handles, standIns, () =>
-      within(true, () => secondRun(stage.start, stage.notes, () => fn(...(xs as never[])))),
+      within(true, () => insideVmap(levels, () => secondRun(stage.start, stage.notes, () => fn(...(xs as never[]))))),
     );
     checkSame(stage, recorder, find, resultsOf("checkpoint", returned));
     return returned;

@@ -10,8 +10,21 @@
  * lets go, it drops its saved values and lets go of its parents in turn. A saved output is held as a value,
  * not as a handle, so a node never holds itself.
  */
-import type { Attrs, BindListener, Device, DType, Primitive, Shape, TapeLink, Tensor, Value } from "@loopgrad/tensor";
-import { aliasP, GradError, isFloat, onBind, setLeafHook, show, watching } from "@loopgrad/tensor";
+import type { Attrs, BindListener, Device, DType, Primitive, Shape, TapeLink, Value } from "@loopgrad/tensor";
+import {
+  aliasP,
+  GradError,
+  isFloat,
+  levelsAround,
+  levelsOf,
+  markTasks,
+  onBind,
+  setLeafHook,
+  show,
+  spreadOver,
+  Tensor,
+  watching,
+} from "@loopgrad/tensor";
 import { currentGroup, type Group } from "./group.ts";
 import { isNoted } from "./mode.ts";
 import { printGraph } from "./print.ts";
@@ -169,7 +182,8 @@ export class Leaf extends Node {
   readonly leaf = true;
 
   constructor(tensor: Tensor) {
-    super(null, [], NO_PARENTS, null, null, tensor.shape, tensor.dtype, tensor.device, null);
+    const { shape, dtype, device } = tensor._live();
+    super(null, [], NO_PARENTS, null, null, shape, dtype, device, null);
     this.owner = tensor;
     this.markSource();
   }
@@ -278,6 +292,18 @@ const before = onBind((primitive, inputs, attrs, output, given) => {
 
 setLeafHook((tensor) => setRequiresGrad(tensor, true));
 
+/** Lets each task of the vmaps in which a tensor was made have its own: a gradient by it is then each task's own. */
+function giveToTasks(tensor: Tensor): void {
+  if (tensor.constructor !== Tensor) return;
+  const levels = levelsAround(tensor);
+  if (levels.length === 0) return;
+  const spread = spreadOver(tensor, levels);
+  if (spread === tensor) return;
+  tensor._rebind(spread._live());
+  markTasks(tensor, levelsOf(spread));
+  spread.dispose();
+}
+
 /** Implements `Tensor.requiresGrad_`. */
 export function setRequiresGrad(tensor: Tensor, requires: boolean): void {
   const node = tensor._link as Node | null;
@@ -288,7 +314,9 @@ export function setRequiresGrad(tensor: Tensor, requires: boolean): void {
       );
     }
     tensor._live();
-    if (node === null) attach(tensor, new Leaf(tensor));
+    if (node !== null) return;
+    giveToTasks(tensor);
+    attach(tensor, new Leaf(tensor));
   } else if (node !== null) {
     if (!(node instanceof Leaf)) {
       throw new GradError("requiresGrad_(false): the tensor was computed on the tape; detach() gives one that was not");

@@ -29,6 +29,7 @@ import {
   syncScope,
   Tensor,
   type Value,
+  wrap,
 } from "@loopgrad/tensor";
 import { Call, Result } from "./call.ts";
 import { within } from "./mode.ts";
@@ -268,8 +269,11 @@ function inside(node: Node, rule: () => void): void {
 
 /** A handle of the walk's own, outside every scope. Pinned: a flush on the way stores it, and not how it came about. */
 function hold(tensor: Tensor): Tensor {
-  const handle = tensor._share();
-  handle._value.pins++;
+  const value = tensor._live();
+  const handle = wrap(value, null);
+  const node = nodeOf(tensor);
+  if (node !== null) attach(handle, node);
+  value.pins++;
   return handle;
 }
 
@@ -370,7 +374,7 @@ function applyRule(
   // A saved value comes back as a handle at the place on the tape where it was made.
   const operand = (i: number, bit: number, made: Node | null): Tensor => {
     if ((reads & bit) === 0) return NOT_SAVED;
-    const tensor = new Tensor((saved as Value[])[i]);
+    const tensor = wrap((saved as Value[])[i]);
     if (createGraph && made !== null) attach(tensor, made);
     return tensor;
   };
@@ -437,7 +441,7 @@ function runHooks(node: Node, hooks: readonly Hook[], g: Tensor, createGraph: bo
 
 /** Another handle for a tensor, in the current scope; at its place on the tape, if that is wanted. */
 function handleOf(tensor: Tensor, onTape: boolean): Tensor {
-  const handle = new Tensor(tensor._live());
+  const handle = wrap(tensor._live());
   const node = nodeOf(tensor);
   if (onTape && node !== null) attach(handle, node);
   return handle;

@@ -20,6 +20,9 @@ import {
   currentScope,
   GradError,
   keep,
+  LoopgradError,
+  levelsOf,
+  openLevels,
   ReleasedError,
   sameShape,
   scope,
@@ -146,6 +149,8 @@ export class DifferentiableOptimizer {
   readonly #fmodel: FunctionalModule | null;
   readonly #override: Resolved | null;
   readonly #gradCallback: GradCallback | null;
+  /** The vmaps inside which it was made. */
+  readonly #levels = openLevels();
   /** State by parameter, held by handles outside every scope. */
   #states: State[] = [];
   /** Without a functional module: what the last step returned. */
@@ -360,6 +365,13 @@ export class DifferentiableOptimizer {
 
   /** @internal Replaces what the rule remembers of a parameter; it is held by handles of the optimizer's own. */
   _setState(i: number, state: State): void {
+    for (const value of Object.values(state)) {
+      if (!(value instanceof Tensor) || levelsOf(value).every((level) => this.#levels.includes(level))) continue;
+      throw new LoopgradError(
+        "a differentiable optimizer that was made outside of vmap would have state that differs from task to task: make it, " +
+          "or the inner loop, inside the function that vmap runs",
+      );
+    }
     const before = this.#states[i];
     const kept = new Set(Object.values(before));
     this.#states[i] = mapTensors(state, (tensor) => (kept.has(tensor) ? tensor : held(tensor._share())));

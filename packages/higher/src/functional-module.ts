@@ -19,6 +19,8 @@ import {
   GradError,
   keep,
   LoopgradError,
+  levelsOf,
+  openLevels,
   ReleasedError,
   type Tensor,
   type Value,
@@ -69,6 +71,8 @@ export class FunctionalModule<M extends Module = Module> {
   readonly #initial: Initial;
   readonly #historyKept: History;
   readonly #fields: PlainTensors;
+  /** The vmaps inside which it was made. */
+  readonly #levels = openLevels();
   /** When it was made: a checkpointed function that is older recalls it as it then was. */
   #born = timeMark();
   /** Within `_during`. */
@@ -138,11 +142,21 @@ export class FunctionalModule<M extends Module = Module> {
   /** Lets tensors stand in for the slots, from a place on. A flush stores what stands in, so that no step is computed twice. */
   #stand(tensors: readonly Tensor[], first = 0): void {
     for (const [i, tensor] of tensors.entries()) {
+      this.#wantOwn(tensor);
       const before = this.#standIns[first + i];
       pin(tensor);
       if (before !== undefined) unpin(before);
       this.#standIns[first + i] = tensor;
     }
+  }
+
+  /** Throws for a tensor of the tasks of a vmap that began after this was made: outside, they would be gone. */
+  #wantOwn(tensor: Tensor): void {
+    if (levelsOf(tensor).every((level) => this.#levels.includes(level))) return;
+    throw new LoopgradError(
+      "a functional module that was made outside of vmap would have weights or buffers that differ from task to task: make it, or " +
+        "the inner loop, inside the function that vmap runs",
+    );
   }
 
   // ---- running ---------------------------------------------------------------------------------------------------
@@ -331,6 +345,11 @@ export class FunctionalModule<M extends Module = Module> {
     for (const [at, params] of this.#history) for (const param of params) note(param._live(), at);
     for (const tensor of tensors) note(tensor._live(), this.#time);
     return Array.from(held, ([value, at]) => ({ value, time: at }));
+  }
+
+  /** @internal The module's own parameters, in the order of `names`. */
+  get _handles(): readonly Parameter[] {
+    return this.#parameters;
   }
 
   /** @internal */

@@ -106,7 +106,7 @@ export class InnerLoop<M extends Module = Module> {
     try {
       const { fmodel } = this;
       const settings = { mode, override, gradCallback, fmodel, _wantsFunctions: checkpoints };
-      this.diffopt = differentiable(opt, model.parameters(), settings);
+      this.diffopt = differentiable(opt, fmodel._handles, settings);
       this.#checkpointed = checkpoints
         ? new CheckpointedSteps(fmodel, this.diffopt, { checkpoint, submit: () => this.#submit() })
         : null;
@@ -114,7 +114,7 @@ export class InnerLoop<M extends Module = Module> {
       this.fmodel.dispose();
       throw error;
     }
-    this.#device = model.parameters()[0].device;
+    this.#device = this.fmodel._handles[0].device;
     const { usedBytes, recorded } = this.#device.stats();
     this.#bytesBefore = usedBytes;
     this.#recorded = recorded;

@@ -60,6 +60,8 @@ const BUILDING_BLOCKS = new Set([
   ...["admit", "checkMethods", "defineKind", "operation", "signatureOf", "signaturesOf"],
   ...["around", "enclosed", "enter", "find", "isExact", "Kind", "linesOf", "placeOf", "tracked"],
   ...["replaceStandIn", "syncScope", "withinScope", "withStandIns"],
+  ...["insideVmap", "interpreted", "currentLevel", "openLevels", "levelsAround", "levelsOf", "levelsOfAll"],
+  ...["changing", "isTrial", "checkTasks", "handleLike", "markTasks", "spreadOver", "valueFor", "withTasks"],
 ]);
 
 const isPrimitive = (name: string): boolean => /[a-z0-9]P$/.test(name);

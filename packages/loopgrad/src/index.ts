@@ -684,6 +684,7 @@ export {
   var,
   varMean,
   view,
+  vmap,
   where,
   withDevice,
   xlogy,

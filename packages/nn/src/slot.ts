@@ -9,7 +9,7 @@
  * During a functional call a slot *stands for* another tensor, its stand-in. A buffer assigned meanwhile
  * rebinds the stand-in, and the module is left as it was.
  */
-import { admit } from "@loopgrad/tensor";
+import { admit, checkTasks, currentLevel } from "@loopgrad/tensor";
 import "@loopgrad/autograd";
 import {
   ArgumentError,
@@ -30,6 +30,8 @@ import {
 export class Slot extends Tensor {
   /** The value before the present one: results computed from it can be asked for until the next change. */
   #before: Value | null = null;
+  /** The vmap in which it was made. */
+  readonly #madeAt = currentLevel();
   /** Large gradients that the program may hold: those since the last assignment, and those of the time before. */
   #parted: Tensor[] = [];
   #partedBefore: Tensor[] = [];
@@ -39,6 +41,8 @@ export class Slot extends Tensor {
     checkTensor(new.target.name, tensor);
     const value = tensor._live();
     super(value, null);
+    // What is made inside vmap may be each task's own, as a slot outside may not become.
+    this._batch = tensor._tasks;
     value.pins++;
     watching()?.holders.add(this);
   }
@@ -61,7 +65,18 @@ export class Slot extends Tensor {
    */
   assign(tensor: Tensor): void {
     checkFits("assign", this, tensor);
+    this.#wantOutside("assign");
+    checkTasks("assign", this, tensor);
     this._set(tensor._live());
+  }
+
+  /** Throws inside a vmap that began after the slot was made: each task would change it. */
+  #wantOutside(what: string): void {
+    if (currentLevel() === this.#madeAt) return;
+    throw new LoopgradError(
+      `${what}: inside vmap a parameter or buffer of a module that is outside would be changed once, not once a task: ` +
+        "use innerLoop or functionalCall inside, where tasks have weights and buffers of their own; or change it outside",
+    );
   }
 
   /** @internal */
@@ -108,6 +123,7 @@ export class Slot extends Tensor {
    * mean the old value, so the slot gets a new place on the tape; hooks on its gradient stay.
    */
   _move(tensor: Tensor): void {
+    this.#wantOutside("to");
     const { requiresGrad } = this;
     const hooks = (this._link as { hooks?: unknown } | null)?.hooks;
     if (requiresGrad) this.requiresGrad_(false);
@@ -192,8 +208,9 @@ function checkTensor(what: string, value: unknown): void {
 export function checkFits(what: string, slot: Tensor, tensor: Tensor): void {
   checkTensor(what, tensor);
   const value = slot._value;
-  if (!sameShape(value.shape, tensor.shape)) {
-    throw new ShapeError(`${what}: the slot has shape ${show(value.shape)}, the tensor ${show(tensor.shape)}`);
+  const shape = slot._batch?.shape ?? value.shape;
+  if (!sameShape(shape, tensor.shape)) {
+    throw new ShapeError(`${what}: the slot has shape ${show(shape)}, the tensor ${show(tensor.shape)}`);
   }
   if (value.dtype !== tensor.dtype) {
     throw new DTypeError(`${what}: the slot is ${value.dtype}, the tensor ${tensor.dtype}; convert it with to()`);
@@ -212,6 +229,12 @@ export function checkFits(what: string, slot: Tensor, tensor: Tensor): void {
 export class Parameter extends Slot {
   constructor(tensor: Tensor, options: { requiresGrad?: boolean } = {}) {
     admit(arguments, "Parameter(tensor: tensor, options?: { requiresGrad: boolean })");
+    if (currentLevel() !== null) {
+      throw new LoopgradError(
+        "Parameter: inside vmap each task would have its own, and a module holds one: make the module outside, and use it " +
+          "inside by innerLoop or functionalCall; or a leaf of each task's own, tensor.detach().requiresGrad_()",
+      );
+    }
     super(tensor);
     if (options.requiresGrad ?? true) this.requiresGrad_(true);
   }

@@ -8,6 +8,7 @@
 import { noGrad } from "@loopgrad/autograd";
 import {
   ArgumentError,
+  handleLike,
   isFloat,
   LoopgradError,
   ShapeError,
@@ -15,7 +16,6 @@ import {
   scope,
   show,
   Tensor,
-  wrap,
 } from "@loopgrad/tensor";
 import type { Module } from "./module.ts";
 import { Parameter, type Slot } from "./slot.ts";
@@ -32,7 +32,7 @@ export interface LoadReport {
 /** See {@link Module.stateDict}. */
 export function stateDictOf(module: Module): StateDict {
   const state: StateDict = {};
-  for (const [name, slot] of module._everyName()) state[name] = wrap(slot._live());
+  for (const [name, slot] of module._everyName()) state[name] = handleLike(slot, slot._live());
   return state;
 }
 

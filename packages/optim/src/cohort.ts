@@ -12,6 +12,7 @@
 import { Buffer, type Parameter } from "@loopgrad/nn";
 import {
   type Device,
+  handleLike,
   LoopgradError,
   numel,
   pack,
@@ -21,7 +22,6 @@ import {
   Tensor,
   unpack,
   type Value,
-  wrap,
 } from "@loopgrad/tensor";
 import type { State, Updated } from "./optimizer.ts";
 import { isWhole, type Kept, StateChange, slotsBut } from "./undo.ts";
@@ -87,7 +87,7 @@ export class Cohort {
     const size = numel(this.#shapes[index]);
     const entries = Object.entries(this.#state).map(([name, value]) => {
       if (!(value instanceof Tensor)) return [name, value];
-      if (value.rank === 0) return [name, wrap(value._live())];
+      if (value.rank === 0) return [name, handleLike(value, value._live())];
       const start = this.#starts[index];
       return [name, value.slice(0, start, start + size).reshape(this.#shapes[index])];
     });

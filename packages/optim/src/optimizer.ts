@@ -19,14 +19,16 @@ import {
   checkOptions,
   type Device,
   defineKind,
+  handleLike,
   LoopgradError,
+  levelsOf,
+  openLevels,
   ShapeError,
   sameShape,
   show,
   syncScope,
   Tensor,
   type Value,
-  wrap,
 } from "@loopgrad/tensor";
 import { checkVectors } from "./cohort.ts";
 import type { Scalar } from "./scalar.ts";
@@ -241,6 +243,12 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
 
   /** Runs the rule for a plain tensor. Returns what rebinds its handle. */
   #updatedLeaf(leaf: Tensor, group: ParamGroup<H>): () => void {
+    if (levelsOf(leaf).length < openLevels().length) {
+      throw new LoopgradError(
+        `${this.constructor.name}: inside vmap a tensor that all tasks share would be updated once, not once a task: ` +
+          "give a leaf of each task's own, made inside, or step outside",
+      );
+    }
     const { param, state } = this.update(leaf, leaf._grad as Tensor, this.stateOf(leaf), group);
     checkFits(this.constructor.name, leaf, param);
     return () => {
@@ -278,6 +286,13 @@ export abstract class Optimizer<H extends object = Record<string, Hyperparameter
   /** Replaces what the rule remembers of a parameter. Tensors are kept by value, off the tape. */
   setState(param: Tensor, state: State): void {
     admit(arguments, "Optimizer.setState(param: tensor, state: object)");
+    for (const [name, value] of Object.entries(state)) {
+      if (!(value instanceof Tensor) || levelsOf(value).every((level) => levelsOf(param).includes(level))) continue;
+      throw new LoopgradError(
+        `${this.constructor.name}.setState: ${name} differs from task to task of a vmap, and the parameter is the same for ` +
+          "all: commit state outside of vmap",
+      );
+    }
     this.#states.set(param, state);
   }
 
@@ -373,7 +388,10 @@ const camelCase = (name: string): string => name.replace(/_([a-z])/g, (_, letter
 /** Entries under other names; slots as plain tensors. */
 function renamed<T>(entries: [string, T][], rename: (name: string) => string): Record<string, T> {
   return Object.fromEntries(
-    entries.map(([name, value]) => [rename(name), value instanceof Buffer ? (wrap(value._live()) as T) : value]),
+    entries.map(([name, value]) => [
+      rename(name),
+      value instanceof Buffer ? (handleLike(value, value._live()) as T) : value,
+    ]),
   );
 }
 

@@ -8,9 +8,9 @@
  * again if they are asked for. How long what is stored stays stored is told in record/value.ts.
  */
 
-import { audit, type Tally } from "./debug/audit.ts";
+import type { audit, Tally } from "./debug/audit.ts";
 import { checkAgainstInterpreter } from "./debug/check.ts";
-import { Ledger } from "./debug/ledger.ts";
+import type { Ledger } from "./debug/ledger.ts";
 import { debugging, printSegment } from "./debug/plan.ts";
 import { watching } from "./debug/watch.ts";
 import type { DType, HostArray } from "./dtype.ts";
@@ -80,6 +80,7 @@ export class Device {
 
   /** Who has which storage; null outside tests. */
   readonly #ledger: Ledger | null;
+  readonly #audit: typeof audit | null;
 
   /** What is lent to take flushes back. */
   readonly #holder: Holder = {
@@ -105,7 +106,8 @@ export class Device {
     /** @internal */ maxPlans = MAX_PLANS,
   ) {
     const watcher = watching();
-    this.#ledger = watcher === null ? null : new Ledger(watcher.holders);
+    this.#ledger = watcher?.ledger() ?? null;
+    this.#audit = watcher?.audit ?? null;
     this.#plans = new PlanCache(maxPlans, (program) => backend.discard(program));
     backend.listen({
       confirmed: (through) => {
@@ -671,8 +673,9 @@ export class Device {
    */
   audit(): Tally {
     this.#alive();
-    if (this.#ledger === null) throw new LoopgradError("audit: wanted a device that was made while tests watch");
-    return audit({
+    if (this.#ledger === null || this.#audit === null)
+      throw new LoopgradError("audit: wanted a device that was made while tests watch");
+    return this.#audit({
       ledger: this.#ledger,
       backend: this.backend,
       segment: this.#segment,

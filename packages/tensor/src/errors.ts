@@ -29,6 +29,9 @@ export class DeviceError extends LoopgradError {
   override name = "DeviceError";
 }
 
+/** @internal What is wanted does not fit into the device's memory, its budget or one of its bindings. Users see a DeviceError. */
+export class MemoryError extends DeviceError {}
+
 /** A tensor was used after its scope (or `dispose`) released it. */
 export class ReleasedError extends LoopgradError {
   override name = "ReleasedError";

@@ -5,8 +5,29 @@ import "./ops/methods.ts";
 import "./ops/shorthands.ts";
 import "./surface.ts";
 
+export { changing, isTrial } from "./batch/fitting.ts";
+export {
+  currentLevel,
+  type Level,
+  levelsOf,
+  levelsOfAll,
+  markTasks,
+  openLevels,
+  type Randomness,
+} from "./batch/level.ts";
 // the interception point, for the tape and for transforms
-export { type BindListener, bind, bindConstant, bindUntracked, onBind, untracked } from "./bind.ts";
+export { insideVmap, levelsAround, spreadOver, valueFor, withTasks } from "./batch/tasks.ts";
+export { type VmapAxes, type VmapOptions, vmap } from "./batch/vmap.ts";
+export {
+  type BindListener,
+  bind,
+  bindConstant,
+  bindUntracked,
+  type Interpreter,
+  interpreted,
+  onBind,
+  untracked,
+} from "./bind.ts";
 // operations
 export { admit, checkMethods, operation, signatureOf } from "./checked.ts";
 export { around, type Context, enclosed, enter, find, isExact, Kind, linesOf, type Place, placeOf } from "./context.ts";

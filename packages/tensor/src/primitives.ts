@@ -447,11 +447,16 @@ export const argsortP = define("argsort", "sort", ([x], [axis]) => {
   return { shape: x.shape, dtype: "int32" };
 });
 /**
- * Random bits, uint32: element i is the first word of threefry-2x32-20 under `key` at counter (i, 0).
- * Inputs: key, uint32 [2]. Attrs: the shape.
+ * Random bits, uint32: element i is the first word of threefry-2x32-20 under `key` at counter (i, 0), or at the two
+ * counters that are given for it. Inputs: key, uint32 [2], and maybe two counters, uint32 of the shape. Attrs: the shape.
  */
-export const randomBitsP = define("randomBits", "random", (_, shape) => {
+export const randomBitsP = define("randomBits", "random", ([, ...counters], shape) => {
   checkSizes("randomBits", shape, shape.length);
+  if (!counters.every((counter) => counter.dtype === "uint32" && sameShape(counter.shape, shape))) {
+    throw new ShapeError(
+      `randomBits: counters ${counters.map((c) => show(c.shape)).join(", ")}, wanted ${show(shape)}`,
+    );
+  }
   return { shape, dtype: "uint32" };
 });
 

@@ -4,6 +4,7 @@
  * A *handle* is the JavaScript object; several may stand for one value. Operations never change a tensor.
  * The methods that compute are installed by `ops/methods.ts`, those of the tape by `@loopgrad/autograd`.
  */
+import type { Batch } from "./batch/level.ts";
 import "./dispose.ts";
 import type { Context } from "./context.ts";
 import type { Device } from "./device.ts";
@@ -29,6 +30,8 @@ export type NestedArray = number | boolean | NestedArray[];
 
 export class Tensor {
   /** @internal */ _value: Value;
+  /** @internal Of a tensor of which each task of a vmap has its own: the task axes, which its shape does not show. */ _batch: Batch | null =
+    null;
   /** @internal The scope that releases this handle, by its context. */ _scope: Context | null = null;
   /** @internal Where the tape made this tensor; null for one that no gradient flows through. */ _link: TapeLink | null =
     null;
@@ -80,12 +83,19 @@ export class Tensor {
 
   /** Sizes of the dimensions: a frozen array, which no one can change by accident. */
   get shape(): Shape {
-    return (this._standIn ?? this)._value.shownShape;
+    const { _batch, _value } = this._standIn ?? this;
+    return _batch === null ? _value.shownShape : _batch.shape;
   }
 
   /** @internal The same as the value has it: not frozen, which engines are faster with. */
   get _shape(): Shape {
-    return (this._standIn ?? this)._value.shape;
+    const { _batch, _value } = this._standIn ?? this;
+    return _batch === null ? _value.shape : _batch.shape;
+  }
+
+  /** @internal Its task axes; those of what stands for it now. */
+  get _tasks(): Batch | null {
+    return (this._standIn ?? this)._batch;
   }
 
   get dtype(): DType {
@@ -123,7 +133,18 @@ export class Tensor {
 
   async #elements(): Promise<HostArray> {
     const value = this._live();
+    this.#wantOneForAll();
     return value.device.read(value);
+  }
+
+  /** A tensor of which each task has its own has no elements that a program could look at. */
+  #wantOneForAll(): void {
+    const batch = this._tasks;
+    if (batch === null) return;
+    throw new LoopgradError(
+      `${this} is read ${batch.levels.every(({ isOpen }) => isOpen) ? "inside a vmap, where it stands for the tensors of all tasks" : "after its vmap ended"}: ` +
+        "wanted a read of what vmap returned",
+    );
   }
 
   async #one(): Promise<number> {
@@ -153,7 +174,9 @@ export class Tensor {
   /** Shape, dtype and device. The elements need a read: `await t.toArray()`. */
   toString(): string {
     if (this._released) return "Tensor(released)";
-    return `Tensor(${show(this.shape)}, ${this.dtype}, ${this.device.name})`;
+    const batch = this._tasks;
+    const tasks = batch === null ? "" : `, of each of ${batch.levels.map(({ size }) => size).join(" × ")} tasks`;
+    return `Tensor(${show(this.shape)}, ${this.dtype}, ${this.device.name}${tasks})`;
   }
 
   /**
@@ -183,6 +206,7 @@ export class Tensor {
   [Symbol.for("nodejs.util.inspect.custom")](depth = 0): string {
     if (this._released || depth < 0) return this.toString();
     const value = this._live();
+    if (this._batch !== null) return this.toString();
     const elements = value.device.peek(value);
     if (elements === null) return this.toString();
     if (typeof elements === "string") return this.toString().replace(/\)$/, `: ${elements})`);
@@ -198,6 +222,7 @@ export class Tensor {
     const said = this.toString();
     if (this._released) return { "text/plain": said };
     const { shape, dtype } = this;
+    if (this._tasks !== null) return { "text/plain": said };
     try {
       const data = await this.#elements();
       return {
@@ -246,7 +271,7 @@ export class Tensor {
     const tensor = this._standIn ?? this;
     if (tensor._released) {
       throw new ReleasedError(
-        `a released tensor of shape ${show(tensor._value.shape)} was used: its scope ended or it was disposed` +
+        `a released tensor of shape ${show(tensor._batch?.shape ?? tensor._value.shape)} was used: its scope ended or it was disposed` +
           `${tensor._takenIn === null ? "" : ", or, as a gradient, its parameter was assigned twice since zeroGrad"}; ` +
           "keep(tensor) or returning it from scope(fn) lets it live on",
       );
@@ -257,7 +282,7 @@ export class Tensor {
   /** @internal Another handle for the same value, outside every scope, at the same place on the tape. */
   _share(): Tensor {
     const source = this._standIn ?? this;
-    const tensor = new Tensor(this._live(), null);
+    const tensor = handleLike(source, this._live(), null);
     tensor._link = source._link;
     if (source._link !== null) source._link.retain();
     return tensor;
@@ -265,6 +290,7 @@ export class Tensor {
 
   /** @internal Changes a gradient in place: who was given the handle sees it. */
   _regrad(grad: Tensor): void {
+    checkTasks("grad", this, grad);
     this._rebind(grad._live());
     storeTaken(this);
   }
@@ -280,13 +306,36 @@ export class Tensor {
   }
 }
 
+/** @internal Throws unless both are of each task of the same vmaps: one takes the other's place. */
+export function checkTasks(what: string, tensor: Tensor, other: Tensor): void {
+  const [a, b] = [tensor._tasks?.levels ?? [], other._tasks?.levels ?? []];
+  if (a.length === b.length && a.every((level, i) => level === b[i])) return;
+  const kind = (levels: readonly unknown[]): string =>
+    levels.length === 0 ? "one for all tasks" : "one for each task";
+  throw new LoopgradError(
+    `${what}: inside vmap, ${other} is ${kind(b)}, and takes the place of what is ${kind(a)}: wanted ${kind(a)}`,
+  );
+}
+
 function checkGrad(tensor: Tensor, grad: unknown): void {
   if (!(grad instanceof Tensor)) {
     throw new ArgumentError(`grad: got ${String(grad)}, wanted a tensor of shape ${show(tensor.shape)}, or null`);
   }
+  checkTasks("grad", tensor, grad);
   if (sameShape(grad.shape, tensor.shape)) return;
   throw new ShapeError(`grad: the tensor has shape ${show(tensor.shape)}, the gradient ${show(grad.shape)}`);
 }
 
-/** @internal A handle for a value, in the current scope. */
-export const wrap = (value: Value): Tensor => new Tensor(value);
+/**
+ * @internal A handle for a value: the one way to make one, but for handles that are like another.
+ *
+ * Of a value that has task axes (see batch/level.ts) it shows them: what the library computes with, no user's tensor.
+ */
+export const wrap = (value: Value, scope: Scope | null = currentScope()): Tensor => new Tensor(value, scope);
+
+/** @internal A handle for a value with the task axes of a handle: for its own value, or one of that shape. */
+export function handleLike(like: Tensor, value: Value, scope: Scope | null = currentScope()): Tensor {
+  const tensor = new Tensor(value, scope);
+  tensor._batch = like._tasks;
+  return tensor;
+}

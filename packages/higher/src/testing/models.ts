@@ -26,7 +26,7 @@ class Shared extends Module {
 }
 
 /** A layer that stands at two places of a sequence. */
-function sharedSequential(): Sequential {
+export function sharedSequential(): Sequential {
   const layer = new Linear(4, 4);
   return new Sequential(layer, new ReLU(), layer, new Tanh(), new Linear(4, 2));
 }

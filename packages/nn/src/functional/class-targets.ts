@@ -1,7 +1,7 @@
 /**
  * Class indices as targets. JavaScript's numbers make float tensors, `tensor([0, 1])`: what is meant are classes 0 and 1.
  */
-import { DTypeError, isFloat, type Shape, sameShape, type Tensor, tensor } from "@loopgrad/tensor";
+import { cast, DTypeError, isFloat, type Shape, sameShape, type Tensor, tensor } from "@loopgrad/tensor";
 
 /**
  * The target with int32 classes in place of floats that the host knows to be whole; any other target as it is.
@@ -21,6 +21,7 @@ export function asClasses(op: string, target: Tensor, wanted: Shape): Tensor {
   if (odd !== undefined) {
     throw new DTypeError(`${op}: the target is ${target.dtype} and has ${odd} in it, wanted class indices`);
   }
+  if (target._tasks !== null) return cast(target, "int32");
   return tensor(Int32Array.from(host), { shape: target.shape, dtype: "int32", device: target.device });
 }
 

@@ -3,74 +3,14 @@
  *
  * The cases were computed by torch_modules.py, which says what they hold.
  */
-import { readFileSync } from "node:fs";
 import { beforeAll, expect, test } from "@jest/globals";
 import { grad } from "@loopgrad/autograd";
-import { type DType, init, Tensor, tensor } from "@loopgrad/tensor";
-import * as nn from "../index.ts";
-
-interface GoldenTensor {
-  shape: number[];
-  dtype: DType;
-  data: number[];
-}
-
-interface Case {
-  module: string;
-  args: unknown[];
-  options: Record<string, unknown>;
-  wrap: "weightNorm" | "spectralNorm" | null;
-  wrapOptions: Record<string, unknown>;
-  training: boolean;
-  text: string;
-  parameters: string[];
-  state: Record<string, GoldenTensor>;
-  inputs: (GoldenTensor & { requiresGrad: boolean })[];
-  call: Record<string, unknown>;
-  outputs: GoldenTensor[];
-  grads: (GoldenTensor | null)[];
-  grads2: (GoldenTensor | null)[] | string;
-  buffersAfter: Record<string, GoldenTensor>;
-}
-
-const file = new URL("./torch-modules.json", import.meta.url);
-const exported: Record<string, unknown> = { ...nn };
-const { cases } = JSON.parse(readFileSync(file, "utf8")) as { cases: Case[] };
+import { init, type Tensor, tensor } from "@loopgrad/tensor";
+import { argumentsOf, build, cases, flat, type GoldenTensor, made, name } from "./cases.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
 });
-
-const made = ({ shape, dtype, data }: GoldenTensor, requiresGrad = false): Tensor =>
-  tensor(data, { shape, dtype, requiresGrad });
-
-const isGolden = (x: unknown): x is GoldenTensor => typeof x === "object" && x !== null && "dtype" in x;
-
-const constant = (x: unknown): unknown => (isGolden(x) ? made(x) : x);
-
-/** Keywords as options. */
-const optionsOf = (keywords: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(
-    Object.entries(keywords).map(([name, value]) => [
-      name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase()),
-      constant(value),
-    ]),
-  );
-
-/** A call without options is made without an options object: not every forward takes one. */
-const given = (keywords: Record<string, unknown>): unknown[] =>
-  Object.keys(keywords).length === 0 ? [] : [optionsOf(keywords)];
-
-function build({ module, args, options, wrap, wrapOptions, training }: Case): nn.Module {
-  const Class = exported[module] as new (...args: unknown[]) => nn.Module;
-  const layer = new Class(...args.map(constant), ...given(options)).train(training);
-  if (wrap === "weightNorm") nn.weightNorm(layer, optionsOf(wrapOptions));
-  if (wrap === "spectralNorm") nn.spectralNorm(layer, optionsOf(wrapOptions));
-  return layer;
-}
-
-const flat = (output: unknown): Tensor[] =>
-  output instanceof Tensor ? [output] : (output as unknown[]).filter((x) => x !== null).flatMap(flat);
 
 /** Σ c · x, with the numbers c that the cases were made with. */
 function weighted(tensors: readonly (Tensor | null)[]): Tensor {
@@ -94,11 +34,6 @@ async function same(what: string, got: Tensor | null, wanted: GoldenTensor | nul
   }
 }
 
-const name = ({ module, args, options, wrap, training }: Case): string =>
-  [wrap ?? "", module, JSON.stringify([...args, options]), training ? "" : "eval"]
-    .filter((part) => part !== "")
-    .join(" ");
-
 test.each(cases.map((golden) => [name(golden), golden] as const))("%s", async (_, golden) => {
   const layer = build(golden);
   expect(String(layer)).toBe(golden.text);
@@ -112,9 +47,7 @@ test.each(cases.map((golden) => [name(golden), golden] as const))("%s", async (_
   expect(layer.loadStateDict(state)).toEqual({ missing: [], unexpected: [] });
 
   const inputs = golden.inputs.map((x) => made(x, x.requiresGrad));
-  // An LSTM's state is a pair.
-  const args = golden.module === "LSTM" && inputs.length === 3 ? [inputs[0], inputs.slice(1)] : inputs;
-  const outputs = flat(layer.forward(...([...args, ...callOf(golden, inputs)] as never[])));
+  const outputs = flat(layer.forward(...(argumentsOf(golden, inputs) as never[])));
   const parameters = new Map(layer.namedParameters());
   const leaves = [
     ...inputs.filter((x) => x.requiresGrad),
@@ -134,8 +67,3 @@ test.each(cases.map((golden) => [name(golden), golden] as const))("%s", async (_
   const buffers = new Map(layer.namedBuffers());
   for (const [key, value] of Object.entries(golden.buffersAfter)) await same(key, buffers.get(key) ?? null, value);
 });
-
-/** The options of the call; the state that a recurrent layer starts with is among the inputs. */
-function callOf({ call }: Case, inputs: readonly Tensor[]): unknown[] {
-  return inputs.length === 0 ? [] : given(call);
-}

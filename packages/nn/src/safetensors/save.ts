@@ -3,7 +3,7 @@
  *
  * The values are those of the moment of the call: training may go on while they are read and written.
  */
-import { ArgumentError, admit, isFloat, Tensor } from "@loopgrad/tensor";
+import { ArgumentError, admit, handleLike, isFloat, Tensor } from "@loopgrad/tensor";
 import { withDefaults } from "../options.ts";
 import { quote } from "./error.ts";
 import { encode, FLOAT_FORMATS, type FloatFormat, FORMAT_OF, FORMATS, type Format } from "./formats.ts";
@@ -120,7 +120,7 @@ class Layout {
         const stored = format !== undefined && isFloat(tensor.dtype) ? format : FORMAT_OF[tensor.dtype];
         return {
           name,
-          tensor: new Tensor(tensor._live(), null),
+          tensor: handleLike(tensor, tensor._live(), null),
           format: stored,
           bytes: bytesOf(stored, tensor.shape) ?? 0,
         };

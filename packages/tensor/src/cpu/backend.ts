@@ -41,6 +41,7 @@ const TURN_MS = 16;
 export class CpuBackend implements Backend {
   readonly kind = "cpu";
   readonly description = "JavaScript on one core";
+  readonly limits: { readonly largest: number; readonly budget: number };
   readonly #pool: Pool;
   readonly #bank = new Bank<Float64Array>({
     make: () => this.#pool.take(this.#pool.classFor("float64", CHUNK)).data as Float64Array,
@@ -58,6 +59,7 @@ export class CpuBackend implements Backend {
    * @param memory    bytes that are held at most
    */
   constructor(allocate?: Allocate, memory?: number) {
+    this.limits = { largest: Number.POSITIVE_INFINITY, budget: memory ?? Number.POSITIVE_INFINITY };
     this.#pool = new Pool(allocate, memory, () => this.#listener?.pressed());
   }
 

@@ -7,7 +7,7 @@
  * use (see record/recent.ts).
  */
 import { bytesPerElement, DTYPES, type DType, type HostArray, hostArray } from "../dtype.ts";
-import { DeviceError } from "../errors.ts";
+import { MemoryError } from "../errors.ts";
 import { overBudget, RecentUse } from "../record/recent.ts";
 
 export interface Block {
@@ -203,7 +203,7 @@ export class Pool {
     try {
       return this.allocate(dtype, length);
     } catch (cause) {
-      throw new DeviceError(
+      throw new MemoryError(
         `out of memory: the cpu device could not allocate ${bytes} bytes beside the ${this.bytes} held ` +
           `(${this.usedBytes} by values). Use smaller batches or fewer unrolled steps, release tensors sooner (scope(), ` +
           "dispose()), or store less for the gradient (checkpoint())",

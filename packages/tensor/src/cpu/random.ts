@@ -7,7 +7,7 @@
 import type { HostArray } from "../dtype.ts";
 import type { GraphNode } from "../record/backend.ts";
 import { numel } from "../shape.ts";
-import type { HostView } from "./layout.ts";
+import { contiguous, type HostView, planWalk, walk } from "./layout.ts";
 
 const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24];
 /** The third word of the key is the xor of the other two and this constant. */
@@ -31,10 +31,21 @@ export function threefry(key0: number, key1: number, counter0: number, counter1:
   return [a >>> 0, b >>> 0];
 }
 
-/** Element i is the first word at counter (i, 0). */
-export function randomBits(node: GraphNode, [key]: readonly HostView[], out: HostArray): void {
+/** Element i is the first word at counter (i, 0), or at the counters given for it. */
+export function randomBits(node: GraphNode, [key, ...counters]: readonly HostView[], out: HostArray): void {
   const key0 = key.data[key.offset];
   const key1 = key.data[key.offset + key.strides[0]];
+  if (counters.length > 0) {
+    const [counter, task] = counters;
+    const plan = planWalk(node.shape, [contiguous(node.shape), counter, task]);
+    const [step, stepCounter, stepTask] = plan.steps;
+    walk(plan, ([o, i, j]) => {
+      for (let k = 0; k < plan.length; k++) {
+        out[o + k * step] = threefry(key0, key1, counter.data[i + k * stepCounter], task.data[j + k * stepTask])[0];
+      }
+    });
+    return;
+  }
   const size = numel(node.shape);
   for (let i = 0; i < size; i++) out[i] = threefry(key0, key1, i, 0)[0];
 }

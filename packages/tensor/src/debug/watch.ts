@@ -7,7 +7,8 @@
 import type { CpuPlan } from "../cpu/check-program.ts";
 import type { Device } from "../device.ts";
 import type { GpuPlan } from "../plan/check-plan.ts";
-import type { Holders } from "./ledger.ts";
+import type { audit } from "./audit.ts";
+import type { Holders, Ledger } from "./ledger.ts";
 
 export interface Watcher {
   /** Told of every plan for WebGPU, before it runs. Throws if it cannot be right. */
@@ -21,6 +22,9 @@ export interface Watcher {
   deviceLost(device: Device): void;
   /** Where holders of values say what they hold. */
   readonly holders: Holders;
+  /** What audits devices: theirs to bring, so that programs do not carry it. */
+  readonly audit: typeof audit;
+  ledger(): Ledger;
 }
 
 let watcher: Watcher | null = null;

@@ -291,7 +291,8 @@ export const oneHot = operation(
 /** As many classes as the largest names. */
 function classCount(classes: Tensor): number {
   const range = isFloat(classes.dtype) || classes.size === 0 ? null : intRange(classes._live());
-  if (range?.exact) return range.max + 1;
+  // Of tensors of tasks the range is that of all tasks: a task alone may have fewer classes.
+  if (range?.exact && classes._tasks === null) return range.max + 1;
   if (isFloat(classes.dtype)) throw new DTypeError(`oneHot: the classes are ${classes.dtype}, wanted int32`);
   const why = classes.size === 0 ? "there are no classes to count" : "the host does not know the classes";
   throw new ArgumentError(`oneHot: ${why}: give numClasses`);

@@ -239,9 +239,10 @@ function repeatEach(x: Tensor, repeats: Tensor, dim?: number | null): Tensor {
     );
   }
   const { host } = repeats._live();
-  if (host === null) {
+  if (host === null || repeats._tasks !== null) {
     throw new ArgumentError(
-      "repeatInterleave: repeats were computed, and only the device knows them, but they make the result's shape: " +
+      "repeatInterleave: repeats were computed, and only the device knows them, or each task of a vmap has its own, but they " +
+        "make the result's shape: " +
         "read them first, tensor(await repeats.data())",
     );
   }

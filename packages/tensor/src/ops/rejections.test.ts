@@ -811,6 +811,8 @@ const NO_OPERATIONS = [
   ...["ReleasedError", "Scope", "positions", "surelyWithout"],
   ...["Kind", "around", "enclosed", "enter", "find", "isExact", "linesOf", "placeOf", "replaceStandIn", "syncScope"],
   ...["tracked", "withDevice", "withStandIns", "withinScope"],
+  ...["vmap", "interpreted", "insideVmap", "currentLevel", "openLevels", "levelsAround", "levelsOf", "levelsOfAll"],
+  ...["changing", "isTrial", "checkTasks", "handleLike", "markTasks", "spreadOver", "valueFor", "withTasks"],
   ...["ShapeError", "Tensor", "allclose", "asLeaf", "bind", "bindConstant", "bindUntracked", "broadcastShapes"],
   ...["bytesPerElement", "checkShape", "contiguousStrides", "convAttrs", "convGeometry", "convOutput", "currentScope"],
   ...["dtypeAttr", "dtypeCode", "getDevice", "getRngState", "hostArray", "init", "iota", "isFloat", "isFloatingPoint"],

@@ -6,7 +6,7 @@ import { Device } from "../device.ts";
 import { hostArray } from "../dtype.ts";
 import type { Backend, Graph, Program, Storage } from "../record/backend.ts";
 import { numel } from "../shape.ts";
-import { Tensor } from "../tensor.ts";
+import { type Tensor, wrap } from "../tensor.ts";
 
 const NOTHING: Storage = { bytes: 0 };
 
@@ -75,9 +75,7 @@ class CapturingBackend implements Backend {
 export function captureGraph(shapes: readonly number[][], fn: (...inputs: Tensor[]) => Tensor | Tensor[]): Graph {
   const backend = new CapturingBackend();
   const device = new Device(backend);
-  const inputs = shapes.map(
-    (shape) => new Tensor(device.fromHost(hostArray("float32", numel(shape)), shape, "float32")),
-  );
+  const inputs = shapes.map((shape) => wrap(device.fromHost(hostArray("float32", numel(shape)), shape, "float32")));
   const results = [fn(...inputs)].flat();
   for (const tensor of results) tensor._live().pins++;
   watching()?.holders.add({

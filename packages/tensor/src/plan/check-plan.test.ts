@@ -4,7 +4,8 @@ import type { Instruction } from "@loopgrad/kernels";
 import { bind } from "../bind.ts";
 import { CpuBackend } from "../cpu/backend.ts";
 import { type CpuPlan, checkProgram } from "../cpu/check-program.ts";
-import { Holders } from "../debug/ledger.ts";
+import { audit } from "../debug/audit.ts";
+import { Holders, Ledger } from "../debug/ledger.ts";
 import { watch } from "../debug/watch.ts";
 import { Device } from "../device.ts";
 import "../ops/methods.ts";
@@ -29,6 +30,7 @@ const ramp = (device: Device, shape: Shape): Tensor =>
 /** The last plan that a program makes. */
 async function planOf(device: Device, program: (device: Device) => Tensor[]): Promise<{ gpu: GpuPlan; cpu: CpuPlan }> {
   const seen: { gpu?: GpuPlan; cpu?: CpuPlan } = {};
+  const holders = new Holders();
   const before = watch({
     gpuPlan: (plan) => {
       seen.gpu = plan;
@@ -39,7 +41,9 @@ async function planOf(device: Device, program: (device: Device) => Tensor[]): Pr
     deviceMade: () => {},
     deviceEnds: () => {},
     deviceLost: () => {},
-    holders: new Holders(),
+    holders,
+    audit,
+    ledger: () => new Ledger(holders),
   });
   try {
     using _ = scope();

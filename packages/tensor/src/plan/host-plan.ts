@@ -349,7 +349,10 @@ class Run {
       }
       case "random": {
         const [key0, key1] = this.memory[instruction.operand];
-        return threefry(key0, key1, elementOf(instruction.chain, index), 0)[0];
+        const { counters } = instruction;
+        const [counter, task] =
+          counters === null ? [elementOf(instruction.chain, index), 0] : counters.map((at) => values[at]);
+        return threefry(key0, key1, counter, task)[0];
       }
       default:
         instruction satisfies never;

@@ -2,11 +2,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { CpuBackend } from "../cpu/backend.ts";
+import { InterpreterBackend } from "../cpu/interpreter-backend.ts";
 import { Device } from "../device.ts";
 import type { HostArray } from "../dtype.ts";
 import type { Tuning } from "../webgpu/adapter.ts";
 import { createWebGPUBackend } from "../webgpu/backend.ts";
-import { runProgram } from "./random-programs.ts";
+import { runProgram, runTasks } from "./random-programs.ts";
 
 const PROGRAMS = Number(process.env.LOOPGRAD_RANDOM_PROGRAMS ?? 60);
 const SEED = Number(process.env.LOOPGRAD_RANDOM_SEED ?? 20261);
@@ -42,6 +43,36 @@ describe.each(Object.entries(TUNINGS))("plans %s", (_, tuning) => {
         }),
         { numRuns: PROGRAMS, seed: SEED, endOnFailure: process.env.CI !== undefined },
       );
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe("inside vmap, for tasks that share a leaf and have another of their own", () => {
+  const devices: [string, () => Promise<Device>, number][] = [
+    ["the interpreter", async () => new Device(new InterpreterBackend()), PROGRAMS],
+    ["the cpu device", async () => new Device(new CpuBackend()), 4 * PROGRAMS],
+    ["WebGPU", async () => new Device(await createWebGPUBackend({})), Math.ceil(PROGRAMS / 3)],
+  ];
+
+  test.each(devices)(
+    "%s: what a loop gives on cpu",
+    async (_, make, numRuns) => {
+      const cpu = new Device(new CpuBackend());
+      const device = await make();
+      const numbers = fc.array(fc.nat(1_000_000), { minLength: 20, maxLength: 120, size: "max" });
+      try {
+        await fc.assert(
+          fc.asyncProperty(numbers, async (program) => {
+            const wanted = await runTasks(cpu, program, false);
+            const got = await runTasks(device, program, true);
+            expect(got.map(withoutSign)).toEqual(wanted.map(withoutSign));
+          }),
+          { numRuns, seed: SEED, endOnFailure: process.env.CI !== undefined },
+        );
+      } finally {
+        device.destroy();
+      }
     },
     TIMEOUT_MS,
   );

@@ -5,19 +5,32 @@
  * values are small integers (products are folded back by a remainder), which float32 holds exactly: every device
  * must therefore agree to the last bit, through comparisons and sorts as well.
  */
+import { vmap } from "../batch/vmap.ts";
 import { bind, bindConstant } from "../bind.ts";
 import type { Device } from "../device.ts";
 import { type HostArray, isFloat } from "../dtype.ts";
+import { stack } from "../ops/join.ts";
+import { select } from "../ops/movement.ts";
 import * as p from "../primitives.ts";
 import { scope } from "../scope.ts";
 import { numel, type Shape, sameShape } from "../shape.ts";
-import { Tensor } from "../tensor.ts";
+import { type Tensor, wrap } from "../tensor.ts";
 
 /** Draws numbers from a list, then zeros. */
 class Draw {
   #next = 0;
 
-  constructor(readonly numbers: readonly number[]) {}
+  constructor(
+    readonly numbers: readonly number[],
+    first = 0,
+  ) {
+    this.#next = first;
+  }
+
+  /** How many were drawn. */
+  get position(): number {
+    return this.#next;
+  }
 
   get done(): boolean {
     return this.#next >= this.numbers.length;
@@ -31,15 +44,16 @@ class Draw {
 
 const SIZES = [1, 2, 3, 4, 5, 1, 7, 0];
 
-function leaf(device: Device, draw: Draw): Tensor {
+/** @param lead  dims before those that are drawn: of the tasks that each have a leaf of their own */
+function leaf(device: Device, draw: Draw, lead: Shape = []): Tensor {
   const rank = draw.below(4);
-  const shape = Array.from({ length: rank }, () => SIZES[draw.below(SIZES.length)]);
+  const shape = [...lead, ...Array.from({ length: rank }, () => SIZES[draw.below(SIZES.length)])];
   let state = draw.below(1000) + 1;
   const data = Float32Array.from({ length: numel(shape) }, () => {
     state = (state * 48271) % 2147483647;
     return (state % 7) - 3;
   });
-  return new Tensor(device.fromHost(data, shape, "float32"));
+  return wrap(device.fromHost(data, shape, "float32"));
 }
 
 /** Integers between −6 and 6. */
@@ -136,7 +150,7 @@ function step(values: readonly Tensor[], draw: Draw): Tensor | null {
       if (n === 0 || n > 300) return null;
       const c = n % 2 === 0 ? 2 : 1;
       const image = flat(asFloat(x), [1, c, 1, n / c]);
-      const w = new Tensor(
+      const w = wrap(
         x.device.fromHost(
           Float32Array.from({ length: 3 * c * 2 }, (_, i) => (i % 3) - 1),
           [3, c, 1, 2],
@@ -260,7 +274,7 @@ function step(values: readonly Tensor[], draw: Draw): Tensor | null {
       const image = flat(asFloat(x), [1, 1, d, 1, n / d]);
       const depth = Math.min(d, 2);
       const weights = Float32Array.from({ length: 8 * depth }, (_, i) => (i % 3) - 1);
-      const w = new Tensor(x.device.fromHost(weights, [2, 1, depth, 2, 2], "float32"));
+      const w = wrap(x.device.fromHost(weights, [2, 1, depth, 2, 2], "float32"));
       const padding = [draw.below(2), 1, 1 + draw.below(2)];
       const geometry = { n: 3, groups: 1, stride: [1, 1, 1], padding, dilation: [1, 1, 1], extra: [] };
       return folded(bind(p.convP, [image, w], p.convAttrs(geometry)));
@@ -308,7 +322,30 @@ export interface Outcome {
 export async function runProgram(device: Device, numbers: readonly number[]): Promise<Outcome> {
   using _ = scope();
   const draw = new Draw(numbers);
-  const values: Tensor[] = [leaf(device, draw), leaf(device, draw)];
+  const { names, results } = computed([leaf(device, draw), leaf(device, draw)], draw);
+  return { names, values: await Promise.all(results.map((value) => value.data())) };
+}
+
+/** The tasks that a program is run for together, or one after another. */
+export const TASKS = 3;
+
+/**
+ * The same for some tasks: all at once inside vmap, or in a loop. Each has its own first leaf, and shares the second.
+ */
+export async function runTasks(device: Device, numbers: readonly number[], together: boolean): Promise<HostArray[]> {
+  using _ = scope();
+  const draw = new Draw(numbers);
+  const [own, shared] = [leaf(device, draw, [TASKS]), leaf(device, draw)];
+  const after = draw.position;
+  const run = (x: Tensor): Tensor[] => computed([x, shared], new Draw(numbers, after)).results;
+  if (together) return Promise.all(vmap(run)(own).map((y) => y.data()));
+  const each = Array.from({ length: TASKS }, (_, t) => run(select(own, 0, t)));
+  return Promise.all(each[0].map((_, i) => stack(each.map((results) => results[i])).data()));
+}
+
+/** What a program makes of its leaves. */
+function computed(leaves: readonly Tensor[], draw: Draw): { names: string[]; results: Tensor[] } {
+  const values = [...leaves];
   const names: string[] = values.map(String);
   const wanted: Tensor[] = [];
   while (!draw.done) {
@@ -318,7 +355,5 @@ export async function runProgram(device: Device, numbers: readonly number[]): Pr
     names.push(String(value));
     if (draw.below(4) === 0) wanted.push(value);
   }
-  const last = values[values.length - 1];
-  const results = [...wanted, last].map((value) => value.data());
-  return { names, values: await Promise.all(results) };
+  return { names, results: [...wanted, values[values.length - 1]] };
 }

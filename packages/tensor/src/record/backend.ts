@@ -61,6 +61,8 @@ export interface BackendListener {
 export interface Backend {
   readonly kind: "cpu" | "webgpu";
   readonly description: string;
+  /** Bytes of the largest value that it can hold, and of all; absent where nothing is known to end them. */
+  readonly limits?: { readonly largest: number; readonly budget: number };
   /** Throws where the device cannot hold the dtype. */
   checkDType(dtype: DType): void;
   upload(data: HostArray, dtype: DType): Storage;

@@ -8,7 +8,7 @@
  *
  * A *budget* is a limit of all that a device holds. Before it is passed, what waits is given up, then what can be had again.
  */
-import { DeviceError } from "../errors.ts";
+import { type DeviceError, MemoryError } from "../errors.ts";
 
 /** Flushes of an epoch. */
 const EPOCH = 64;
@@ -50,7 +50,7 @@ export class RecentUse {
 
 /** The error for a budget that values do not fit into. */
 export function overBudget(wanted: number, held: number, usedBytes: number, budget: number): DeviceError {
-  return new DeviceError(
+  return new MemoryError(
     `out of memory: ${wanted} bytes were wanted beside the ${held} held (${usedBytes} in use, by values and by the work at hand), and ` +
       `the budget is ${budget} bytes (init({ memory: ${budget} })). Use smaller batches or fewer unrolled steps, release tensors ` +
       "sooner (scope(), dispose()), store less for the gradient (checkpoint()), or give a larger budget",

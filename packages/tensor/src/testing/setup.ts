@@ -4,7 +4,8 @@
  */
 import { afterAll } from "@jest/globals";
 import { checkProgram } from "../cpu/check-program.ts";
-import { Holders } from "../debug/ledger.ts";
+import { audit } from "../debug/audit.ts";
+import { Holders, Ledger } from "../debug/ledger.ts";
 import { watch } from "../debug/watch.ts";
 import type { Device } from "../device.ts";
 import { DeviceError } from "../errors.ts";
@@ -34,6 +35,8 @@ function audited(device: Device): void {
   }
 }
 
+const holders = new Holders();
+
 watch({
   gpuPlan: noted(checkPlan),
   cpuPlan: noted(checkProgram),
@@ -43,7 +46,9 @@ watch({
     audited(device);
   },
   deviceLost: (device) => devices.delete(device),
-  holders: new Holders(),
+  holders,
+  audit,
+  ledger: () => new Ledger(holders),
 });
 
 afterAll(() => {

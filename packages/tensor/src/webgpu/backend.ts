@@ -63,6 +63,10 @@ export class WebGPUBackend implements Backend {
   #unchecked = false;
   #listener: BackendListener | null = null;
 
+  get limits(): { largest: number; budget: number } {
+    return { largest: this.#pool.largest, budget: this.#pool.budget };
+  }
+
   /** @param memory  bytes that are held at most */
   constructor(found: FoundDevice, memory?: number) {
     this.#device = found.device;

@@ -6,7 +6,7 @@
  * Whether there was memory for a buffer is known later than it is made (see unconfirmed.ts). One that *failed* is counted
  * no more; it is made again in place if someone uses it still, and dropped when it is given back.
  */
-import { DeviceError } from "../errors.ts";
+import { DeviceError, MemoryError } from "../errors.ts";
 import { sizeClass } from "../plan/allocate.ts";
 import type { Storage } from "../record/backend.ts";
 import { overBudget, RecentUse } from "../record/recent.ts";
@@ -471,6 +471,12 @@ export class BufferPool {
     }));
   }
 
+  /** Bytes of the largest value that a kernel can bind. */
+  get largest(): number {
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
+    return Math.min(maxBufferSize, maxStorageBufferBindingSize);
+  }
+
   #plain(bytes: number, usage: GPUBufferUsageFlags): PoolBuffer {
     return this.#create(bytes, usage, (buffer) => ({ buffer, bytes, usage, state: "asked" }));
   }
@@ -480,7 +486,7 @@ export class BufferPool {
     const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
     const limit = usage & GPUBufferUsage.STORAGE ? Math.min(maxBufferSize, maxStorageBufferBindingSize) : maxBufferSize;
     if (size > limit) {
-      throw new DeviceError(
+      throw new MemoryError(
         `a buffer of ${size} bytes was wanted, and this adapter binds at most ${limit}: use smaller tensors or batches`,
       );
     }

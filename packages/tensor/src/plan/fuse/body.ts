@@ -151,8 +151,17 @@ export class BodyWriter {
           flag: flag && { operand: this.operands.flag(flag.node), site, chain: isMasked(chain) ? chain : null },
         });
       }
-      case "random":
-        return this.#add({ kind: "random", type: "u32", operand: this.operands.read(work.key.node), chain });
+      case "random": {
+        const counters = work.counters.map((ref) => this.value(ref.node, [...ref.moves, ...moves]));
+        const operand = this.operands.read(work.key.node);
+        return this.#add({
+          kind: "random",
+          type: "u32",
+          operand,
+          chain,
+          counters: counters.length > 0 ? counters : null,
+        });
+      }
       default:
         throw new Error(`internal: ${work.kind} is computed by a kernel of its own`);
     }

@@ -423,8 +423,10 @@ class Fusion {
       } else if (work.kind === "position") {
         go(work.index.node, [...work.index.moves, ...path]);
         if (work.flag !== null) visit(work.flag.node, ANYWHERE);
-      } else if (work.kind === "random") visit(work.key.node, ANYWHERE);
-      else for (const ref of refsOf(work)) go(ref.node, [...ref.moves, ...path]);
+      } else if (work.kind === "random") {
+        visit(work.key.node, ANYWHERE);
+        for (const counter of work.counters) go(counter.node, [...counter.moves, ...path]);
+      } else for (const ref of refsOf(work)) go(ref.node, [...ref.moves, ...path]);
     };
     go(i, moves);
   }

@@ -150,7 +150,7 @@ export class Lowering {
         return this.add({ kind: "sort", x: this.whole(inputs[0]), axis: attrs[0], descending, shape, dtype });
       }
       case "random":
-        return this.add({ kind: "random", key: this.whole(inputs[0]), shape, dtype });
+        return this.add({ kind: "random", key: this.whole(inputs[0]), counters: inputs.slice(1), shape, dtype });
       default:
         primitive.kind satisfies never;
         throw new Error(`no lowering for ${primitive.name}`);

@@ -51,7 +51,7 @@ export type Work = Common &
         readonly site: number;
         readonly ignored: number | null;
       }
-    | { readonly kind: "random"; readonly key: Ref }
+    | { readonly kind: "random"; readonly key: Ref; readonly counters: readonly Ref[] }
     /** Over the last `axes` dimensions of the argument's shape. */
     | {
         readonly kind: "reduce";
@@ -98,7 +98,7 @@ export function refsOf(work: Work): readonly Ref[] {
     case "position":
       return work.flag === null ? [work.index] : [work.index, work.flag];
     case "random":
-      return [work.key];
+      return [work.key, ...work.counters];
     case "reduce":
       return [work.arg];
     case "contract":
