@@ -9,7 +9,6 @@
  */
 
 import { audit, type Tally } from "./debug/audit.ts";
-import { checkAgainstInterpreter } from "./debug/check.ts";
 import { Ledger } from "./debug/ledger.ts";
 import { debugging, printSegment } from "./debug/plan.ts";
 import { watching } from "./debug/watch.ts";
@@ -394,9 +393,10 @@ export class Device {
     ];
     const { data } = this.backend.execute(null, [], [], requests, false);
     const scalars = [...segment.scalars];
-    return (data as Promise<HostArray[]>).then((arrays) =>
-      checkAgainstInterpreter(graph, arrays.slice(0, leaves.length), scalars, arrays.slice(leaves.length)),
-    );
+    return (data as Promise<HostArray[]>).then(async (arrays) => {
+      const { checkAgainstInterpreter } = await import("./debug/check.ts");
+      checkAgainstInterpreter(graph, arrays.slice(0, leaves.length), scalars, arrays.slice(leaves.length));
+    });
   }
 
   #programFor(segment: Segment, outputs: readonly number[], structure: number): Program {

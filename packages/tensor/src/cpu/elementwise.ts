@@ -1,10 +1,10 @@
 /**
- * Elementwise primitives, one call of a formula per element: unary, binary, compare, where, cast, check.
+ * Elementwise primitives as the interpreter computes them, one call of a formula per element: unary, binary, compare, where, cast, check.
  */
 import { DTYPES, type HostArray } from "../dtype.ts";
 import type { Primitive } from "../primitives.ts";
 import type { GraphNode } from "../record/backend.ts";
-import { binaryFormula, castFormula, type Formula1, type Formula2, unaryFormula } from "./formulas.ts";
+import { binaryOf, castOf, UNARY } from "./arithmetic.ts";
 import { broadcast, contiguous, type HostView, planWalk, walk } from "./layout.ts";
 import { positionFormula } from "./positions.ts";
 
@@ -14,14 +14,14 @@ export function elementwise(node: GraphNode, inputs: readonly HostView[], out: H
   const { dtype } = inputs[0];
   switch (primitive.kind) {
     case "unary":
-      map1(node, inputs, out, unaryFormula(primitive));
+      map1(node, inputs, out, UNARY[primitive.name]);
       break;
     case "cast":
-      map1(node, inputs, out, castFormula(dtype, DTYPES[node.attrs[0]]));
+      map1(node, inputs, out, castOf(dtype, DTYPES[node.attrs[0]]));
       break;
     case "binary":
     case "compare":
-      map2(node, inputs, out, binaryFormula(primitive, dtype));
+      map2(node, inputs, out, binaryOf(primitive.name, dtype));
       break;
     case "check":
       map1(node, inputs, out, positionFormula(node.attrs));
@@ -39,7 +39,7 @@ const layouts = ({ shape }: GraphNode, inputs: readonly HostView[]) => [
   ...inputs.map((input) => broadcast(input, shape)),
 ];
 
-function map1(node: GraphNode, inputs: readonly HostView[], out: HostArray, f: Formula1): void {
+function map1(node: GraphNode, inputs: readonly HostView[], out: HostArray, f: (x: number) => number): void {
   const plan = planWalk(node.shape, layouts(node, inputs));
   const x = inputs[0].data;
   const { length } = plan;
@@ -49,7 +49,7 @@ function map1(node: GraphNode, inputs: readonly HostView[], out: HostArray, f: F
   });
 }
 
-function map2(node: GraphNode, inputs: readonly HostView[], out: HostArray, f: Formula2): void {
+function map2(node: GraphNode, inputs: readonly HostView[], out: HostArray, f: (x: number, y: number) => number): void {
   const plan = planWalk(node.shape, layouts(node, inputs));
   const [x, y] = inputs.map((input) => input.data);
   const { length } = plan;

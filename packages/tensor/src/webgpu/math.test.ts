@@ -7,7 +7,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { bind } from "../bind.ts";
-import { erf, erfc, logistic, pow, sech2, sigmoid, softplus } from "../cpu/special.ts";
+import { erf, erfc, logistic, pow, sech2, sigmoid, softplus } from "../cpu/arithmetic.ts";
 import { Device } from "../device.ts";
 import { PRIMITIVES } from "../primitives.ts";
 import { scope } from "../scope.ts";

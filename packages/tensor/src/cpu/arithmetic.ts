@@ -1,0 +1,135 @@
+/**
+ * The interpreter's arithmetic: what the elementwise primitives do to numbers, written down a second time.
+ *
+ * Devices take it from the table of scalar functions in @loopgrad/kernels. Compared with that, a mistake in either shows: so
+ * nothing of it is used here, and what `Math` lacks is computed in another way than there, by series and continued fractions
+ * that need no fitted numbers. Nobody waits for it. Numbers are doubles, 0 and 1 for bool; storing rounds or wraps them.
+ */
+import type { BinaryName, CompareName, UnaryName } from "@loopgrad/kernels";
+import { type DType, isFloat } from "../dtype.ts";
+
+type Formula1 = (x: number) => number;
+type Formula2 = (x: number, y: number) => number;
+
+// ---- what Math lacks ------------------------------------------------------------------------------------------
+
+/** e^(−x²): the square of the leading digits is exact, the rest is small. */
+function bell(x: number): number {
+  const head = Math.fround(x);
+  return Math.exp(-head * head) * Math.exp((head - x) * (head + x));
+}
+
+/** 2x/√π e^(−x²) (1 + 2x²/3 + (2x²)²/(3·5) + …) where that converges soon, 1 − erfc(x) beyond. */
+export function erf(x: number): number {
+  if (Math.abs(x) > 2) return x < 0 ? erfc(-x) - 1 : 1 - erfc(x);
+  let sum = 0;
+  for (let term = 1, n = 1; sum + term > sum; n++, term *= (2 * x * x) / (2 * n - 1)) sum += term;
+  return ((2 * x) / Math.sqrt(Math.PI)) * bell(x) * sum;
+}
+
+/** e^(−x²)/√π / (x + ½/(x + 1/(x + 1½/(x + …)))) for x > 1, 1 − erf(x) before. */
+export function erfc(x: number): number {
+  if (Number.isNaN(x)) return x;
+  if (x < 1) return x < -2 ? 2 - erfc(-x) : 1 - erf(x);
+  if (x > 40) return 0;
+  let rest = x;
+  for (let n = 200; n > 0; n--) rest = x + n / 2 / rest;
+  return bell(x) / Math.sqrt(Math.PI) / rest;
+}
+
+/** 1 / (1 + e^−x); e^x where 1 makes no difference. */
+export const sigmoid = (x: number): number => (x < -40 ? Math.exp(x) : 1 / (1 + Math.exp(-x)));
+
+/** σ(x) σ(−x). */
+export const logistic = (x: number): number => sigmoid(x) * sigmoid(-x);
+
+/** 1 / cosh² x. */
+export const sech2 = (x: number): number => (1 / Math.cosh(x)) ** 2;
+
+/** log(1 + e^x); x where 1 makes no difference. */
+export const softplus = (x: number): number => (x > 40 ? x : Math.log1p(Math.exp(x)));
+
+/** To the nearest integer, halves to the even one: beyond 2^52 doubles have no digits behind the point. */
+export function roundHalfEven(x: number): number {
+  if (x === 0 || !(Math.abs(x) < 2 ** 51)) return x;
+  return x + 1.5 * 2 ** 52 - 1.5 * 2 ** 52;
+}
+
+/** x^y as IEEE 754 has it: 1 for x = 1 and for (−1)^±∞, where JavaScript gives NaN. */
+export function pow(x: number, y: number): number {
+  if (x === 1 || (x === -1 && Math.abs(y) === Infinity)) return 1;
+  return x ** y;
+}
+
+// ---- the primitives -------------------------------------------------------------------------------------------
+
+/** Formulas of one number. */
+export const UNARY: Readonly<Record<UnaryName, Formula1>> = {
+  alias: (x) => x,
+  neg: (x) => -x,
+  abs: (x) => (x < 0 ? -x : x === 0 ? 0 : x),
+  sign: (x) => (x > 0 ? 1 : x < 0 ? -1 : x),
+  floor: Math.floor,
+  ceil: Math.ceil,
+  round: roundHalfEven,
+  trunc: Math.trunc,
+  sqrt: Math.sqrt,
+  exp: Math.exp,
+  expm1: Math.expm1,
+  log: Math.log,
+  log1p: Math.log1p,
+  sin: Math.sin,
+  cos: Math.cos,
+  tan: Math.tan,
+  asin: Math.asin,
+  acos: Math.acos,
+  atan: Math.atan,
+  sinh: Math.sinh,
+  cosh: Math.cosh,
+  tanh: Math.tanh,
+  asinh: Math.asinh,
+  acosh: Math.acosh,
+  atanh: Math.atanh,
+  erf,
+  erfc,
+  sigmoid,
+  softplus,
+  logistic,
+  sech2,
+  isnan: (x) => Number(Number.isNaN(x)),
+  isinf: (x) => Number(Math.abs(x) === Infinity),
+  not: (x) => Number(x === 0),
+};
+
+/** Of two numbers, given the dtype of both. */
+const BINARY: Readonly<Record<BinaryName | CompareName, (dtype: DType) => Formula2>> = {
+  add: () => (x, y) => x + y,
+  sub: () => (x, y) => x - y,
+  mul: (dtype) => (isFloat(dtype) ? (x, y) => x * y : Math.imul),
+  div: (dtype) => (isFloat(dtype) ? (x, y) => x / y : (x, y) => (y === 0 ? 0 : Math.trunc(x / y))),
+  pow: () => pow,
+  maximum: () => (x, y) => Math.max(x, y),
+  minimum: () => (x, y) => Math.min(x, y),
+  fmod: (dtype) => (x, y) => (y === 0 && !isFloat(dtype) ? 0 : x % y),
+  atan2: () => Math.atan2,
+  and: () => (x, y) => x & y,
+  or: () => (x, y) => x | y,
+  xor: () => (x, y) => x ^ y,
+  shl: () => (x, y) => x << y,
+  shr: (dtype) => (dtype === "uint32" ? (x, y) => x >>> y : (x, y) => x >> y),
+  eq: () => (x, y) => Number(x === y),
+  ne: () => (x, y) => Number(x !== y),
+  lt: () => (x, y) => Number(x < y),
+  le: () => (x, y) => Number(x <= y),
+};
+
+/** The formula of two numbers of a dtype. */
+export const binaryOf = (name: BinaryName | CompareName, dtype: DType): Formula2 => BINARY[name](dtype);
+
+/** Floats are cut towards zero and held within the integer's range (NaN becomes 0); anything but 0 is true. */
+export function castOf(from: DType, to: DType): Formula1 {
+  if (to === "bool") return (x) => Number(x !== 0);
+  if (!isFloat(from) || isFloat(to)) return (x) => x;
+  const [least, most] = to === "int32" ? [-(2 ** 31), 2 ** 31 - 1] : [0, 2 ** 32 - 1];
+  return (x) => (x < least ? least : x > most ? most : Math.trunc(x));
+}
