@@ -3,7 +3,8 @@
  *
  * Packages stand in layers. A file may import, of the workspace,
  *   - files of its own package, by relative path,
- *   - packages of a lower layer, by name (so through their index), if its package.json lists them,
+ *   - packages of a lower layer, by name (so through their index, or another entry of their package.json), if its own
+ *     package.json lists them,
  *   - the build and browser scripts, from a `.mjs` file or a browser test.
  * Tests obey the same rules. In a package's `src`, npm packages must be listed too; tests, and what stands in a folder
  * `testing` for them, may use the root's.
@@ -36,6 +37,7 @@ const importing =
 /** @type {string[]} */
 const faults = [];
 const all = packages();
+const entries = new Set(all.flatMap((one) => Object.keys(one.entries)));
 
 for (const { name, dir, dependencies, peerDependencies } of all) {
   const layer = layerOf.get(name);
@@ -89,7 +91,7 @@ function judge(specifier, file, from) {
     const ships = file.includes(`${sep}src${sep}`) && !isForTests;
     return ships && !(name in from.listed) ? `is not listed in ${from.dir}/package.json` : undefined;
   }
-  if (specifier !== name) return `reaches past the index of ${name}`;
+  if (!entries.has(specifier)) return `reaches past the index of ${name}`;
   if (name === from.name) return "is the package itself: import the file by its relative path";
   if (from.layer !== undefined && below >= from.layer) return `runs upwards: ${from.name} is below, or beside, ${name}`;
   return name in from.listed ? undefined : `is not listed in ${from.dir}/package.json`;
@@ -118,7 +120,7 @@ function sources(folder) {
  * @returns {string[]}
  */
 function withApart(start) {
-  const formulas = exportedFrom("kernels/src/index.ts", "./scalar/javascript.ts");
+  const formulas = exportedFrom("kernels/src/scalar/index.ts", "./javascript.ts");
   /** @type {string[]} */
   const found = [];
   const seen = new Set([start]);
@@ -129,7 +131,7 @@ function withApart(start) {
     for (const [, clause, specifier] of source.matchAll(/^(?:import|export)\b([^"]*?)\bfrom "([^"]+)";/gm)) {
       if (/^\s*type\b/.test(clause)) continue;
       if (specifier.startsWith(".")) seen.add(join(dirname(file), specifier).replaceAll(sep, "/"));
-      if (specifier !== "@loopgrad/kernels") continue;
+      if (specifier !== "@loopgrad/kernels/scalar") continue;
       for (const name of namesIn(clause)) {
         if (formulas.has(name))
           found.push(`${file}: uses ${name}, and ${start} uses this file: it has its own arithmetic`);

@@ -20,4 +20,13 @@ export type ScalarName = UnaryName | BinaryName | CompareName | ChoiceName;
 /** All entries. */
 export const SCALARS: { readonly [N in ScalarName]: ScalarFunction } = { ...UNARY, ...BINARY, ...COMPARE, ...CHOICE };
 
-export { BINARY, type BinaryName, COMPARE, type CompareName, type ScalarFunction, UNARY, type UnaryName };
+export type { ScalarFunction } from "./function.ts";
+export {
+  binaryFormula,
+  castFormula,
+  type Formula1,
+  type Formula2,
+  type NumberType,
+  unaryFormula,
+} from "./javascript.ts";
+export { BINARY, type BinaryName, COMPARE, type CompareName, UNARY, type UnaryName };

@@ -9,6 +9,7 @@
  */
 
 import { audit, type Tally } from "./debug/audit.ts";
+import { checkAgainstInterpreter } from "./debug/check.ts";
 import { Ledger } from "./debug/ledger.ts";
 import { debugging, printSegment } from "./debug/plan.ts";
 import { watching } from "./debug/watch.ts";
@@ -394,8 +395,9 @@ export class Device {
     const { data } = this.backend.execute(null, [], [], requests, false);
     const scalars = [...segment.scalars];
     return (data as Promise<HostArray[]>).then(async (arrays) => {
-      const { checkAgainstInterpreter } = await import("./debug/check.ts");
-      checkAgainstInterpreter(graph, arrays.slice(0, leaves.length), scalars, arrays.slice(leaves.length));
+      const { arithmetic } = await import("./cpu/arithmetic.ts");
+      const given = arrays.slice(0, leaves.length);
+      checkAgainstInterpreter(graph, given, scalars, arrays.slice(leaves.length), arithmetic);
     });
   }
 

@@ -16,13 +16,13 @@ import {
   type ScalarFunction,
   UNARY,
   type UnaryName,
-} from "@loopgrad/kernels";
+} from "@loopgrad/kernels/scalar";
 import { DTYPES, type DType, dtypeCode, isFloat } from "./dtype.ts";
 import { DTypeError, ShapeError } from "./errors.ts";
 import { elementBytes } from "./half.ts";
 import { broadcastShapes, numel, type Shape, sameShape, show } from "./shape.ts";
 
-export { type BinaryName, type CompareName, SCALARS, type UnaryName } from "@loopgrad/kernels";
+export { type BinaryName, type CompareName, SCALARS, type UnaryName } from "@loopgrad/kernels/scalar";
 
 export type Kind =
   | "constant"
@@ -151,9 +151,7 @@ export const {
   abs: absP,
   sign: signP,
   floor: floorP,
-  ceil: ceilP,
   round: roundP,
-  trunc: truncP,
   sqrt: sqrtP,
   exp: expP,
   expm1: expm1P,
@@ -161,17 +159,7 @@ export const {
   log1p: log1pP,
   sin: sinP,
   cos: cosP,
-  tan: tanP,
-  asin: asinP,
-  acos: acosP,
-  atan: atanP,
-  sinh: sinhP,
-  cosh: coshP,
   tanh: tanhP,
-  asinh: asinhP,
-  acosh: acoshP,
-  atanh: atanhP,
-  erf: erfP,
   erfc: erfcP,
   sigmoid: sigmoidP,
   softplus: softplusP,
@@ -194,7 +182,6 @@ export const {
   and: andP,
   or: orP,
   xor: xorP,
-  shl: shlP,
   shr: shrP,
 } = binaryP;
 export const { eq: eqP, ne: neP, lt: ltP, le: leP } = compareP;

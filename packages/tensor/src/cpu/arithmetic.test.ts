@@ -2,10 +2,18 @@
  * The table of scalar functions against the interpreter's arithmetic, which was written without it.
  */
 import { describe, expect, test } from "@jest/globals";
-import type { BinaryName, CompareName, UnaryName } from "@loopgrad/kernels";
-import { BINARY, binaryFormula, COMPARE, castFormula, type NumberType, UNARY, unaryFormula } from "@loopgrad/kernels";
+import type { BinaryName, CompareName, UnaryName } from "@loopgrad/kernels/scalar";
+import {
+  BINARY,
+  binaryFormula,
+  COMPARE,
+  castFormula,
+  type NumberType,
+  UNARY,
+  unaryFormula,
+} from "@loopgrad/kernels/scalar";
 import { type DType, type HostArray, hostArray } from "../dtype.ts";
-import { binaryOf, castOf, UNARY as OWN } from "./arithmetic.ts";
+import { arithmetic } from "./arithmetic.ts";
 
 const SPECIAL = [
   0,
@@ -66,7 +74,7 @@ describe("functions of one number", () => {
     const differing: unknown[] = [];
     for (const dtype of dtypesOf[UNARY[name].takes]) {
       for (const x of valuesOf(dtype)) {
-        const [got, wanted] = [unaryFormula(name)(x), OWN[name](x)].map((value) => stored(dtype, value));
+        const [got, wanted] = [unaryFormula(name)(x), arithmetic.unary(name)(x)].map((value) => stored(dtype, value));
         if (!agree(got, wanted, 2e-13)) differing.push({ dtype, x, got, wanted });
       }
     }
@@ -84,7 +92,7 @@ describe("functions of two numbers", () => {
       const few = values.length > 80 ? values.filter((_, i) => i < SPECIAL.length || i % 9 === 0) : values;
       for (const x of few) {
         for (const y of few) {
-          const of = [binaryFormula(name, numberType(dtype)), binaryOf(name, dtype)];
+          const of = [binaryFormula(name, numberType(dtype)), arithmetic.binary(name, dtype)];
           const [got, wanted] = of.map((formula) => stored(dtype, formula(x, y)));
           if (!agree(got, wanted, 0)) differing.push({ dtype, x, y, got, wanted });
         }
@@ -100,7 +108,7 @@ test("changes of dtype", () => {
   for (const from of dtypes) {
     for (const to of dtypes) {
       for (const x of valuesOf(from)) {
-        const of = [castFormula(numberType(from), numberType(to)), castOf(from, to)];
+        const of = [castFormula(numberType(from), numberType(to)), arithmetic.cast(from, to)];
         const [got, wanted] = of.map((formula) => stored(to, formula(x)));
         if (!agree(got, wanted, 0)) differing.push({ from, to, x, got, wanted });
       }

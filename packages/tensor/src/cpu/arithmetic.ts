@@ -5,8 +5,9 @@
  * nothing of it is used here, and what `Math` lacks is computed in another way than there, by series and continued fractions
  * that need no fitted numbers. Nobody waits for it. Numbers are doubles, 0 and 1 for bool; storing rounds or wraps them.
  */
-import type { BinaryName, CompareName, UnaryName } from "@loopgrad/kernels";
-import { type DType, isFloat } from "../dtype.ts";
+import type { BinaryName, CompareName, UnaryName } from "@loopgrad/kernels/scalar";
+import type { DType } from "../dtype.ts";
+import type { Arithmetic } from "./elementwise.ts";
 
 type Formula1 = (x: number) => number;
 type Formula2 = (x: number, y: number) => number;
@@ -63,8 +64,10 @@ export function pow(x: number, y: number): number {
 
 // ---- the primitives -------------------------------------------------------------------------------------------
 
-/** Formulas of one number. */
-export const UNARY: Readonly<Record<UnaryName, Formula1>> = {
+const isFloat = (dtype: DType): boolean => dtype.startsWith("float");
+
+/** Of one number. */
+const UNARY: Readonly<Record<UnaryName, Formula1>> = {
   alias: (x) => x,
   neg: (x) => -x,
   abs: (x) => (x < 0 ? -x : x === 0 ? 0 : x),
@@ -123,13 +126,17 @@ const BINARY: Readonly<Record<BinaryName | CompareName, (dtype: DType) => Formul
   le: () => (x, y) => Number(x <= y),
 };
 
-/** The formula of two numbers of a dtype. */
-export const binaryOf = (name: BinaryName | CompareName, dtype: DType): Formula2 => BINARY[name](dtype);
-
 /** Floats are cut towards zero and held within the integer's range (NaN becomes 0); anything but 0 is true. */
-export function castOf(from: DType, to: DType): Formula1 {
+function castOf(from: DType, to: DType): Formula1 {
   if (to === "bool") return (x) => Number(x !== 0);
   if (!isFloat(from) || isFloat(to)) return (x) => x;
   const [least, most] = to === "int32" ? [-(2 ** 31), 2 ** 31 - 1] : [0, 2 ** 32 - 1];
   return (x) => (x < least ? least : x > most ? most : Math.trunc(x));
 }
+
+/** A chunk of its own where programs are bundled: it is loaded when the check mode is on, so it imports nothing. */
+export const arithmetic: Arithmetic = {
+  unary: (name) => UNARY[name],
+  binary: (name, dtype) => BINARY[name](dtype),
+  cast: castOf,
+};

@@ -1,15 +1,16 @@
 /**
  * Evaluating: a graph's values, computed node by node as the primitives' definitions say.
  *
- * Movement primitives make views; all else writes a fresh array. Who evaluates brings the arithmetic of elementwise
- * primitives along: the interpreter its own (interpreter.ts), the cpu device its loops (peek.ts). The other kinds have one way
- * here, which is also that of the cpu device where it has no faster one.
+ * Movement primitives make views; all else writes a fresh array. Who evaluates brings the formulas of elementwise
+ * primitives along: the interpreter its own (interpreter.ts), the cpu device those of the table (peek.ts). The other kinds have
+ * one way here, which is also that of the cpu device where it has no faster one.
  */
 import { type HostArray, hostArray } from "../dtype.ts";
 import { type Elementwise, type Kind, literalP, type Primitive, scalarP } from "../primitives.ts";
 import type { Graph, GraphNode } from "../record/backend.ts";
 import { numel } from "../shape.ts";
 import { convolution, matmul } from "./contraction.ts";
+import { type Arithmetic, elementwise } from "./elementwise.ts";
 import { gather, scatterAdd } from "./indexing.ts";
 import { contiguous, copyInto, type HostView, moved } from "./layout.ts";
 import { move, pack } from "./movement.ts";
@@ -17,18 +18,14 @@ import { randomBits } from "./random.ts";
 import { argsort, cumsum, reduce } from "./reduce.ts";
 
 /** Computes a node's elements, row-major, into an array that may hold anything before. */
-export type Evaluate = (node: GraphNode, inputs: readonly HostView[], out: HostArray) => void;
+type Evaluate = (node: GraphNode, inputs: readonly HostView[], out: HostArray) => void;
 
-/**
- * The values of a graph's outputs, each row-major in an array of its own.
- *
- * @param elementwise  computes a node of an elementwise kind
- */
+/** The values of a graph's outputs, each row-major in an array of its own. */
 export function evaluateGraph(
   graph: Graph,
   leaves: readonly HostArray[],
   scalars: readonly number[],
-  elementwise: Evaluate,
+  arithmetic: Arithmetic,
 ): HostArray[] {
   const views: HostView[] = [];
   for (const node of graph.nodes) {
@@ -45,7 +42,8 @@ export function evaluateGraph(
     }
     const data = hostArray(dtype, numel(shape));
     if (node.primitive === scalarP) data[0] = constantOf(node, scalars[node.slot]);
-    else (isElementwise(node.primitive) ? elementwise : evaluate)(node, inputs, data);
+    else if (isElementwise(node.primitive)) elementwise(node, inputs, data, arithmetic);
+    else evaluate(node, inputs, data);
     views.push({ ...contiguous(shape), dtype, data });
   }
   return graph.outputs.map((output) => {

@@ -6,9 +6,9 @@
  */
 import type { HostArray } from "../dtype.ts";
 import type { Graph } from "../record/backend.ts";
-import { elementwise } from "./elementwise.ts";
+import { arithmetic } from "./arithmetic.ts";
 import { evaluateGraph } from "./evaluate.ts";
 
 /** The values of a graph's outputs, each row-major in an array of its own. */
 export const interpret = (graph: Graph, leaves: readonly HostArray[], scalars: readonly number[]): HostArray[] =>
-  evaluateGraph(graph, leaves, scalars, elementwise);
+  evaluateGraph(graph, leaves, scalars, arithmetic);

@@ -10,10 +10,9 @@ import { convInputP, convP, type Primitive, scalarP } from "../primitives.ts";
 import type { GraphNode, Storage } from "../record/backend.ts";
 import type { Value } from "../record/value.ts";
 import { numel } from "../shape.ts";
-import { type Evaluate, evaluateGraph } from "./evaluate.ts";
-import { broadcast, contiguous, planWalk, walk } from "./layout.ts";
+import { evaluateGraph } from "./evaluate.ts";
 import { takeOutside } from "./positions.ts";
-import { rowLoop } from "./steps/loops.ts";
+import { formulas } from "./steps/loops.ts";
 
 /** Elements and products that are computed at most: a few tenths of a second. */
 const MOST_WORK = 4e6;
@@ -57,19 +56,9 @@ export function peek(value: Value, stored: StoredElements): HostArray | string {
     nodes.push({ primitive, inputs: inputs.map((one) => position.get(one) as number), attrs, shape, dtype, slot });
   }
   const graph = { nodes, outputs: [nodes.length - 1], leafCount: leaves.length, scalarCount: scalars.length };
-  const [elements] = evaluateGraph(graph, leaves, scalars, byRows);
+  const [elements] = evaluateGraph(graph, leaves, scalars, formulas);
   return takeOutside() === null ? elements : OUTSIDE;
 }
-
-/** Elementwise nodes by the device's own loops: what is printed has the digits that a read would give. */
-const byRows: Evaluate = (node, inputs, out) => {
-  const [x, y = x, z = x] = inputs;
-  const loop = rowLoop(node, x.dtype);
-  const { shape } = node;
-  const plan = planWalk(shape, [contiguous(shape), broadcast(x, shape), broadcast(y, shape), broadcast(z, shape)]);
-  const [step, xs, ys, zs] = plan.steps;
-  walk(plan, ([o, i, j, k]) => loop(plan.length, out, o, step, x.data, i, xs, y.data, j, ys, z.data, k, zs));
-};
 
 const isThere = ({ host, storage }: Value): boolean => host !== null || storage !== null;
 

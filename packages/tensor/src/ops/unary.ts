@@ -7,48 +7,31 @@ import { operation } from "../checked.ts";
 import { isFloat } from "../dtype.ts";
 import {
   absP,
-  acoshP,
-  acosP,
-  asinhP,
-  asinP,
-  atanhP,
-  atanP,
-  ceilP,
-  coshP,
-  cosP,
   divP,
   eqP,
-  erfcP,
-  erfP,
-  expm1P,
-  expP,
-  floorP,
   log1pP,
   logP,
   ltP,
   mulP,
   negP,
-  type Primitive,
   powP,
   roundP,
-  sigmoidP,
   signP,
-  sinhP,
   sinP,
   sqrtP,
   subP,
-  tanhP,
-  tanP,
-  truncP,
+  type UnaryName,
+  unaryP,
   whereP,
 } from "../primitives.ts";
 import type { Tensor } from "../tensor.ts";
 import { asFloat, binary, cast, literalLike, scalar, unchanged, wantFloat, wantInteger } from "./operand.ts";
 
-const float = (primitive: Primitive, x: Tensor): Tensor => bind(primitive, [asFloat(x)]);
+/** A scalar function of floats, by its name. */
+const float = (name: UnaryName, x: Tensor): Tensor => bind(unaryP[name], [asFloat(x)]);
 
 /** Rounding leaves integers as they are. */
-const rounding = (primitive: Primitive, x: Tensor): Tensor => (isFloat(x.dtype) ? bind(primitive, [x]) : unchanged(x));
+const rounding = (name: UnaryName, x: Tensor): Tensor => (isFloat(x.dtype) ? bind(unaryP[name], [x]) : unchanged(x));
 
 /** −x. */
 export const neg = operation("neg(x: tensor)", (x: Tensor): Tensor => bind(negP, [x]));
@@ -69,7 +52,7 @@ export const square = operation("square(x: tensor)", (x: Tensor): Tensor => {
 });
 
 /** Square root; NaN below 0. Its derivative at 0 is infinite: see {@link safeSqrt}. */
-export const sqrt = operation("sqrt(x: tensor)", (x: Tensor): Tensor => float(sqrtP, x));
+export const sqrt = operation("sqrt(x: tensor)", (x: Tensor): Tensor => float("sqrt", x));
 
 /**
  * Square root whose derivative at 0 is 0, at every order: what norms and optimizers use.
@@ -93,7 +76,7 @@ export const reciprocal = operation("reciprocal(x: tensor)", (x: Tensor): Tensor
 });
 
 /** eˣ. */
-export const exp = operation("exp(x: tensor)", (x: Tensor): Tensor => float(expP, x));
+export const exp = operation("exp(x: tensor)", (x: Tensor): Tensor => float("exp", x));
 
 /** 2ˣ. */
 export const exp2 = operation("exp2(x: tensor)", (x: Tensor): Tensor => {
@@ -102,13 +85,13 @@ export const exp2 = operation("exp2(x: tensor)", (x: Tensor): Tensor => {
 });
 
 /** eˣ − 1, accurate near 0. */
-export const expm1 = operation("expm1(x: tensor)", (x: Tensor): Tensor => float(expm1P, x));
+export const expm1 = operation("expm1(x: tensor)", (x: Tensor): Tensor => float("expm1", x));
 
 /** Natural logarithm. */
-export const log = operation("log(x: tensor)", (x: Tensor): Tensor => float(logP, x));
+export const log = operation("log(x: tensor)", (x: Tensor): Tensor => float("log", x));
 
 /** log(1 + x), accurate near 0. */
-export const log1p = operation("log1p(x: tensor)", (x: Tensor): Tensor => float(log1pP, x));
+export const log1p = operation("log1p(x: tensor)", (x: Tensor): Tensor => float("log1p", x));
 
 /** Logarithm to base 2. */
 export const log2 = operation("log2(x: tensor)", (x: Tensor): Tensor => binary(mulP, log(x), Math.LOG2E));
@@ -116,27 +99,27 @@ export const log2 = operation("log2(x: tensor)", (x: Tensor): Tensor => binary(m
 /** Logarithm to base 10. */
 export const log10 = operation("log10(x: tensor)", (x: Tensor): Tensor => binary(mulP, log(x), Math.LOG10E));
 
-export const sin = operation("sin(x: tensor)", (x: Tensor): Tensor => float(sinP, x));
-export const cos = operation("cos(x: tensor)", (x: Tensor): Tensor => float(cosP, x));
-export const tan = operation("tan(x: tensor)", (x: Tensor): Tensor => float(tanP, x));
-export const asin = operation("asin(x: tensor)", (x: Tensor): Tensor => float(asinP, x));
-export const acos = operation("acos(x: tensor)", (x: Tensor): Tensor => float(acosP, x));
-export const atan = operation("atan(x: tensor)", (x: Tensor): Tensor => float(atanP, x));
-export const sinh = operation("sinh(x: tensor)", (x: Tensor): Tensor => float(sinhP, x));
-export const cosh = operation("cosh(x: tensor)", (x: Tensor): Tensor => float(coshP, x));
-export const tanh = operation("tanh(x: tensor)", (x: Tensor): Tensor => float(tanhP, x));
-export const asinh = operation("asinh(x: tensor)", (x: Tensor): Tensor => float(asinhP, x));
-export const acosh = operation("acosh(x: tensor)", (x: Tensor): Tensor => float(acoshP, x));
-export const atanh = operation("atanh(x: tensor)", (x: Tensor): Tensor => float(atanhP, x));
+export const sin = operation("sin(x: tensor)", (x: Tensor): Tensor => float("sin", x));
+export const cos = operation("cos(x: tensor)", (x: Tensor): Tensor => float("cos", x));
+export const tan = operation("tan(x: tensor)", (x: Tensor): Tensor => float("tan", x));
+export const asin = operation("asin(x: tensor)", (x: Tensor): Tensor => float("asin", x));
+export const acos = operation("acos(x: tensor)", (x: Tensor): Tensor => float("acos", x));
+export const atan = operation("atan(x: tensor)", (x: Tensor): Tensor => float("atan", x));
+export const sinh = operation("sinh(x: tensor)", (x: Tensor): Tensor => float("sinh", x));
+export const cosh = operation("cosh(x: tensor)", (x: Tensor): Tensor => float("cosh", x));
+export const tanh = operation("tanh(x: tensor)", (x: Tensor): Tensor => float("tanh", x));
+export const asinh = operation("asinh(x: tensor)", (x: Tensor): Tensor => float("asinh", x));
+export const acosh = operation("acosh(x: tensor)", (x: Tensor): Tensor => float("acosh", x));
+export const atanh = operation("atanh(x: tensor)", (x: Tensor): Tensor => float("atanh", x));
 
 /** The error function. */
-export const erf = operation("erf(x: tensor)", (x: Tensor): Tensor => float(erfP, x));
+export const erf = operation("erf(x: tensor)", (x: Tensor): Tensor => float("erf", x));
 
 /** 1 − erf(x), accurate in the tail. */
-export const erfc = operation("erfc(x: tensor)", (x: Tensor): Tensor => float(erfcP, x));
+export const erfc = operation("erfc(x: tensor)", (x: Tensor): Tensor => float("erfc", x));
 
 /** 1 / (1 + e⁻ˣ), without overflow. */
-export const sigmoid = operation("sigmoid(x: tensor)", (x: Tensor): Tensor => float(sigmoidP, x));
+export const sigmoid = operation("sigmoid(x: tensor)", (x: Tensor): Tensor => float("sigmoid", x));
 
 /**
  * log(x / (1 − x)), the inverse of the sigmoid: −∞ at 0, ∞ at 1, NaN outside; its derivative is ∞ at both ends.
@@ -159,10 +142,10 @@ export const logit = operation(
 );
 
 /** Largest integer ≤ x. */
-export const floor = operation("floor(x: tensor)", (x: Tensor): Tensor => rounding(floorP, x));
+export const floor = operation("floor(x: tensor)", (x: Tensor): Tensor => rounding("floor", x));
 
 /** Smallest integer ≥ x. */
-export const ceil = operation("ceil(x: tensor)", (x: Tensor): Tensor => rounding(ceilP, x));
+export const ceil = operation("ceil(x: tensor)", (x: Tensor): Tensor => rounding("ceil", x));
 
 /**
  * Nearest integer, halves to even.
@@ -176,7 +159,7 @@ export const round = operation(
   (x: Tensor, options: { decimals?: number } = {}): Tensor => {
     const { decimals = 0 } = options;
     wantInteger("round", "decimals", decimals);
-    if (decimals === 0) return rounding(roundP, x);
+    if (decimals === 0) return rounding("round", x);
     wantFloat("round", x);
     const power = 10 ** Math.abs(decimals);
     const [there, back] = decimals > 0 ? ([mulP, divP] as const) : ([divP, mulP] as const);
@@ -185,7 +168,7 @@ export const round = operation(
 );
 
 /** Towards zero. */
-export const trunc = operation("trunc(x: tensor)", (x: Tensor): Tensor => rounding(truncP, x));
+export const trunc = operation("trunc(x: tensor)", (x: Tensor): Tensor => rounding("trunc", x));
 
 /** x − trunc(x): keeps the sign. */
 export const frac = operation("frac(x: tensor)", (x: Tensor): Tensor => bind(subP, [x, trunc(x)]));

@@ -6,22 +6,18 @@
  * binds memory for reading that it binds for writing, and none more buffers than it may. What nobody has written yet holds
  * numbers that make no sense.
  */
+import type { Body, Chain, Instruction, KernelDescription, ScalarType } from "@loopgrad/kernels";
 import {
   BINARY,
   type BinaryName,
-  type Body,
   binaryFormula,
-  type Chain,
   COMPARE,
   type CompareName,
   castFormula,
-  type Instruction,
-  type KernelDescription,
   type NumberType,
-  type ScalarType,
   type UnaryName,
   unaryFormula,
-} from "@loopgrad/kernels";
+} from "@loopgrad/kernels/scalar";
 import { interpret } from "../cpu/interpreter.ts";
 import { threefry } from "../cpu/random.ts";
 import { type DType, type HostArray, hostArray } from "../dtype.ts";

@@ -15,10 +15,11 @@ import {
   type NumberType,
   type UnaryName,
   unaryFormula,
-} from "@loopgrad/kernels";
+} from "@loopgrad/kernels/scalar";
 import { type DType, type HostArray, isFloat } from "../../dtype.ts";
 import { type Attrs, maxP, type Primitive, prodP, sumP } from "../../primitives.ts";
 import type { GraphNode } from "../../record/backend.ts";
+import type { Arithmetic } from "../elementwise.ts";
 import { noteOutside } from "../positions.ts";
 
 /** Writes n elements of `o` from position i with stride s; x, y and z are read likewise. Unused operands are ignored. */
@@ -41,22 +42,29 @@ export type RowLoop = (
 const numberType = (dtype: DType): NumberType =>
   dtype === "int32" || dtype === "uint32" || dtype === "bool" ? dtype : "float";
 
+/** The device's formulas: those of the table of scalar functions. */
+export const formulas: Arithmetic = {
+  unary: unaryFormula,
+  binary: (name, dtype) => binaryFormula(name, numberType(dtype)),
+  cast: (from, to) => castFormula(numberType(from), numberType(to)),
+};
+
 /** The loop for an elementwise node whose inputs have the dtype. */
 export function rowLoop(node: GraphNode, dtype: DType): RowLoop {
   const primitive = node.primitive as Primitive;
   switch (primitive.kind) {
     case "unary":
-      return UNARY[primitive.name] ?? mapping1(unaryFormula(primitive.name));
+      return UNARY[primitive.name] ?? mapping1(formulas.unary(primitive.name));
     case "cast":
       return (isFloat(dtype) && !isFloat(node.dtype)) || node.dtype === "bool"
-        ? mapping1(castFormula(numberType(dtype), numberType(node.dtype)))
+        ? mapping1(formulas.cast(dtype, node.dtype))
         : copyRow;
     case "binary":
     case "compare":
       return (
         (primitive.kind === "binary" && isFloat(dtype) ? FLOAT[primitive.name] : undefined) ??
         BINARY[primitive.name] ??
-        mapping2(binaryFormula(primitive.name, numberType(dtype)))
+        mapping2(formulas.binary(primitive.name, dtype))
       );
     case "where":
       return whereRow;

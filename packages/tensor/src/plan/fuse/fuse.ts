@@ -13,7 +13,8 @@
  * A value is stored only if another kernel reads it or the plan's user wants it. That is known when all kernels
  * are: bodies are therefore built from the last kernel to the first, and a kernel that stores nothing is dropped.
  */
-import { applyMoves, chainKey, contiguous, isIdentity, isMasked, type Move, SCALARS } from "@loopgrad/kernels";
+import { applyMoves, chainKey, contiguous, isIdentity, isMasked, type Move } from "@loopgrad/kernels";
+import { SCALARS } from "@loopgrad/kernels/scalar";
 import { numel } from "../../shape.ts";
 import { chainOf, type Lowered, type Ref, refsOf, type Work } from "../lower/work.ts";
 import { Builder, type Draft, type FusedKernel } from "./build.ts";

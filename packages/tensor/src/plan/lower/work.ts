@@ -1,7 +1,8 @@
 /**
  * Work: what lowering makes of a graph. See lower.ts.
  */
-import { applyMoves, type Chain, contiguous, type Move, type ScalarName, type View } from "@loopgrad/kernels";
+import { applyMoves, type Chain, contiguous, type Move, type View } from "@loopgrad/kernels";
+import type { ScalarName } from "@loopgrad/kernels/scalar";
 import type { DType } from "../../dtype.ts";
 import type { Shape } from "../../shape.ts";
 
