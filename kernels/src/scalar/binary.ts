@@ -17,6 +17,8 @@ export const BINARY = {
   /** Remainder with the sign of the dividend (C's fmod); 0 for an integer division by 0. */
   fmod: { takes: "numbers", cost: 12 },
   atan2: { takes: "floats", cost: 12 },
+  /** The n-th derivative of ψ at x, for n = 0, 1, …; infinite at 0 and the negative integers. */
+  polygamma: { takes: "floats", cost: 100 },
   /** Bitwise on integers, logical on bool. */
   and: { takes: "bits", cost: 12 },
   or: { takes: "bits", cost: 12 },

@@ -31,6 +31,9 @@ const EULER_MACLAURIN = [
   1 / 74724249600,
 ];
 
+/** No derivative of this order or above is computed: long before, it is more than a double holds. */
+const LARGEST = 1000;
+
 /** Horner's rule, the highest power first. */
 const polynomial = (coefficients: readonly number[], x: number): number =>
   coefficients.reduce((y, coefficient) => y * x + coefficient, 0);
@@ -79,12 +82,12 @@ function series(n: number, x: number): number {
 /** The n-th derivative of ψ. At 0 and the negative integers infinite, as torch and SciPy have it: of the sign to its right. */
 export function polygamma(n: number, x: number): number {
   if (n === 0) return digamma(x);
-  if (!(n > 0 && Number.isInteger(n)) || Number.isNaN(x)) return Number.NaN;
+  if (!(n > 0 && n < LARGEST && Number.isInteger(n) && x > -Infinity)) return Number.NaN;
   const sign = n % 2 === 0 ? -1 : 1;
   if (x > 0) return sign * series(n, x);
   if (Math.floor(x) === x) return sign * Infinity;
   // The terms whose x + k is negative are the first `below` of the series at 1 − (x + below).
   const below = Math.ceil(-x);
   const rest = -x - (below - 1);
-  return sign * series(n, x + below) + (series(n, rest) - series(n, rest + below));
+  return series(n, rest) + sign * series(n, x + below) - series(n, rest + below);
 }

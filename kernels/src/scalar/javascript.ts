@@ -7,6 +7,7 @@
  */
 import type { BinaryName } from "./binary.ts";
 import type { CompareName } from "./compare.ts";
+import { digamma, polygamma } from "./gamma.ts";
 import { erf, erfc, logistic, pow, roundHalfEven, sech2, sigmoid, softplus } from "./special.ts";
 import type { UnaryName } from "./unary.ts";
 
@@ -48,6 +49,7 @@ const UNARY: Readonly<Record<UnaryName, Formula1>> = {
   softplus,
   logistic,
   sech2,
+  digamma,
   isnan: (x) => (Number.isNaN(x) ? 1 : 0),
   isinf: (x) => (x === Infinity || x === -Infinity ? 1 : 0),
   not: (x) => 1 - x,
@@ -66,6 +68,7 @@ const BINARY: Readonly<Record<BinaryName | CompareName, Formulas>> = {
   minimum: (x, y) => Math.min(x, y),
   fmod: { float: (x, y) => x % y, int32: (x, y) => (y === 0 ? 0 : x % y) },
   atan2: Math.atan2,
+  polygamma,
   and: (x, y) => x & y,
   or: (x, y) => x | y,
   xor: (x, y) => x ^ y,

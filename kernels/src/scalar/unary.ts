@@ -49,6 +49,8 @@ export const UNARY = {
   logistic: { takes: "floats", cost: 12, cheap: true },
   /** 1 / cosh² x, the slope of tanh; accurate in the tails. */
   sech2: { takes: "floats", cost: 12, cheap: true },
+  /** ψ(x), the derivative of log Γ: at 0 infinite with the sign of −x, NaN at negative integers. */
+  digamma: { takes: "floats", cost: 40 },
   isnan: { takes: "all", gives: "bool", cost: 12 },
   isinf: { takes: "all", gives: "bool", cost: 12 },
   not: { takes: "bools", cost: 12, cheap: true },

@@ -27,7 +27,8 @@ export type MathFunction =
 
 type Elementary =
   | ("sign" | "exp" | "expm1" | "log" | "log1p" | "sin" | "cos" | "tan" | "asin" | "acos" | "atan" | "atan2")
-  | ("sinh" | "cosh" | "tanh" | "asinh" | "acosh" | "atanh" | "erf" | "erfc" | "pow" | "fmod");
+  | ("sinh" | "cosh" | "tanh" | "asinh" | "acosh" | "atanh" | "erf" | "erfc" | "pow" | "fmod")
+  | ("digamma" | "polygamma");
 
 export interface Wgsl {
   /** An expression of the operands' texts. */
@@ -85,6 +86,7 @@ const WGSL: { readonly [N in ScalarName]: Written<N> } = {
   softplus: call("softplus"),
   logistic: call("logistic"),
   sech2: call("sech2"),
+  digamma: call("digamma_of"),
   isnan: { f32: call("is_nan"), i32: never, u32: never, bool: never },
   isinf: { f32: call("is_inf"), i32: never, u32: never, bool: never },
   not: expression((x) => `!(${x})`),
@@ -98,6 +100,7 @@ const WGSL: { readonly [N in ScalarName]: Written<N> } = {
   minimum: { f32: call("min_nan"), i32: builtIn("min"), u32: builtIn("min") },
   fmod: { f32: call("fmod_of"), i32: call("mod_i32"), u32: call("mod_u32") },
   atan2: call("atan2_of"),
+  polygamma: call("polygamma_of"),
   and: expression((x, y) => `${x} & ${y}`),
   or: expression((x, y) => `${x} | ${y}`),
   xor: {

@@ -136,6 +136,10 @@ const UNARY = {
   /** d log(1 + eˣ) = σ(x) dx. */
   softplus: d("x", (g, { x }) => mul(g, sigmoid(x))),
 
+  // log Γ
+  /** d ψ(x) = ψ′(x) dx. */
+  digamma: d("x", (g, { x }) => mul(g, bind(binaryP.polygamma, [one(x), x]))),
+
   isnan: null,
   isinf: null,
   not: null,
@@ -195,17 +199,19 @@ const BINARY = {
   /** fmod(a, b) = a − b trunc(a / b), and trunc is flat. */
   fmod: [pass, d("ab", (g, { a, b }) => neg(mul(g, trunc(div(a, b)))))],
   atan2: [d("ab", (g, { a, b }) => turn(g, b, a, b)), d("ab", (g, { a, b }) => neg(turn(g, a, a, b)))],
+  /** d ψ⁽ⁿ⁾(x) = ψ⁽ⁿ⁺¹⁾(x) dx; n is a whole number. */
+  polygamma: [null, d("ab", (g, { a, b }) => mul(g, bind(binaryP.polygamma, [add(a, one(a)), b])))],
   and: null,
   or: null,
   xor: null,
   shl: null,
   shr: null,
-} satisfies Record<BinaryName, readonly [Derivative, Derivative] | null>;
+} satisfies Record<BinaryName, readonly [Derivative | null, Derivative] | null>;
 
 for (const [name, derivative] of entries<UnaryName, Derivative | null>(UNARY)) {
   if (derivative !== null) rule(unaryP[name], derivative);
 }
-for (const [name, derivatives] of entries<BinaryName, readonly [Derivative, Derivative] | null>(BINARY)) {
+for (const [name, derivatives] of entries<BinaryName, readonly [Derivative | null, Derivative] | null>(BINARY)) {
   if (derivatives !== null) rule(binaryP[name], ...derivatives);
 }
 

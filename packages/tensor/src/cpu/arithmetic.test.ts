@@ -94,7 +94,7 @@ describe("functions of two numbers", () => {
         for (const y of few) {
           const of = [binaryFormula(name, numberType(dtype)), arithmetic.binary(name, dtype)];
           const [got, wanted] = of.map((formula) => stored(dtype, formula(x, y)));
-          if (!agree(got, wanted, 0)) differing.push({ dtype, x, y, got, wanted });
+          if (!agree(got, wanted, name === "polygamma" ? 1e-11 : 0)) differing.push({ dtype, x, y, got, wanted });
         }
       }
     }

@@ -62,6 +62,40 @@ export function pow(x: number, y: number): number {
   return x ** y;
 }
 
+/** ψ by its recurrence up to 30, and three terms of its expansion; ψ(1 − x) = ψ(x) + π cot πx below 0. */
+export function digamma(x: number): number {
+  if (x === 0) return -1 / x;
+  if (x < 0) {
+    const angle = Math.PI * (x % 1);
+    return angle === 0 || x === -Infinity ? Number.NaN : digamma(1 - x) - (Math.PI * Math.cos(angle)) / Math.sin(angle);
+  }
+  let sum = 0;
+  for (; x < 30; x++) sum -= 1 / x;
+  return sum + Math.log(x) - 1 / (2 * x) - 1 / (12 * x ** 2) + 1 / (120 * x ** 4) - 1 / (252 * x ** 6);
+}
+
+/** Its derivatives by their series, of which the integral stands for what lies beyond 60; below 0 by that of the terms there. */
+export function polygamma(n: number, x: number): number {
+  if (n === 0) return digamma(x);
+  if (!(n > 0 && n < 1000 && n % 1 === 0 && x > -Infinity)) return Number.NaN;
+  const sign = n % 2 === 1 ? 1 : -1;
+  if (x <= 0 && Math.floor(x) === x) return sign * Infinity;
+  let factorial = 1;
+  for (let k = 2; k <= n; k++) factorial *= k;
+  /** Σ (y + k)^(−n−1). */
+  const zeta = (y: number): number => {
+    let sum = 0;
+    for (; y < 60; y++) sum += y ** (-n - 1);
+    const first = (n + 1) / y;
+    const second = (first * (n + 2) * (n + 3)) / y ** 2;
+    const third = (second * (n + 4) * (n + 5)) / y ** 2;
+    return sum + y ** -n / n + y ** (-n - 1) * (0.5 + first / 12 - second / 720 + third / 30240);
+  };
+  if (x > 0) return sign * factorial * zeta(x);
+  const before = Math.floor(x);
+  return factorial * (zeta(before + 1 - x) + sign * zeta(x - before) - zeta(1 - x));
+}
+
 // ---- the primitives -------------------------------------------------------------------------------------------
 
 const isFloat = (dtype: DType): boolean => dtype.startsWith("float");
@@ -99,6 +133,7 @@ const UNARY: Readonly<Record<UnaryName, Formula1>> = {
   softplus,
   logistic,
   sech2,
+  digamma,
   isnan: (x) => Number(Number.isNaN(x)),
   isinf: (x) => Number(Math.abs(x) === Infinity),
   not: (x) => Number(x === 0),
@@ -115,6 +150,7 @@ const BINARY: Readonly<Record<BinaryName | CompareName, (dtype: DType) => Formul
   minimum: () => (x, y) => Math.min(x, y),
   fmod: (dtype) => (x, y) => (y === 0 && !isFloat(dtype) ? 0 : x % y),
   atan2: () => Math.atan2,
+  polygamma: () => polygamma,
   and: () => (x, y) => x & y,
   or: () => (x, y) => x | y,
   xor: () => (x, y) => x ^ y,

@@ -87,6 +87,7 @@ import {
   ceil,
   cos,
   cosh,
+  digamma,
   erf,
   erfc,
   exp,
@@ -100,6 +101,7 @@ import {
   log10,
   logit,
   neg,
+  polygamma,
   reciprocal,
   round,
   rsqrt,
@@ -159,6 +161,7 @@ const METHODS = {
   diag,
   diagEmbed,
   diagonal,
+  digamma,
   div,
   dot,
   eq,
@@ -274,7 +277,8 @@ const METHODS = {
   unflatten,
   unsqueeze,
   xlogy,
-  // Names that a function cannot have, or has for something else.
+  // Names that a function cannot have, or has for something else; and another order.
+  polygamma: (x, n: number) => polygamma(n, x),
   var: variance,
   unfold: unfoldDim,
   view: reshape,

@@ -71,6 +71,8 @@ export interface TensorMethods {
   atanh(): Tensor;
   erf(): Tensor;
   erfc(): Tensor;
+  digamma(): Tensor;
+  polygamma(n: number): Tensor;
   sigmoid(): Tensor;
   logit(options?: { eps?: number }): Tensor;
   floor(): Tensor;

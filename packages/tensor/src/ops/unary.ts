@@ -5,8 +5,10 @@
 import { bind } from "../bind.ts";
 import { operation } from "../checked.ts";
 import { isFloat } from "../dtype.ts";
+import { ArgumentError } from "../errors.ts";
 import {
   absP,
+  binaryP,
   divP,
   eqP,
   log1pP,
@@ -117,6 +119,29 @@ export const erf = operation("erf(x: tensor)", (x: Tensor): Tensor => float("erf
 
 /** 1 − erf(x), accurate in the tail. */
 export const erfc = operation("erfc(x: tensor)", (x: Tensor): Tensor => float("erfc", x));
+
+/**
+ * ψ(x), the derivative of log Γ(x). −∞ at 0 (∞ at −0), NaN at negative integers.
+ *
+ * @see  torch.digamma
+ */
+export const digamma = operation("digamma(x: tensor)", (x: Tensor): Tensor => float("digamma", x));
+
+/**
+ * The n-th derivative of {@link digamma}: ψ′ for n = 1, ψ itself for n = 0. Infinite at 0 and the negative integers.
+ *
+ * @param n  a whole number from 0 to 100
+ * @throws   ArgumentError for another n
+ * @see      torch.polygamma
+ * @example  polygamma(1, tensor([1])); // [π² / 6]
+ */
+export const polygamma = operation("polygamma(n: number, x: tensor)", (n: number, x: Tensor): Tensor => {
+  if (!(Number.isInteger(n) && n >= 0 && n <= 100)) {
+    throw new ArgumentError(`polygamma: n is ${n}: wanted a whole number from 0 to 100`);
+  }
+  x = asFloat(x);
+  return n === 0 ? bind(unaryP.digamma, [x]) : bind(binaryP.polygamma, [literalLike(x, n), x]);
+});
 
 /** 1 / (1 + e⁻ˣ), without overflow. */
 export const sigmoid = operation("sigmoid(x: tensor)", (x: Tensor): Tensor => float("sigmoid", x));
