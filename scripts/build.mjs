@@ -23,7 +23,7 @@ import { packages, root } from "./workspace.mjs";
  */
 export const withPureCalls = (source) =>
   source
-    .replace(/^((?:export )?const \w+(?:: [^=\n]+)? = )(?=[a-z]\w*\()/gm, "$1/* @__PURE__ */ ")
+    .replace(/^((?:export )?const \w+(?:: [^=\n]+)? = )(?!method\()(?=[a-z]\w*\()/gm, "$1/* @__PURE__ */ ")
     .replace(/^((?:export )?(?:abstract )?class \w+(?:<[^>\n]*>)? extends )(?=[a-z]\w*\()/gm, "$1/* @__PURE__ */ ");
 
 /**
