@@ -102,17 +102,40 @@ export const log2 = method("log2(x: tensor)", (x: Tensor): Tensor => binary(mulP
 /** Logarithm to base 10. */
 export const log10 = method("log10(x: tensor)", (x: Tensor): Tensor => binary(mulP, log(x), Math.LOG10E));
 
+/** Sine, of radians. */
 export const sin = method("sin(x: tensor)", (x: Tensor): Tensor => float("sin", x));
+
+/** Cosine, of radians. */
 export const cos = method("cos(x: tensor)", (x: Tensor): Tensor => float("cos", x));
+
+/** Tangent, of radians. */
 export const tan = method("tan(x: tensor)", (x: Tensor): Tensor => float("tan", x));
+
+/** Inverse sine, in radians: from −π/2 to π/2; NaN outside [−1, 1]. Its derivative at ±1 is infinite. */
 export const asin = method("asin(x: tensor)", (x: Tensor): Tensor => float("asin", x));
+
+/** Inverse cosine, in radians: from 0 to π; NaN outside [−1, 1]. Its derivative at ±1 is infinite. */
 export const acos = method("acos(x: tensor)", (x: Tensor): Tensor => float("acos", x));
+
+/** Inverse tangent, in radians: from −π/2 to π/2. */
 export const atan = method("atan(x: tensor)", (x: Tensor): Tensor => float("atan", x));
+
+/** Hyperbolic sine, (eˣ − e⁻ˣ) / 2. */
 export const sinh = method("sinh(x: tensor)", (x: Tensor): Tensor => float("sinh", x));
+
+/** Hyperbolic cosine, (eˣ + e⁻ˣ) / 2. */
 export const cosh = method("cosh(x: tensor)", (x: Tensor): Tensor => float("cosh", x));
+
+/** Hyperbolic tangent, sinh(x) / cosh(x). */
 export const tanh = method("tanh(x: tensor)", (x: Tensor): Tensor => float("tanh", x));
+
+/** Inverse hyperbolic sine. */
 export const asinh = method("asinh(x: tensor)", (x: Tensor): Tensor => float("asinh", x));
+
+/** Inverse hyperbolic cosine; NaN below 1. */
 export const acosh = method("acosh(x: tensor)", (x: Tensor): Tensor => float("acosh", x));
+
+/** Inverse hyperbolic tangent; ±∞ at ±1, NaN beyond. */
 export const atanh = method("atanh(x: tensor)", (x: Tensor): Tensor => float("atanh", x));
 
 /** The error function. */
