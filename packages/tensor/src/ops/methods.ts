@@ -5,6 +5,24 @@
  * ways of being called, whose types no mapped type can take over, names that a function cannot have or has for something else,
  * and another order of the arguments.
  */
+// Where they are defined, methods are installed.
+import "./activation.ts";
+import "./advanced-indexing.ts";
+import "./arithmetic.ts";
+import "./compare.ts";
+import "./contraction.ts";
+import "./diagonal.ts";
+import "./indexing.ts";
+import "./join.ts";
+import "./movement.ts";
+import "./operand.ts";
+import "./order.ts";
+import "./reduce.ts";
+import "./scan.ts";
+import "./scatter-reduce.ts";
+import "./softmax.ts";
+import "./unary.ts";
+
 import type * as creation from "../creation.ts";
 import { isFloatingPoint, to } from "../creation.ts";
 import type { Device } from "../device.ts";
