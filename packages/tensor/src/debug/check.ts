@@ -15,12 +15,12 @@ const TOLERANCE = { float32: 1e-4, float64: 1e-10 } as const;
 /**
  * Compares a plan's outputs with the interpreter's.
  *
- * @param graph    what was recorded
- * @param leaves   elements of the leaves, in the order of their slots
- * @param scalars  the runtime numbers, in the order of theirs
- * @param outputs  what the device computed, in the order of `graph.outputs`
+ * @param graph       what was recorded
+ * @param leaves      elements of the leaves, in the order of their slots
+ * @param scalars     the runtime numbers, in the order of theirs
+ * @param outputs     what the device computed, in the order of `graph.outputs`
  * @param arithmetic  the interpreter's: loaded when it is needed
- * @throws         LoopgradError that names the node with the largest error, and the operation that made it
+ * @throws            LoopgradError that names the node with the largest error, and the operation that made it
  */
 export function checkAgainstInterpreter(
   graph: Graph,
