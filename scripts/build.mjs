@@ -23,7 +23,7 @@ import { packages, root } from "./workspace.mjs";
  */
 export const withPureCalls = (source) =>
   source
-    .replace(/^((?:export )?const \w+(?:: [^=\n]+)? = )(?=[a-z]\w*\()/gm, "$1/* @__PURE__ */ ")
+    .replace(/^((?:export )?const \w+(?:: [^=\n]+)? = )(?!method\()(?=[a-z]\w*\()/gm, "$1/* @__PURE__ */ ")
     .replace(/^((?:export )?(?:abstract )?class \w+(?:<[^>\n]*>)? extends )(?=[a-z]\w*\()/gm, "$1/* @__PURE__ */ ");
 
 /**
@@ -49,14 +49,15 @@ const asPublished = {
 };
 
 /**
- * The files of a package that its entry leads to: what only tests use is not published.
+ * The files of a package that its entries lead to: what only tests use is not published.
  *
  * @param {string} src
+ * @param {string[]} entryPoints
  */
-async function publishedFiles(src) {
+async function publishedFiles(src, entryPoints) {
   const { metafile } = await build({
     absWorkingDir: src,
-    entryPoints: ["index.ts"],
+    entryPoints,
     bundle: true,
     packages: "external",
     format: "esm",
@@ -72,12 +73,15 @@ async function publishedFiles(src) {
 /**
  * Writes a package's modules.
  *
- * @param {string} dir  of the package, relative to the root
+ * @param {import("./workspace.mjs").WorkspacePackage} of
  */
-async function buildModules(dir) {
+async function buildModules({ dir, entries }) {
   const [src, dist] = [join(root, dir, "src"), join(root, dir, "dist")];
   removeLeftovers(src, dist);
-  const files = await publishedFiles(src);
+  const files = await publishedFiles(
+    src,
+    Object.values(entries).map((file) => file.slice(`${dir}/src/`.length)),
+  );
   for (const path of files.filter((file) => file.endsWith(".wgsl"))) {
     const to = join(dist, `${path}.js`);
     mkdirSync(dirname(to), { recursive: true });
@@ -107,7 +111,7 @@ export async function buildPackages({ types = true } = {}) {
   const started = performance.now();
   const libraries = packages().filter(({ library }) => library);
   try {
-    await Promise.all(libraries.map(({ dir }) => buildModules(dir)));
+    await Promise.all(libraries.map(buildModules));
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     return false;

@@ -3,10 +3,14 @@
  *
  * Packages stand in layers. A file may import, of the workspace,
  *   - files of its own package, by relative path,
- *   - packages of a lower layer, by name (so through their index), if its package.json lists them,
+ *   - packages of a lower layer, by name (so through their index, or another entry of their package.json), if its own
+ *     package.json lists them,
  *   - the build and browser scripts, from a `.mjs` file or a browser test.
  * Tests obey the same rules. In a package's `src`, npm packages must be listed too; tests, and what stands in a folder
  * `testing` for them, may use the root's.
+ *
+ * And the interpreter stands apart: neither its file nor what it imports, directly or not, may use the planner or the formulas
+ * of the devices, which it is compared with.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
@@ -33,6 +37,7 @@ const importing =
 /** @type {string[]} */
 const faults = [];
 const all = packages();
+const entries = new Set(all.flatMap((one) => Object.keys(one.entries)));
 
 for (const { name, dir, dependencies, peerDependencies } of all) {
   const layer = layerOf.get(name);
@@ -55,6 +60,8 @@ for (const { name, dir, dependencies, peerDependencies } of all) {
     }
   }
 }
+
+faults.push(...withApart("packages/tensor/src/cpu/interpreter.ts"));
 
 for (const fault of faults) console.error(fault);
 console.log(faults.length === 0 ? "imports run downwards" : `${faults.length} imports are not allowed`);
@@ -84,7 +91,7 @@ function judge(specifier, file, from) {
     const ships = file.includes(`${sep}src${sep}`) && !isForTests;
     return ships && !(name in from.listed) ? `is not listed in ${from.dir}/package.json` : undefined;
   }
-  if (specifier !== name) return `reaches past the index of ${name}`;
+  if (!entries.has(specifier)) return `reaches past the index of ${name}`;
   if (name === from.name) return "is the package itself: import the file by its relative path";
   if (from.layer !== undefined && below >= from.layer) return `runs upwards: ${from.name} is below, or beside, ${name}`;
   return name in from.listed ? undefined : `is not listed in ${from.dir}/package.json`;
@@ -104,4 +111,56 @@ function sources(folder) {
       if (entry.isDirectory()) return ["node_modules", "dist", "peers"].includes(entry.name) ? [] : sources(path);
       return /\.[cm]?[jt]s$/.test(entry.name) ? [path] : [];
     });
+}
+
+/**
+ * What a file that must compute by itself imports of what it is compared with.
+ *
+ * @param {string} start  the file, relative to the root
+ * @returns {string[]}
+ */
+function withApart(start) {
+  const formulas = exportedFrom("kernels/src/scalar/index.ts", "./javascript.ts");
+  /** @type {string[]} */
+  const found = [];
+  const seen = new Set([start]);
+  for (const file of seen) {
+    if (file.startsWith("packages/tensor/src/plan/"))
+      found.push(`${start}: reaches ${file}: it must not use the planner`);
+    const source = readFileSync(join(root, file), "utf8");
+    for (const [, clause, specifier] of source.matchAll(/^(?:import|export)\b([^"]*?)\bfrom "([^"]+)";/gm)) {
+      if (/^\s*type\b/.test(clause)) continue;
+      if (specifier.startsWith(".")) seen.add(join(dirname(file), specifier).replaceAll(sep, "/"));
+      if (specifier !== "@loopgrad/kernels/scalar") continue;
+      for (const name of namesIn(clause)) {
+        if (formulas.has(name))
+          found.push(`${file}: uses ${name}, and ${start} uses this file: it has its own arithmetic`);
+      }
+    }
+  }
+  if (formulas.size === 0 || seen.size < 5)
+    found.push(`scripts/imports.mjs: looks for the formulas of ${start} in vain`);
+  return found;
+}
+
+/**
+ * The names that a file exports from another.
+ *
+ * @param {string} file
+ * @param {string} from
+ */
+function exportedFrom(file, from) {
+  const source = readFileSync(join(root, file), "utf8");
+  const clauses = [...source.matchAll(/^export (\{[^}]*\}) from "([^"]+)";/gm)];
+  return new Set(clauses.flatMap(([, clause, specifier]) => (specifier === from ? namesIn(clause) : [])));
+}
+
+/**
+ * The values in an import clause.
+ *
+ * @param {string} clause
+ */
+function namesIn(clause) {
+  const names = /\{([^}]*)\}/.exec(clause)?.[1].split(",") ?? [];
+  return names.flatMap((name) => (/^\s*(type\b|$)/.test(name) ? [] : [name.trim().split(/\s+as\s+/)[0]]));
 }

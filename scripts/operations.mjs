@@ -18,6 +18,7 @@ const RENAMED = {
   "torch.linalg.solve_triangular": "triangularSolve",
   "torch.linalg.vector_norm": "norm",
   "torch.special.logit": "logit",
+  "torch.special.psi": "digamma",
   "torch.Tensor.size": "Tensor.shape",
   "torch.Tensor.nelement": "Tensor.numel",
   "torch.Tensor.element_size": null,

@@ -12,7 +12,7 @@ import { basename, dirname, extname, isAbsolute, join, relative, resolve } from 
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { adapterEnv } from "./adapter.mjs";
-import { cache, packages, root } from "./workspace.mjs";
+import { cache, root, sources as sourcesByName } from "./workspace.mjs";
 
 /**
  * @param {string} file    the program, relative to the current folder
@@ -73,11 +73,7 @@ async function bundle(entry) {
 }
 
 /** The packages' sources, by name: a program outside the workspace finds them too. */
-const sources = Object.fromEntries(
-  packages()
-    .filter(({ library }) => library)
-    .map(({ name, dir }) => [name, join(root, dir, "src/index.ts")]),
-);
+const sources = sourcesByName();
 
 /**
  * Bare imports that don't lead into the workspace's own sources are left to Node. They are resolved here, where the

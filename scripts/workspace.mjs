@@ -19,6 +19,7 @@ export const sourceCondition = "@loopgrad/source";
  * @property {string} name
  * @property {string} dir            relative to the root, with forward slashes
  * @property {boolean} library       has an `exports` entry, so that others may import it
+ * @property {Record<string, string>} entries  what others may import: the source file of each name, relative to the root
  * @property {Record<string, string>} dependencies
  * @property {Record<string, string>} peerDependencies
  */
@@ -34,7 +35,23 @@ export function packages() {
     .filter((dir) => existsSync(join(root, dir, "package.json")))
     .map((dir) => {
       const manifest = JSON.parse(readFileSync(join(root, dir, "package.json"), "utf8"));
-      const { name, dependencies = {}, peerDependencies = {} } = manifest;
-      return { name, dir, library: "exports" in manifest, dependencies, peerDependencies };
+      const { name, exports = {}, dependencies = {}, peerDependencies = {} } = manifest;
+      const entries = Object.fromEntries(
+        Object.entries(exports).map(([path, targets]) => [
+          `${name}${path.slice(1)}`,
+          `${dir}/${targets[sourceCondition].slice(2)}`,
+        ]),
+      );
+      return { name, dir, library: "exports" in manifest, entries, dependencies, peerDependencies };
     });
 }
+
+/**
+ * The source file of everything that packages let others import, by its name.
+ *
+ * @returns {Record<string, string>}
+ */
+export const sources = () =>
+  Object.fromEntries(
+    packages().flatMap(({ entries }) => Object.entries(entries).map(([name, file]) => [name, join(root, file)])),
+  );

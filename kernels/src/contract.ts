@@ -4,6 +4,7 @@
 import type { Body, ContractKernel, PrintedKernel, Target } from "./description.ts";
 import { loops, printOutput, product, WORKGROUP } from "./ending.ts";
 import { type Axis, address, BodyPrinter, outerViews, Parameters, takeApart } from "./print.ts";
+import type { MathFunction } from "./scalar/wgsl.ts";
 import { declarations, fill } from "./skeleton.ts";
 import { coalesce, type View } from "./view.ts";
 import contractSkeleton from "./wgsl/contract.wgsl";
@@ -78,7 +79,7 @@ function tiling({ batch, m, n }: ContractKernel, rows: number, columns: number, 
 
 function printContractRegister(kernel: ContractKernel, rows: number, columns: number): PrintedKernel {
   const params = new Parameters();
-  const functions = new Set<string>();
+  const functions = new Set<MathFunction>();
   const { type } = kernel;
   const { tiles, slots: header } = tiling(kernel, rows, columns, params);
   const groups = contractGroups(kernel);
@@ -172,7 +173,7 @@ function printContractRegister(kernel: ContractKernel, rows: number, columns: nu
 
 function printContractTile(kernel: ContractKernel): PrintedKernel {
   const params = new Parameters();
-  const functions = new Set<string>();
+  const functions = new Set<MathFunction>();
   const { type } = kernel;
   const { tiles, slots } = tiling(kernel, 64, 64, params);
   const header = { ...slots, k: params.number(product(kernel.k)) };

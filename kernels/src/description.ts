@@ -5,6 +5,7 @@
  * straight-line scalar code over an index space: every instruction makes one value, and its `args` are the
  * positions of earlier instructions. Loads say which element they read by a view chain over the space.
  */
+import type { ScalarName } from "./scalar/index.ts";
 import type { Chain } from "./view.ts";
 
 /** Element types inside a kernel. A bool is stored as u32. */
@@ -26,11 +27,11 @@ export type Instruction =
   | { readonly kind: "iota"; readonly type: ScalarType; readonly chain: Chain }
   /** What the loop of the role computed for this output element. */
   | { readonly kind: "result"; readonly type: ScalarType }
-  /** A primitive of the elementwise kinds, by its name. `from` is the type of its first argument. */
+  /** A scalar function. `from` is the type of its arguments, of `where` of the last two. */
   | {
       readonly kind: "op";
       readonly type: ScalarType;
-      readonly op: string;
+      readonly op: ScalarName;
       readonly from: ScalarType;
       readonly args: readonly number[];
     }

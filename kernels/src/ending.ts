@@ -3,6 +3,7 @@
  */
 import type { Operand, OutputBody } from "./description.ts";
 import { type Axis, BodyPrinter, outerViews, type Parameters, sizeOf, stored, takeApart } from "./print.ts";
+import type { MathFunction } from "./scalar/wgsl.ts";
 import { coalesce } from "./view.ts";
 
 /** Invocations of a workgroup, in all kernels but the tiled contraction. */
@@ -15,7 +16,7 @@ export function printOutput(
   operands: readonly Operand[],
   output: OutputBody,
   params: Parameters,
-  functions: Set<string>,
+  functions: Set<MathFunction>,
   result: string | null,
 ): string[] {
   const groups = coalesce(output.space, outerViews(output));

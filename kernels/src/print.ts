@@ -8,6 +8,7 @@
  * the names of values, so that the text is the same whether or not two sizes happen to be equal.
  */
 import type { Body, Instruction, Operand, Parameter, ScalarType } from "./description.ts";
+import { literal, type MathFunction, wgslOf, zero } from "./scalar/wgsl.ts";
 import { type Chain, coalesce, contiguous, type View } from "./view.ts";
 
 /** WGSL type of a buffer's elements. */
@@ -159,7 +160,8 @@ function validity(view: View, axes: readonly Axis[], params: Parameters): string
 /** Prints the code of one body. Values get names `${prefix}0`, `${prefix}1`, …; statements go to `lines`. */
 export class BodyPrinter {
   readonly lines: string[] = [];
-  readonly functions = new Set<string>();
+  /** The functions of math.wgsl that the code calls. */
+  readonly functions = new Set<MathFunction>();
   #names = 0;
   #loads = 0;
   #temporaries = 0;
@@ -236,12 +238,7 @@ export class BodyPrinter {
         if (this.result === null) throw new Error("a result outside an output body");
         return this.result;
       case "op":
-        return this.#operation(
-          instruction.op,
-          instruction.type,
-          instruction.from,
-          this.#atRuntime(instruction.args, name, code, use),
-        );
+        return this.#operation(instruction, this.#atRuntime(instruction.args, name, code, use));
       case "mask": {
         const { valid } = this.#locate(instruction.chain, axes);
         const value = use(instruction.arg);
@@ -315,28 +312,10 @@ export class BodyPrinter {
     return { index, valid: conditions.length === 0 ? null : allOf(conditions) };
   }
 
-  #operation(op: string, type: ScalarType, from: ScalarType, args: readonly string[]): string {
-    const text = operation(op, type, from, args);
-    for (const [, name] of text.matchAll(/\b([a-z_0-9]+)\(/g)) this.functions.add(name);
-    return text;
-  }
-}
-
-export const zero = (type: ScalarType): string => literal(0, type);
-
-export function literal(value: number, type: ScalarType): string {
-  switch (type) {
-    case "f32":
-      return Number.isInteger(value) ? `${value}.0` : `${value}`;
-    case "i32":
-      return `${value}`;
-    case "u32":
-      return `${value}u`;
-    case "bool":
-      return value !== 0 ? "true" : "false";
-    default:
-      (type) satisfies never;
-      throw new Error(`unknown type ${String(type)}`);
+  #operation({ op, type, from }: Instruction & { kind: "op" }, args: readonly string[]): string {
+    const { text, calls } = wgslOf(op, from, type);
+    for (const name of calls) this.functions.add(name);
+    return text(...args);
   }
 }
 
@@ -355,108 +334,4 @@ export function stored(operands: readonly Operand[], operand: number, index: str
   const { type } = operands[operand];
   const element = type === "bool" ? `select(0u, 1u, ${value})` : type === "f16" ? `f16(${value})` : value;
   return `data${operand}[${index}] = ${element};`;
-}
-
-/** One elementwise primitive as a WGSL expression. `from` is the type of the arguments, `type` of the result. */
-function operation(op: string, type: ScalarType, from: ScalarType, args: readonly string[]): string {
-  const [x, y, z] = args;
-  const float = from === "f32";
-  switch (op) {
-    case "alias":
-      return x;
-    case "neg":
-      return from === "u32" ? `(0u - ${x})` : `-(${x})`;
-    case "abs":
-      return from === "u32" ? x : `abs(${x})`;
-    case "sign":
-      return float ? `sign_of(${x})` : from === "u32" ? `min(${x}, 1u)` : `sign(${x})`;
-    case "floor":
-    case "ceil":
-    case "round":
-    case "trunc":
-    case "sqrt":
-      return `${op}(${x})`;
-    case "exp":
-    case "expm1":
-    case "log":
-    case "log1p":
-    case "sin":
-    case "cos":
-    case "tan":
-    case "asin":
-    case "acos":
-    case "atan":
-    case "sinh":
-    case "cosh":
-    case "tanh":
-    case "asinh":
-    case "acosh":
-    case "atanh":
-    case "erf":
-    case "erfc":
-      return `${op}_of(${x})`;
-    case "sigmoid":
-    case "softplus":
-    case "logistic":
-    case "sech2":
-      return `${op}(${x})`;
-    case "isnan":
-      return float ? `is_nan(${x})` : "false";
-    case "isinf":
-      return float ? `is_inf(${x})` : "false";
-    case "not":
-      return `!(${x})`;
-    case "add":
-      return `${x} + ${y}`;
-    case "sub":
-      return `${x} - ${y}`;
-    case "mul":
-      return `${x} * ${y}`;
-    case "div":
-      return float ? `${x} / ${y}` : `div_${from}(${x}, ${y})`;
-    case "pow":
-      return `pow_of(${x}, ${y})`;
-    case "maximum":
-      return float ? `max_nan(${x}, ${y})` : `max(${x}, ${y})`;
-    case "minimum":
-      return float ? `min_nan(${x}, ${y})` : `min(${x}, ${y})`;
-    case "fmod":
-      return float ? `fmod_of(${x}, ${y})` : `mod_${from}(${x}, ${y})`;
-    case "atan2":
-      return `atan2_of(${x}, ${y})`;
-    case "and":
-      return `${x} & ${y}`;
-    case "or":
-      return `${x} | ${y}`;
-    case "xor":
-      return from === "bool" ? `${x} != ${y}` : `${x} ^ ${y}`;
-    case "shl":
-      return `${x} << (u32(${y}) & 31u)`;
-    case "shr":
-      return `${x} >> (u32(${y}) & 31u)`;
-    case "eq":
-      return `${x} == ${y}`;
-    case "ne":
-      return float ? `!(${x} == ${y})` : `${x} != ${y}`;
-    case "lt":
-      return from === "bool" ? `!${x} & ${y}` : `${x} < ${y}`;
-    case "le":
-      return from === "bool" ? `!${x} | ${y}` : `${x} <= ${y}`;
-    case "where":
-      return `select(${z}, ${y}, ${x})`;
-    case "cast":
-      return cast(x, from, type);
-    case "round16":
-      return `round_to_half(${cast(x, from, "f32")})`;
-    default:
-      throw new Error(`no WGSL for the primitive ${op}`);
-  }
-}
-
-function cast(x: string, from: ScalarType, to: ScalarType): string {
-  if (from === to) return x;
-  // Not `x != 0.0`: a device may compare in order, and NaN is true.
-  if (to === "bool") return `!(${x} == ${zero(from)})`;
-  if (from === "bool") return `select(${literal(0, to)}, ${literal(1, to)}, ${x})`;
-  return from === "f32" ? `${to}_of(${x})` : `${to}(${x})`;
 }

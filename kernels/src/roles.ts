@@ -14,6 +14,7 @@ import type {
 } from "./description.ts";
 import { loops, printOutput, product, WORKGROUP } from "./ending.ts";
 import { address, allOf, BodyPrinter, loaded, outerViews, Parameters, sizeOf, stored, takeApart } from "./print.ts";
+import type { MathFunction } from "./scalar/wgsl.ts";
 import { declarations, fill } from "./skeleton.ts";
 import { coalesce, contiguous } from "./view.ts";
 import mapSkeleton from "./wgsl/map.wgsl";
@@ -48,7 +49,7 @@ export function printKernel(kernel: KernelDescription, target: Target): PrintedK
 
 function printMap(kernel: MapKernel): PrintedKernel {
   const params = new Parameters();
-  const functions = new Set<string>();
+  const functions = new Set<MathFunction>();
   const size = product(kernel.output.space);
   const slots = {
     size: params.number(size),
@@ -63,7 +64,7 @@ function printMap(kernel: MapKernel): PrintedKernel {
 
 function printReduce(kernel: ReduceKernel): PrintedKernel {
   const params = new Parameters();
-  const functions = new Set<string>();
+  const functions = new Set<MathFunction>();
   const { input, op, type } = kernel;
   const outer = input.space.length - kernel.axes;
   const size = product(input.space.slice(0, outer));
@@ -155,7 +156,7 @@ function printScan(kernel: ScanKernel): PrintedKernel {
 function printSort(kernel: SortKernel): PrintedKernel {
   const params = new Parameters();
   const [outer, length, inner] = kernel.dims;
-  const functions = new Set<string>();
+  const functions = new Set<MathFunction>();
   const out = kernel.first ? "data1" : "data2";
   let before = kernel.descending ? "x > y" : "x < y";
   if (kernel.type === "f32") {

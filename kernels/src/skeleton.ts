@@ -5,6 +5,7 @@
  */
 import type { Operand } from "./description.ts";
 import { type Parameters, storageType } from "./print.ts";
+import type { MathFunction } from "./scalar/wgsl.ts";
 import math from "./wgsl/math.wgsl";
 
 /** Fills the slots of a skeleton; a slot without a filling, or a filling without a slot, is a mistake here. */
@@ -42,7 +43,7 @@ function indented(text: string): string {
 export function declarations(
   operands: readonly Operand[],
   params: Parameters,
-  functions: ReadonlySet<string>,
+  functions: ReadonlySet<MathFunction>,
 ): string[] {
   // A directive: it must come before every declaration.
   const half = operands.some(({ type }) => type === "f16");
@@ -70,32 +71,37 @@ const noteOutside = (flag: string): string[] => [
 
 interface Item {
   readonly text: string;
-  readonly calls: readonly string[];
+  /** Other items that its text names. */
+  readonly needs: readonly string[];
 }
 
-/** math.wgsl taken apart: every function and variable by name, with the names it uses. */
-const ITEMS: ReadonlyMap<string, Item> = (() => {
-  const items = new Map<string, Item>();
+/** The functions and variables of math.wgsl by name, in the order of the file. */
+export const ITEMS: ReadonlyMap<string, Item> = (() => {
+  const texts = new Map<string, string>();
   for (const chunk of math.split(/\n(?=fn |var<private> )/)) {
     const name = /^(?:fn|var<private>) (\w+)/.exec(chunk)?.[1];
-    if (name === undefined) continue;
-    const text = chunk.replace(/\n\/\/[^\n]*(?=\n|$)/g, "").trimEnd();
-    items.set(name, { text, calls: [...text.matchAll(/\b([a-z_][a-z_0-9]*)\b/g)].map((match) => match[1]) });
+    if (name !== undefined) texts.set(name, chunk.replace(/\n\/\/[^\n]*(?=\n|$)/g, "").trimEnd());
+  }
+  const items = new Map<string, Item>();
+  for (const [name, text] of texts) {
+    const words = new Set(text.match(/\w+/g));
+    items.set(name, { text, needs: [...words].filter((word) => word !== name && texts.has(word)) });
   }
   return items;
 })();
 
-/** The named library functions with all they call, in the order of the file. */
-function library(names: ReadonlySet<string>): string[] {
+/** The named functions of math.wgsl with all that they need, in the order of the file. */
+function library(names: ReadonlySet<MathFunction>): string[] {
   const wanted = new Set<string>();
-  const stack = [...names];
+  const stack: string[] = [...names];
   for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
     const item = ITEMS.get(name);
-    if (item === undefined || wanted.has(name)) continue;
+    if (item === undefined) throw new Error(`math.wgsl has no ${name}`);
+    if (wanted.has(name)) continue;
     wanted.add(name);
-    stack.push(...item.calls);
+    stack.push(...item.needs);
   }
   const lines: string[] = [];
-  for (const [name, item] of ITEMS) if (wanted.has(name)) lines.push("", ...item.text.split("\n"));
+  for (const [name, { text }] of ITEMS) if (wanted.has(name)) lines.push("", ...text.split("\n"));
   return lines;
 }

@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, isAbsolute, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import { cache, packages, root } from "../workspace.mjs";
+import { cache, root, sources } from "../workspace.mjs";
 
 /**
  * @typedef {object} Bundle
@@ -56,19 +56,11 @@ export async function bundle(tests, planted, folder) {
   });
 }
 
-/** The packages' sources, by name. */
-const sources = () =>
-  Object.fromEntries(
-    packages()
-      .filter(({ library }) => library)
-      .map(({ name, dir }) => [name, join(root, dir, "src/index.ts")]),
-  );
-
 /** Npm packages are resolved where the importing file finds them: the bundle lies elsewhere. */
 const npmPackagesStayImports = {
   name: "npm packages stay imports",
   setup(/** @type {import("esbuild").PluginBuild} */ build) {
-    const ours = new Set(packages().map(({ name }) => name));
+    const ours = new Set(Object.keys(sources()));
     build.onResolve({ filter: /^[^./]/ }, async ({ path, kind, importer, resolveDir, pluginData }) => {
       if (kind === "entry-point" || pluginData === resolving || ours.has(path)) return;
       if (path === "@jest/globals") return { path, external: true };

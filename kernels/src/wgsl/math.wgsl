@@ -317,6 +317,85 @@ fn erf_small(x: f32) -> f32 {
   return x * p;
 }
 
+// ψ on [1, 2]: x minus the zero of ψ, in two parts, times a quotient of polynomials (J. Maddock, Boost.Math). The parts are
+// not subtracted one after another, because a compiler may add them up first.
+fn digamma_near(x: f32) -> f32 {
+  let z = x - 1.0;
+  let p = ((-6.1041765e-2 * z - 4.3916937e-1) * z - 4.4981332e-1) * z + 2.5479851e-1;
+  let q = ((6.3851691e-2 * z + 6.5341250e-1) * z + 1.5890203) * z + 1.0;
+  let slope = 9.9558163e-1 + p / q;
+  return (x - 1.4616317749) * slope - 3.7006602e-7 * slope;
+}
+
+fn digamma_of(x: f32) -> f32 {
+  if (is_nan(x)) { return x; }
+  let negative = bitcast<u32>(x) >= 0x80000000u;
+  if (x == 0.0) { return select(-infinity(), infinity(), negative); }
+  if (is_inf(x)) { return select(x, nan(), negative); }
+  var y = x;
+  var sum = 0.0;
+  if (negative) {
+    // −π cot πx, the cosine as the sine of what is left to a half turn.
+    let rest = x - round(x);
+    if (rest == 0.0) { return nan(); }
+    let a = abs(rest);
+    sum = -sign(rest) * 3.14159265 * sin_of(3.14159265 * (0.5 - a)) / sin_of(3.14159265 * a);
+    y = 1.0 - x;
+  }
+  if (y >= 10.0) {
+    let r = 1.0 / y;
+    let z = r * r;
+    return sum + ((log_of(y) - 0.5 * r) - z * (8.3333333e-2 - z * (8.3333333e-3 - z * 3.9682540e-3)));
+  }
+  var near = 0.0;
+  while (y > 2.0) {
+    y = y - 1.0;
+    near = near + 1.0 / y;
+  }
+  if (y < 1.0) {
+    near = near - 1.0 / y;
+    y = y + 1.0;
+  }
+  return sum + (near + digamma_near(y));
+}
+
+// n! / x^(n + 1).
+fn polygamma_term(n: f32, x: f32) -> f32 {
+  var y = 1.0 / x;
+  for (var k = 1.0; k <= n; k = k + 1.0) { y = y * (k / x); }
+  return y;
+}
+
+// The sum of n! / (x + k)^(n + 1) over k = 0, 1, … for x > 0: some terms, then the sum formula of Euler and Maclaurin.
+fn polygamma_series(n: f32, start: f32) -> f32 {
+  var x = start;
+  var sum = 0.0;
+  while (x < 6.0 + n) {
+    sum = sum + polygamma_term(n, x);
+    x = x + 1.0;
+  }
+  let r = 1.0 / x;
+  let first = polygamma_term(n, x);
+  let slope = first * (n + 1.0) * r;
+  let second = slope * (n + 2.0) * (n + 3.0) * r * r;
+  let third = second * (n + 4.0) * (n + 5.0) * r * r;
+  let rest = 8.3333333e-2 * slope - 1.3888889e-3 * second + 3.3068783e-5 * third;
+  return sum + ((polygamma_term(n - 1.0, x) + 0.5 * first) + rest);
+}
+
+fn polygamma_of(n: f32, x: f32) -> f32 {
+  if (n == 0.0) { return digamma_of(x); }
+  if (is_nan(x) || !(n > 0.0 && n < 1000.0) || floor(n) != n) { return nan(); }
+  let s = select(1.0, -1.0, (i32(n) & 1) == 0);
+  if (is_inf(x)) { return select(nan(), 0.0, x > 0.0); }
+  if (x > 0.0) { return s * polygamma_series(n, x); }
+  if (floor(x) == x) { return s * infinity(); }
+  // The terms whose x + k is negative are the first `below` of the series at 1 − (x + below).
+  let below = ceil(-x);
+  let rest = -x - (below - 1.0);
+  return polygamma_series(n, rest) + s * polygamma_series(n, x + below) - polygamma_series(n, rest + below);
+}
+
 // x^y as IEEE 754 defines pow; the WGSL built-in is undefined for x < 0.
 fn pow_of(x: f32, y: f32) -> f32 {
   if (y == 0.0 || x == 1.0) { return 1.0; }

@@ -12,27 +12,7 @@
  * A second-order graph is full of both. In one with a flush between its making and its walk, as in a long unroll, this is
  * what is stored. Within one flush there is no difference: nothing of it is stored at all.
  */
-import {
-  absP,
-  addP,
-  aliasP,
-  divP,
-  literalP,
-  logisticP,
-  maximumP,
-  minimumP,
-  mulP,
-  negP,
-  notP,
-  type Primitive,
-  scalarP,
-  sech2P,
-  sigmoidP,
-  signP,
-  subP,
-  tanhP,
-  type Value,
-} from "@loopgrad/tensor";
+import { literalP, type Primitive, SCALARS, scalarP, type Value } from "@loopgrad/tensor";
 
 /** What stands for a saved value. */
 export interface Recipe {
@@ -42,14 +22,21 @@ export interface Recipe {
   readonly steps: readonly Value[];
 }
 
-/** sigmoid, tanh and their slopes are, because their own derivatives read x: it is saved anyway. */
-const CHEAP = new Set<Primitive>([
-  ...[aliasP, negP, absP, signP, notP, addP, subP, mulP, divP, maximumP, minimumP],
-  ...[sigmoidP, tanhP, logisticP, sech2P],
-]);
-
-const isCheap = (primitive: Primitive): boolean =>
-  CHEAP.has(primitive) || primitive.kind === "movement" || primitive.kind === "compare" || primitive.kind === "where";
+/** Movements, and the scalar functions that their table calls so. */
+function isCheap(primitive: Primitive): boolean {
+  switch (primitive.kind) {
+    case "movement":
+      return true;
+    case "unary":
+    case "binary":
+    case "compare":
+    case "where":
+    case "cast":
+      return SCALARS[primitive.name].cheap === true;
+    default:
+      return false;
+  }
+}
 
 const isConstant = ({ primitive }: Value): boolean => primitive === literalP || primitive === scalarP;
 

@@ -10,7 +10,17 @@ import * as loopgrad from "./index.ts";
 /** Of @loopgrad/tensor: what devices, transforms and layers are built from, not what programs use. */
 const BUILDING_BLOCKS = new Set([
   ...["INTERPOLATE", "renormalized"],
-  ...["PRIMITIVES", "DTYPES", "asLeaf", "bind", "bindConstant", "bindUntracked", "broadcastShapes", "bytesPerElement"],
+  ...[
+    "PRIMITIVES",
+    "SCALARS",
+    "DTYPES",
+    "asLeaf",
+    "bind",
+    "bindConstant",
+    "bindUntracked",
+    "broadcastShapes",
+    "bytesPerElement",
+  ],
   ...[
     "checkCreation",
     "checkDevice",

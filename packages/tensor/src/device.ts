@@ -396,9 +396,11 @@ export class Device {
     ];
     const { data } = this.backend.execute(null, [], [], requests, false);
     const scalars = [...segment.scalars];
-    return (data as Promise<HostArray[]>).then((arrays) =>
-      checkAgainstInterpreter(graph, arrays.slice(0, leaves.length), scalars, arrays.slice(leaves.length)),
-    );
+    return (data as Promise<HostArray[]>).then(async (arrays) => {
+      const { arithmetic } = await import("./cpu/arithmetic.ts");
+      const given = arrays.slice(0, leaves.length);
+      checkAgainstInterpreter(graph, given, scalars, arrays.slice(leaves.length), arithmetic);
+    });
   }
 
   #programFor(segment: Segment, outputs: readonly number[], structure: number): Program {

@@ -4,13 +4,25 @@
  * A *primitive* has a name, a code (its number in records and plan keys), a kind (how it is lowered) and
  * a shape rule. Its attributes are integers, so that a record is a few integers. Everything else in
  * loopgrad is composed of these in plain TypeScript. Derivative rules stand in `@loopgrad/autograd`.
+ * What elementwise primitives do to numbers stands in the table of scalar functions in `@loopgrad/kernels`.
  *
  * Elementwise primitives broadcast their inputs. Reductions keep the reduced dimensions as size 1.
  */
+import {
+  BINARY,
+  type BinaryName,
+  COMPARE,
+  type CompareName,
+  type ScalarFunction,
+  UNARY,
+  type UnaryName,
+} from "@loopgrad/kernels/scalar";
 import { DTYPES, type DType, dtypeCode, isFloat } from "./dtype.ts";
 import { DTypeError, ShapeError } from "./errors.ts";
 import { elementBytes } from "./half.ts";
 import { broadcastShapes, numel, type Shape, sameShape, show } from "./shape.ts";
+
+export { type BinaryName, type CompareName, SCALARS, type UnaryName } from "@loopgrad/kernels/scalar";
 
 export type Kind =
   | "constant"
@@ -39,21 +51,42 @@ export interface Spec {
 
 export type Attrs = readonly number[];
 
-export interface Primitive {
-  readonly name: string;
+interface Of<K extends Kind, N extends string> {
+  readonly name: N;
   readonly code: number;
-  readonly kind: Kind;
+  readonly kind: K;
   /** Shape and dtype of the result; throws where the inputs do not fit. */
   readonly infer: (inputs: readonly Spec[], attrs: Attrs) => Spec;
 }
 
+/** Primitives of these kinds compute a scalar function at each place: their names are those of its entry in @loopgrad/kernels. */
+export type Elementwise =
+  | Of<"unary", UnaryName>
+  | Of<"binary", BinaryName>
+  | Of<"compare", CompareName>
+  | Of<"where", "where">
+  | Of<"cast", "cast">;
+
+export type Primitive = Elementwise | Of<Exclude<Kind, Elementwise["kind"]>, string>;
+
 /** Every primitive, by code. */
 export const PRIMITIVES: Primitive[] = [];
 
-function define(name: string, kind: Kind, infer: Primitive["infer"]): Primitive {
-  const primitive: Primitive = { name, code: PRIMITIVES.length, kind, infer };
-  PRIMITIVES.push(primitive);
+function define<K extends Kind, N extends string>(name: N, kind: K, infer: Primitive["infer"]): Of<K, N> {
+  const primitive = { name, code: PRIMITIVES.length, kind, infer };
+  PRIMITIVES.push(primitive as Primitive);
   return primitive;
+}
+
+/** Defines a primitive for every entry of a table, in its order. */
+function defineAll<K extends Kind, N extends string>(
+  kind: K,
+  table: Readonly<Record<N, ScalarFunction>>,
+  inferOf: (name: N, entry: ScalarFunction) => Primitive["infer"],
+): { readonly [M in N]: Of<K, M> } {
+  const defined: Partial<Record<N, unknown>> = {};
+  for (const name of Object.keys(table) as N[]) defined[name] = define(name, kind, inferOf(name, table[name]));
+  return defined as { readonly [M in N]: Of<K, M> };
 }
 
 // ---- constants -------------------------------------------------------------------------------------------------
@@ -72,114 +105,86 @@ export const iotaP = define("iota", "constant", (_, [dtype, n]) => {
 
 // ---- elementwise -----------------------------------------------------------------------------------------------
 
-const same: Primitive["infer"] = ([x]) => x;
+/** The dtypes that a scalar function takes, and how messages call them. */
+const TAKES: { readonly [T in ScalarFunction["takes"]]: { test: (dtype: DType) => boolean; words: string } } = {
+  floats: { test: isFloat, words: "floats" },
+  numbers: { test: (dtype) => dtype !== "bool", words: "numbers" },
+  integers: { test: (dtype) => dtype === "int32" || dtype === "uint32", words: "integers" },
+  bits: { test: (dtype) => !isFloat(dtype), words: "integers or bool" },
+  bools: { test: (dtype) => dtype === "bool", words: "bool" },
+  all: { test: () => true, words: "any" },
+};
 
-function floatOnly(name: string): Primitive["infer"] {
+/** All functions of one number, by name. */
+export const unaryP = defineAll("unary", UNARY, (name, { takes, gives }) => {
+  const { test, words } = TAKES[takes];
   return ([x]) => {
-    if (!isFloat(x.dtype)) throw new DTypeError(`${name}: wanted a float tensor, got ${x.dtype} ${show(x.shape)}`);
-    return x;
+    if (!test(x.dtype)) {
+      const wanted = takes === "floats" ? "a float tensor" : words;
+      const advice = takes === "numbers" ? "; cast first" : "";
+      throw new DTypeError(`${name}: wanted ${wanted}, got ${x.dtype} ${show(x.shape)}${advice}`);
+    }
+    return gives === undefined ? x : { shape: x.shape, dtype: gives };
   };
-}
-
-function numbersOnly(name: string): Primitive["infer"] {
-  return ([x]) => {
-    if (x.dtype === "bool") throw new DTypeError(`${name}: wanted numbers, got bool ${show(x.shape)}; cast first`);
-    return x;
-  };
-}
-
-const toBool: Primitive["infer"] = ([x]) => ({ shape: x.shape, dtype: "bool" });
-
-const unary = (name: string) => define(name, "unary", floatOnly(name));
-
-/** The same value: an image of a tensor that is a place of its own on the tape. */
-export const aliasP = define("alias", "unary", same);
-export const negP = define("neg", "unary", numbersOnly("neg"));
-export const absP = define("abs", "unary", numbersOnly("abs"));
-/** −1, 0 or 1; 0 at 0; NaN at NaN. */
-export const signP = define("sign", "unary", numbersOnly("sign"));
-export const floorP = unary("floor");
-export const ceilP = unary("ceil");
-/** Half to even. */
-export const roundP = unary("round");
-export const truncP = unary("trunc");
-export const sqrtP = unary("sqrt");
-export const expP = unary("exp");
-export const expm1P = unary("expm1");
-export const logP = unary("log");
-export const log1pP = unary("log1p");
-export const sinP = unary("sin");
-export const cosP = unary("cos");
-export const tanP = unary("tan");
-export const asinP = unary("asin");
-export const acosP = unary("acos");
-export const atanP = unary("atan");
-export const sinhP = unary("sinh");
-export const coshP = unary("cosh");
-export const tanhP = unary("tanh");
-export const asinhP = unary("asinh");
-export const acoshP = unary("acosh");
-export const atanhP = unary("atanh");
-export const erfP = unary("erf");
-/** 1 − erf(x), accurate in the tail. */
-export const erfcP = unary("erfc");
-/** 1 / (1 + e^−x), without overflow. */
-export const sigmoidP = unary("sigmoid");
-/** log(1 + e^x), without overflow. */
-export const softplusP = unary("softplus");
-/** σ(x) σ(−x), the density of the logistic distribution and the slope of the sigmoid; accurate in the tails. */
-export const logisticP = unary("logistic");
-/** 1 / cosh² x, the slope of tanh; accurate in the tails. */
-export const sech2P = unary("sech2");
-export const isnanP = define("isnan", "unary", toBool);
-export const isinfP = define("isinf", "unary", toBool);
-export const notP = define("not", "unary", ([x]) => {
-  if (x.dtype !== "bool") throw new DTypeError(`not: wanted bool, got ${x.dtype}`);
-  return x;
 });
 
-function binaryOf(name: string, accept: (dtype: DType) => boolean, wanted: string): Primitive {
-  return define(name, "binary", ([a, b]) => {
+/** All functions of two numbers, by name. */
+export const binaryP = defineAll("binary", BINARY, (name, { takes }) => {
+  const { test, words } = TAKES[takes];
+  return ([a, b]) => {
     if (a.dtype !== b.dtype) throw new DTypeError(`${name}: dtypes ${a.dtype} and ${b.dtype} differ`);
-    if (!accept(a.dtype)) throw new DTypeError(`${name}: wanted ${wanted}, got ${a.dtype}`);
+    if (!test(a.dtype)) throw new DTypeError(`${name}: wanted ${words}, got ${a.dtype}`);
     return sameShape(a.shape, b.shape) ? a : { shape: broadcastShapes(a.shape, b.shape, name), dtype: a.dtype };
-  });
-}
-const isNumber = (dtype: DType): boolean => dtype !== "bool";
-const isInteger = (dtype: DType): boolean => dtype === "int32" || dtype === "uint32";
-const isBits = (dtype: DType): boolean => !isFloat(dtype);
+  };
+});
 
-export const addP = binaryOf("add", isNumber, "numbers");
-export const subP = binaryOf("sub", isNumber, "numbers");
-export const mulP = binaryOf("mul", isNumber, "numbers");
-/** Division; for integers rounded towards zero (0 where the divisor is 0). */
-export const divP = binaryOf("div", isNumber, "numbers");
-/** x^y as IEEE pow. */
-export const powP = binaryOf("pow", isFloat, "floats");
-/** NaN if either is NaN. */
-export const maximumP = binaryOf("maximum", isNumber, "numbers");
-export const minimumP = binaryOf("minimum", isNumber, "numbers");
-/** Remainder with the sign of the dividend (C's fmod); 0 for an integer division by 0. */
-export const fmodP = binaryOf("fmod", isNumber, "numbers");
-export const atan2P = binaryOf("atan2", isFloat, "floats");
-/** Bitwise on integers, logical on bool. */
-export const andP = binaryOf("and", isBits, "integers or bool");
-export const orP = binaryOf("or", isBits, "integers or bool");
-export const xorP = binaryOf("xor", isBits, "integers or bool");
-export const shlP = binaryOf("shl", isInteger, "integers");
-/** Arithmetic on int32, logical on uint32. */
-export const shrP = binaryOf("shr", isInteger, "integers");
+/** All comparisons, by name. */
+export const compareP = defineAll("compare", COMPARE, (name) => ([a, b]) => {
+  if (a.dtype !== b.dtype) throw new DTypeError(`${name}: dtypes ${a.dtype} and ${b.dtype} differ`);
+  return { shape: broadcastShapes(a.shape, b.shape, name), dtype: "bool" };
+});
 
-function compareOf(name: string): Primitive {
-  return define(name, "compare", ([a, b]) => {
-    if (a.dtype !== b.dtype) throw new DTypeError(`${name}: dtypes ${a.dtype} and ${b.dtype} differ`);
-    return { shape: broadcastShapes(a.shape, b.shape, name), dtype: "bool" };
-  });
-}
-export const eqP = compareOf("eq");
-export const neP = compareOf("ne");
-export const ltP = compareOf("lt");
-export const leP = compareOf("le");
+// By names of their own, for whoever composes operations of them.
+export const {
+  alias: aliasP,
+  neg: negP,
+  abs: absP,
+  sign: signP,
+  floor: floorP,
+  round: roundP,
+  sqrt: sqrtP,
+  exp: expP,
+  expm1: expm1P,
+  log: logP,
+  log1p: log1pP,
+  sin: sinP,
+  cos: cosP,
+  tanh: tanhP,
+  erfc: erfcP,
+  sigmoid: sigmoidP,
+  softplus: softplusP,
+  logistic: logisticP,
+  sech2: sech2P,
+  isnan: isnanP,
+  isinf: isinfP,
+  not: notP,
+} = unaryP;
+export const {
+  add: addP,
+  sub: subP,
+  mul: mulP,
+  div: divP,
+  pow: powP,
+  maximum: maximumP,
+  minimum: minimumP,
+  fmod: fmodP,
+  atan2: atan2P,
+  and: andP,
+  or: orP,
+  xor: xorP,
+  shr: shrP,
+} = binaryP;
+export const { eq: eqP, ne: neP, lt: ltP, le: leP } = compareP;
 
 /** condition ? a : b, broadcasting all three; the branch not taken has no influence, NaN included. */
 export const whereP = define("where", "where", ([c, a, b]) => {

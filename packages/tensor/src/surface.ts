@@ -1,7 +1,8 @@
 /**
  * What the methods take that tensors, devices and scopes have of themselves: signatures as in checked.ts. Those files stand
- * below the check of arguments, which knows tensors and devices.
+ * below the check of arguments, which knows tensors and devices. The shorthands must be there before.
  */
+import "./ops/shorthands.ts";
 import { checkMethods } from "./checked.ts";
 import { Device } from "./device.ts";
 import { Scope } from "./scope.ts";

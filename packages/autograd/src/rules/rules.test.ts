@@ -2,7 +2,19 @@
  * Every rule against central differences, first and second order. One table: a primitive without a case fails.
  */
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { bind, cast, convAttrs, dtypeCode, init, PRIMITIVES, type Shape, type Tensor, tensor } from "@loopgrad/tensor";
+import {
+  type BinaryName,
+  bind,
+  cast,
+  convAttrs,
+  dtypeCode,
+  init,
+  PRIMITIVES,
+  type Shape,
+  type Tensor,
+  tensor,
+  type UnaryName,
+} from "@loopgrad/tensor";
 import { type GradcheckOptions, gradcheck, gradgradcheck } from "../gradcheck.ts";
 import { RULES } from "./index.ts";
 
@@ -61,7 +73,10 @@ function convolutions(which: "conv" | "convInput" | "convWeight"): Case[] {
   });
 }
 
-const CASES: Record<string, readonly Case[]> = {
+/** Elementwise functions whose results are floats. */
+type Differentiable = Exclude<UnaryName | BinaryName, "isnan" | "isinf" | "not" | "and" | "or" | "xor" | "shl" | "shr">;
+
+const CASES: Record<Differentiable, readonly Case[]> & Record<string, readonly Case[]> = {
   alias: unary(-2, 2),
   neg: unary(-2, 2),
   abs: unary(-2, 2),
@@ -93,6 +108,7 @@ const CASES: Record<string, readonly Case[]> = {
   softplus: unary(-4, 4),
   logistic: unary(-4, 4),
   sech2: unary(-2, 2),
+  digamma: [...unary(0.3, 4), ...unary(-0.9, -0.1), ...unary(-2.9, -2.1)],
   add: binary(-2, 2),
   sub: binary(-2, 2),
   mul: binary(-2, 2),
@@ -107,6 +123,10 @@ const CASES: Record<string, readonly Case[]> = {
   minimum: binary(-2, 2),
   fmod: [{ inputs: [within(1.1, 1.6, 2, 3), within(0.45, 0.5, 3)] }],
   atan2: binary(0.4, 2),
+  polygamma: [1, 2, 5].map((n) => ({
+    inputs: [within(0.5, 3, 2, 3)],
+    fixed: { 0: () => tensor(n, { dtype: "float64" }) },
+  })),
   where: [
     { inputs: [some(2, 3), some(2, 3)], fixed: { 0: bool([2, 3], 1, 0, 1, 0, 0, 1) } },
     { inputs: [some(3), some()], fixed: { 0: bool([2, 1], 1, 0) } },

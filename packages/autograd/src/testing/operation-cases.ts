@@ -52,6 +52,11 @@ const ELEMENTWISE: Record<string, Case[]> = {
   ),
   ...each("log log10 log1p log2 reciprocal rsqrt safeSqrt sqrt", positive(2, 3)),
   ...each("acos asin atanh tan", within(-0.9, 0.9, 4)),
+  digamma: [
+    [ops.digamma, within(0.4, 4, 4)],
+    [ops.digamma, within(-1.8, -1.2, 4)],
+  ],
+  polygamma: [[(x) => [ops.polygamma(0, x), ops.polygamma(1, x), ops.polygamma(4, x)], within(0.6, 3, 4)]],
   elu: [[(x) => [ops.elu(x), ops.elu(x, { alpha: 0.7 })], [6]]],
   celu: [[(x) => [ops.celu(x), ops.celu(x, { alpha: 0.7 })], [6]]],
   gelu: [[(x) => [ops.gelu(x), ops.gelu(x, { approximate: "tanh" })], [6]]],

@@ -5,6 +5,7 @@ import type { Primitive } from "../primitives.ts";
 import * as p from "../primitives.ts";
 import type { Graph } from "../record/backend.ts";
 import type { Shape } from "../shape.ts";
+import { arithmetic } from "./arithmetic.ts";
 import { CpuBackend } from "./backend.ts";
 import { filled, runOn, Sketch, seeded } from "./sketch.ts";
 
@@ -15,7 +16,7 @@ async function agrees(graph: Graph, seed = 1, scalars: readonly number[] = []): 
     node.primitive === null ? [filled(node.dtype, node.shape, random)] : [],
   );
   const outputs = await runOn(new CpuBackend(), graph, leaves, scalars);
-  checkAgainstInterpreter(graph, leaves, scalars, outputs);
+  checkAgainstInterpreter(graph, leaves, scalars, outputs, arithmetic);
 }
 
 const floats = ["float32", "float64"] as const;

@@ -10,7 +10,7 @@ import { bytesPerElement, type DType, hostArray, isFloat } from "../dtype.ts";
 import { aliasP, castP, literalP, type Primitive, padP, scalarP } from "../primitives.ts";
 import type { Graph, GraphNode } from "../record/backend.ts";
 import { numel, type Shape, sameShape } from "../shape.ts";
-import { constantOf, evaluate } from "./interpreter.ts";
+import { constantOf, evaluate, isElementwise } from "./evaluate.ts";
 import { broadcast, contiguous, isContiguous, type Layout, moved, rangeStart } from "./layout.ts";
 import type { Pool } from "./pool.ts";
 import { type Arrays, type CpuProgram, NOTHING, type Operand, type Run, type Source, type Step } from "./program.ts";
@@ -306,15 +306,4 @@ function findClusters(nodes: readonly GraphNode[], outputs: readonly number[]): 
 function spaceOf(nodes: readonly GraphNode[], head: number): Shape {
   const { primitive, inputs, shape } = nodes[head];
   return primitive?.kind === "reduce" ? nodes[inputs[0]].shape : shape;
-}
-
-function isElementwise({ kind }: Primitive): boolean {
-  return (
-    kind === "unary" ||
-    kind === "binary" ||
-    kind === "compare" ||
-    kind === "where" ||
-    kind === "cast" ||
-    kind === "check"
-  );
 }

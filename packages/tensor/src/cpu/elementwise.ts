@@ -1,27 +1,40 @@
 /**
  * Elementwise primitives, one call of a formula per element: unary, binary, compare, where, cast, check.
  */
-import { DTYPES, type HostArray } from "../dtype.ts";
+import type { BinaryName, CompareName, UnaryName } from "@loopgrad/kernels/scalar";
+import { DTYPES, type DType, type HostArray } from "../dtype.ts";
 import type { Primitive } from "../primitives.ts";
 import type { GraphNode } from "../record/backend.ts";
-import { binaryFormula, castFormula, type Formula1, type Formula2, unaryFormula } from "./formulas.ts";
 import { broadcast, contiguous, type HostView, planWalk, walk } from "./layout.ts";
 import { positionFormula } from "./positions.ts";
 
+/** The formulas of elementwise primitives. */
+export interface Arithmetic {
+  readonly unary: (name: UnaryName) => (x: number) => number;
+  /** For operands of a dtype. */
+  readonly binary: (name: BinaryName | CompareName, dtype: DType) => (x: number, y: number) => number;
+  readonly cast: (from: DType, to: DType) => (x: number) => number;
+}
+
 /** Computes an elementwise node into `out`, row-major. Inputs broadcast to the node's shape. */
-export function elementwise(node: GraphNode, inputs: readonly HostView[], out: HostArray): void {
+export function elementwise(
+  node: GraphNode,
+  inputs: readonly HostView[],
+  out: HostArray,
+  { unary, binary, cast }: Arithmetic,
+): void {
   const primitive = node.primitive as Primitive;
   const { dtype } = inputs[0];
   switch (primitive.kind) {
     case "unary":
-      map1(node, inputs, out, unaryFormula(primitive));
+      map1(node, inputs, out, unary(primitive.name));
       break;
     case "cast":
-      map1(node, inputs, out, castFormula(dtype, DTYPES[node.attrs[0]]));
+      map1(node, inputs, out, cast(dtype, DTYPES[node.attrs[0]]));
       break;
     case "binary":
     case "compare":
-      map2(node, inputs, out, binaryFormula(primitive, dtype));
+      map2(node, inputs, out, binary(primitive.name, dtype));
       break;
     case "check":
       map1(node, inputs, out, positionFormula(node.attrs));
@@ -39,7 +52,7 @@ const layouts = ({ shape }: GraphNode, inputs: readonly HostView[]) => [
   ...inputs.map((input) => broadcast(input, shape)),
 ];
 
-function map1(node: GraphNode, inputs: readonly HostView[], out: HostArray, f: Formula1): void {
+function map1(node: GraphNode, inputs: readonly HostView[], out: HostArray, f: (x: number) => number): void {
   const plan = planWalk(node.shape, layouts(node, inputs));
   const x = inputs[0].data;
   const { length } = plan;
@@ -49,7 +62,7 @@ function map1(node: GraphNode, inputs: readonly HostView[], out: HostArray, f: F
   });
 }
 
-function map2(node: GraphNode, inputs: readonly HostView[], out: HostArray, f: Formula2): void {
+function map2(node: GraphNode, inputs: readonly HostView[], out: HostArray, f: (x: number, y: number) => number): void {
   const plan = planWalk(node.shape, layouts(node, inputs));
   const [x, y] = inputs.map((input) => input.data);
   const { length } = plan;

@@ -1,7 +1,7 @@
 /**
  * Peeking: a value's elements at once, for a person to look at, without a trace.
  *
- * What is stored is copied. What is pending, or virtual, is computed by the interpreter from its records, beside the device: no
+ * What is stored is copied. What is pending, or virtual, is computed node by node from its records, beside the device: no
  * flush, no plan, no storage, no count, and no error is taken from a read that would have met it. So a program computes the
  * same whether it prints or not. What would take long is left to a read.
  */
@@ -10,8 +10,9 @@ import { convInputP, convP, type Primitive, scalarP } from "../primitives.ts";
 import type { GraphNode, Storage } from "../record/backend.ts";
 import type { Value } from "../record/value.ts";
 import { numel } from "../shape.ts";
-import { interpret } from "./interpreter.ts";
+import { evaluateGraph } from "./evaluate.ts";
 import { takeOutside } from "./positions.ts";
+import { formulas } from "./steps/loops.ts";
 
 /** Elements and products that are computed at most: a few tenths of a second. */
 const MOST_WORK = 4e6;
@@ -55,7 +56,7 @@ export function peek(value: Value, stored: StoredElements): HostArray | string {
     nodes.push({ primitive, inputs: inputs.map((one) => position.get(one) as number), attrs, shape, dtype, slot });
   }
   const graph = { nodes, outputs: [nodes.length - 1], leafCount: leaves.length, scalarCount: scalars.length };
-  const [elements] = interpret(graph, leaves, scalars);
+  const [elements] = evaluateGraph(graph, leaves, scalars, formulas);
   return takeOutside() === null ? elements : OUTSIDE;
 }
 

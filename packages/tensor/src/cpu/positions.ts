@@ -6,7 +6,6 @@
  */
 import type { Attrs } from "../primitives.ts";
 import type { OutsideIndex } from "../record/index-sites.ts";
-import type { Formula1 } from "./formulas.ts";
 
 let first: OutsideIndex | null = null;
 
@@ -23,7 +22,7 @@ export function noteOutside([, , site, ignores, ignored]: Attrs, index: number):
 }
 
 /** The primitive `position`: what it does to an index. */
-export function positionFormula(attrs: Attrs): Formula1 {
+export function positionFormula(attrs: Attrs): (index: number) => number {
   const [n, fromEnd] = attrs;
   return (index) => {
     if (index >= 0 && index < n) return index;

@@ -4,10 +4,9 @@
  * Sums of floats are kept in double precision and rounded once at the end.
  */
 import { type HostArray, isFloat } from "../dtype.ts";
-import { argmaxP, maximumP, maxP, mulP, type Primitive, prodP, sumP } from "../primitives.ts";
+import { argmaxP, maxP, type Primitive, prodP, sumP } from "../primitives.ts";
 import type { GraphNode } from "../record/backend.ts";
 import { numel, type Shape } from "../shape.ts";
-import { binaryFormula, type Formula2 } from "./formulas.ts";
 import { broadcast, contiguous, type HostView, type Layout, planWalk, walk } from "./layout.ts";
 
 /** Computes a reduction into `out`, row-major. */
@@ -31,14 +30,17 @@ export function reduce(node: GraphNode, [x]: readonly HostView[], out: HostArray
 }
 
 /** What an empty reduction gives, and how another element joins. */
-function reduction(primitive: Primitive, { dtype }: HostView): [identity: number, combine: Formula2] {
+function reduction(
+  primitive: Primitive,
+  { dtype }: HostView,
+): [identity: number, combine: (x: number, y: number) => number] {
   switch (primitive) {
     case sumP:
       return [0, (x, y) => x + y];
     case prodP:
-      return [1, binaryFormula(mulP, dtype)];
+      return [1, isFloat(dtype) ? (x, y) => x * y : Math.imul];
     case maxP:
-      return [isFloat(dtype) ? -Infinity : dtype === "int32" ? -(2 ** 31) : 0, binaryFormula(maximumP, dtype)];
+      return [isFloat(dtype) ? -Infinity : dtype === "int32" ? -(2 ** 31) : 0, (x, y) => Math.max(x, y)];
     default:
       throw new Error(`internal: ${primitive.name} is not a reduction`);
   }

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { bind } from "../bind.ts";
+import { arithmetic } from "../cpu/arithmetic.ts";
 import { CpuBackend } from "../cpu/backend.ts";
 import { Sketch } from "../cpu/sketch.ts";
 import { Device } from "../device.ts";
@@ -19,7 +20,7 @@ const leaves = [new Float32Array([1, -2, Number.NaN])];
 const NaN32 = Number.NaN;
 
 const check = (floats: number[], integers: number[]) => () =>
-  checkAgainstInterpreter(graph, leaves, [], [new Float32Array(floats), new Int32Array(integers)]);
+  checkAgainstInterpreter(graph, leaves, [], [new Float32Array(floats), new Int32Array(integers)], arithmetic);
 
 describe("checkAgainstInterpreter", () => {
   test("accepts what the interpreter computes, and a rounding's difference", () => {

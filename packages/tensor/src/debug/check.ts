@@ -1,7 +1,8 @@
 /**
  * Check mode: every plan's results beside the interpreter's.
  */
-import { interpret } from "../cpu/interpreter.ts";
+import type { Arithmetic } from "../cpu/elementwise.ts";
+import { evaluateGraph } from "../cpu/evaluate.ts";
 import { takeOutside } from "../cpu/positions.ts";
 import { type HostArray, isFloat } from "../dtype.ts";
 import { LoopgradError } from "../errors.ts";
@@ -14,19 +15,21 @@ const TOLERANCE = { float32: 1e-4, float64: 1e-10 } as const;
 /**
  * Compares a plan's outputs with the interpreter's.
  *
- * @param graph    what was recorded
- * @param leaves   elements of the leaves, in the order of their slots
- * @param scalars  the runtime numbers, in the order of theirs
- * @param outputs  what the device computed, in the order of `graph.outputs`
- * @throws         LoopgradError that names the node with the largest error, and the operation that made it
+ * @param graph       what was recorded
+ * @param leaves      elements of the leaves, in the order of their slots
+ * @param scalars     the runtime numbers, in the order of theirs
+ * @param outputs     what the device computed, in the order of `graph.outputs`
+ * @param arithmetic  the interpreter's: loaded when it is needed
+ * @throws            LoopgradError that names the node with the largest error, and the operation that made it
  */
 export function checkAgainstInterpreter(
   graph: Graph,
   leaves: readonly HostArray[],
   scalars: readonly number[],
   outputs: readonly HostArray[],
+  arithmetic: Arithmetic,
 ): void {
-  const expected = interpret(graph, leaves, scalars);
+  const expected = evaluateGraph(graph, leaves, scalars, arithmetic);
   // An index outside is reported by the device whose program it is.
   takeOutside();
   for (let i = 0; i < expected.length; i++) {

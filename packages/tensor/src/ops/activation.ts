@@ -25,6 +25,7 @@ import {
 import { normalizeAxis, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { le } from "./compare.ts";
+import { method } from "./method.ts";
 import { expandTo, sliceAxis } from "./movement.ts";
 import {
   asFloat,
@@ -39,7 +40,7 @@ import {
 } from "./operand.ts";
 
 /** max(x, 0): 0 where x ≤ 0, x elsewhere; NaN stays. */
-export const relu = operation("relu(x: tensor)", (x: Tensor): Tensor => {
+export const relu = method("relu(x: tensor)", (x: Tensor): Tensor => {
   const zero = literalLike(x, 0);
   return bind(whereP, [bind(leP, [x, zero]), zero, x]);
 });
@@ -156,7 +157,7 @@ export const mish = operation("mish(x: tensor)", (x: Tensor): Tensor => {
  * @param options.threshold  20, as in torch, where it prevents an overflow. There is none here: `Infinity` gives the
  *                           curve everywhere, and with it second derivatives that are not 0 beyond 20
  */
-export const softplus = operation(
+export const softplus = method(
   "softplus(x: tensor, options?: { beta: number, threshold: number })",
   (x: Tensor, options: { beta?: number; threshold?: number } = {}): Tensor => {
     const { beta = 1, threshold = 20 } = options;

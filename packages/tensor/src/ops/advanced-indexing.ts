@@ -32,6 +32,7 @@ import {
 } from "../primitives.ts";
 import { broadcastShapes, contiguousStrides, numel, type Shape, sameShape, show } from "../shape.ts";
 import { Tensor, wrap } from "../tensor.ts";
+import { method } from "./method.ts";
 import { expandTo, reshapeTo, sliceAxis, sliceBounds } from "./movement.ts";
 import { cast, literal, literalLike, type Operand, scalar, toScalar, unchanged } from "./operand.ts";
 import { mayBeOutside, positions } from "./positions.ts";
@@ -171,7 +172,7 @@ function places(op: string, x: Tensor, { entries, shape, at, count }: Selection)
  * @see            torch.Tensor.__getitem__
  * @example        index(x, [rows, { start: 1 }, columns]) // x[rows, 1:, columns]
  */
-export const index = operation("index(x: tensor, indices: any)", (x: Tensor, indices: readonly Index[]): Tensor => {
+export const index = method("index(x: tensor, indices: any)", (x: Tensor, indices: readonly Index[]): Tensor => {
   const selection = selectionOf(x, indices);
   const { entries, shape } = selection;
   if (entries.some((e) => e.kind === "tensor")) {
@@ -195,7 +196,7 @@ export const index = operation("index(x: tensor, indices: any)", (x: Tensor, ind
  * @see                       torch.Tensor.index_put
  * @example                   indexPut(x, [rows, columns], 0)
  */
-export const indexPut = operation(
+export const indexPut = method(
   "indexPut(x: tensor, indices: list, values: operand, options?: { accumulate: boolean })",
   (x: Tensor, indices: readonly Index[], values: Operand, options: { accumulate?: boolean } = {}): Tensor => {
     const { accumulate = false } = options;
@@ -281,7 +282,7 @@ interface Nonzero {
  * @see         torch.masked_select
  * @example     const wrong = await maskedSelect(losses, predicted.ne(labels))
  */
-export const maskedSelect = operation(
+export const maskedSelect = method(
   "maskedSelect(x: tensor, mask: tensor)",
   (x: Tensor, mask: Tensor): Promise<Tensor> => {
     if (mask.dtype !== "bool") throw new DTypeError(`maskedSelect: the mask is ${mask.dtype}, wanted bool`);

@@ -10,7 +10,7 @@
  * | concat, concatenate, moveaxis, swapdims, ger | cat, cat, movedim, transpose, outer |
  */
 import { type NestedArray, Tensor } from "../tensor.ts";
-import type { TensorMethods } from "./tensor-methods.ts";
+import type { TensorMethods } from "./methods.ts";
 
 export { atan2 as arctan2, div as divide, div as trueDivide, mul as multiply, sub as subtract } from "./arithmetic.ts";
 export {
@@ -39,29 +39,53 @@ export {
 
 /** Methods under other names: those of the functions above that take a tensor first, and `tolist`. */
 const METHODS = {
+  /** Another name of `abs`. */
   absolute: "abs",
+  /** Another name of `acos`. */
   arccos: "acos",
+  /** Another name of `acosh`. */
   arccosh: "acosh",
+  /** Another name of `asin`. */
   arcsin: "asin",
+  /** Another name of `asinh`. */
   arcsinh: "asinh",
+  /** Another name of `atan`. */
   arctan: "atan",
+  /** Another name of `atan2`. */
   arctan2: "atan2",
+  /** Another name of `atanh`. */
   arctanh: "atanh",
+  /** Another name of `clamp`. */
   clip: "clamp",
+  /** Another name of `div`. */
   divide: "div",
+  /** Another name of `sigmoid`. */
   expit: "sigmoid",
+  /** Another name of `trunc`. */
   fix: "trunc",
+  /** Another name of `outer`. */
   ger: "outer",
+  /** Another name of `gt`. */
   greater: "gt",
+  /** Another name of `ge`. */
   greaterEqual: "ge",
+  /** Another name of `lt`. */
   less: "lt",
+  /** Another name of `le`. */
   lessEqual: "le",
+  /** Another name of `movedim`. */
   moveaxis: "movedim",
+  /** Another name of `mul`. */
   multiply: "mul",
+  /** Another name of `neg`. */
   negative: "neg",
+  /** Another name of `ne`. */
   notEqual: "ne",
+  /** Another name of `sub`. */
   subtract: "sub",
+  /** Another name of `transpose`. */
   swapdims: "transpose",
+  /** Another name of `div`. */
   trueDivide: "div",
 } as const satisfies Record<string, keyof TensorMethods>;
 

@@ -3,7 +3,6 @@
  */
 
 import { bind, bindUntracked, untracked } from "../bind.ts";
-import { operation } from "../checked.ts";
 import { isFloat } from "../dtype.ts";
 import { ArgumentError, DTypeError } from "../errors.ts";
 import {
@@ -33,19 +32,20 @@ import {
 } from "../primitives.ts";
 import { intRange } from "../record/int-range.ts";
 import { Tensor } from "../tensor.ts";
+import { method } from "./method.ts";
 import { expandTo } from "./movement.ts";
 import { asFloat, binary, cast, constantOf, literalLike, meet, type Operand, scalar, unchanged } from "./operand.ts";
 import { reciprocal, round, safeSqrt, sqrt, trunc } from "./unary.ts";
 
 /** a + alpha · b. */
-export const add = operation(
+export const add = method(
   "add(a: operand, b: operand, options?: { alpha: operand })",
   (a: Operand, b: Operand, options?: { alpha?: Operand }): Tensor =>
     binary(addP, a, options?.alpha === undefined ? b : scaled(b, options.alpha)),
 );
 
 /** a − alpha · b. */
-export const sub = operation(
+export const sub = method(
   "sub(a: operand, b: operand, options?: { alpha: operand })",
   (a: Operand, b: Operand, options?: { alpha?: Operand }): Tensor =>
     binary(subP, a, options?.alpha === undefined ? b : scaled(b, options.alpha)),
@@ -55,7 +55,7 @@ const scaled = (b: Operand, alpha: Operand): Operand =>
   typeof b === "number" && typeof alpha === "number" ? b * alpha : binary(mulP, b, alpha);
 
 /** a · b. */
-export const mul = operation("mul(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => binary(mulP, a, b));
+export const mul = method("mul(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => binary(mulP, a, b));
 
 /** How a quotient is rounded. */
 export interface RoundingOptions {
@@ -66,7 +66,7 @@ export interface RoundingOptions {
 /**
  * a / b. Integers give floats, as in torch, unless a rounding mode is given.
  */
-export const div = operation(
+export const div = method(
   "div(a: operand, b: operand, options?: { roundingMode: string|null })",
   (a: Operand, b: Operand, options?: RoundingOptions): Tensor => {
     const [p, q] = meet("div", a, b);
@@ -115,20 +115,20 @@ function wantDivisor(op: string, divisor: Tensor): void {
  * @throws  ArgumentError for integers if b has a 0 among its elements and they are still on the host; where only the
  *          device knows them, the result there is 0
  */
-export const floorDivide = operation(
+export const floorDivide = method(
   "floorDivide(a: operand, b: operand)",
   (a: Operand, b: Operand): Tensor => div(a, b, { roundingMode: "floor" }),
 );
 
 /** Remainder with the sign of the dividend, as C's fmod. Of integers by 0: see {@link floorDivide}. */
-export const fmod = operation("fmod(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => {
+export const fmod = method("fmod(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => {
   const [p, q] = meet("fmod", a, b);
   wantDivisor("fmod", q);
   return bind(fmodP, [p, q]);
 });
 
 /** Remainder with the sign of the divisor: a − b ⌊a / b⌋. Of integers by 0: see {@link floorDivide}. */
-export const remainder = operation("remainder(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => {
+export const remainder = method("remainder(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => {
   const [p, q] = meet("remainder", a, b);
   wantDivisor("remainder", q);
   const r = bind(fmodP, [p, q]);
@@ -145,7 +145,7 @@ export const remainder = operation("remainder(a: operand, b: operand)", (a: Oper
  *
  * @throws ArgumentError for integers and a negative whole number as the exponent, as torch: cast them to floats first
  */
-export const pow = operation("pow(base: operand, exponent: operand)", (base: Operand, exponent: Operand): Tensor => {
+export const pow = method("pow(base: operand, exponent: operand)", (base: Operand, exponent: Operand): Tensor => {
   if (base instanceof Tensor && base.dtype === "bool" && typeof exponent === "number") base = cast(base, "int32");
   if (base instanceof Tensor && typeof exponent === "number") {
     if (!isFloat(base.dtype) && Number.isInteger(exponent) && exponent < 0) {
@@ -212,25 +212,25 @@ function integerPower(base: Tensor, exponent: number): Tensor {
 }
 
 /** The larger; NaN if either is. Equal values share the gradient. */
-export const maximum = operation(
+export const maximum = method(
   "maximum(a: operand, b: operand)",
   (a: Operand, b: Operand): Tensor => binary(maximumP, a, b),
 );
 
 /** The smaller; NaN if either is. Equal values share the gradient. */
-export const minimum = operation(
+export const minimum = method(
   "minimum(a: operand, b: operand)",
   (a: Operand, b: Operand): Tensor => binary(minimumP, a, b),
 );
 
 /** The angle of the point (x, y), in (−π, π]. */
-export const atan2 = operation("atan2(y: operand, x: operand)", (y: Operand, x: Operand): Tensor => {
+export const atan2 = method("atan2(y: operand, x: operand)", (y: Operand, x: Operand): Tensor => {
   const [p, q] = meet("atan2", y, x);
   return bind(atan2P, [asFloat(p), asFloat(q)]);
 });
 
 /** √(a² + b²) without overflow; ∞ beside NaN, as IEEE 754 has it; gradient 0 at (0, 0). */
-export const hypot = operation("hypot(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => {
+export const hypot = method("hypot(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => {
   const [p, q] = meet("hypot", a, b).map(asFloat);
   // Scaling by a constant does not change the function, so the scale needs no derivative.
   const larger = bindUntracked(maximumP, [bindUntracked(absP, [p]), bindUntracked(absP, [q])]);
@@ -243,7 +243,7 @@ export const hypot = operation("hypot(a: operand, b: operand)", (a: Operand, b: 
 });
 
 /** log(eᵃ + eᵇ) without overflow. */
-export const logaddexp = operation("logaddexp(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => {
+export const logaddexp = method("logaddexp(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => {
   const [p, q] = meet("logaddexp", a, b).map(asFloat);
   const swap = bind(ltP, [p, q]);
   const [high, low] = [bind(whereP, [swap, q, p]), bind(whereP, [swap, p, q])];
@@ -253,7 +253,7 @@ export const logaddexp = operation("logaddexp(a: operand, b: operand)", (a: Oper
 });
 
 /** x · log(y), and 0 where x is 0, whatever y (except NaN). */
-export const xlogy = operation("xlogy(x: operand, y: operand)", (x: Operand, y: Operand): Tensor => {
+export const xlogy = method("xlogy(x: operand, y: operand)", (x: Operand, y: Operand): Tensor => {
   const [p, q] = meet("xlogy", x, y).map(asFloat);
   const [zero, one] = [literalLike(p, 0), literalLike(p, 1)];
   const logIsInfinite = bind(orP, [bind(ltP, [q, zero]), bind(orP, [bind(eqP, [q, zero]), bind(isinfP, [q])])]);
@@ -266,7 +266,7 @@ export const xlogy = operation("xlogy(x: operand, y: operand)", (x: Operand, y: 
  *
  * @param weight  number or tensor; 0 gives `start`, 1 gives `end`
  */
-export const lerp = operation(
+export const lerp = method(
   "lerp(start: tensor, end: tensor, weight: operand)",
   (start: Tensor, end: Tensor, weight: Operand): Tensor => {
     return binary(addP, start, binary(mulP, binary(subP, end, start), weight));
@@ -274,7 +274,7 @@ export const lerp = operation(
 );
 
 /** x + value · a · b. */
-export const addcmul = operation(
+export const addcmul = method(
   "addcmul(x: tensor, a: tensor, b: tensor, options?: { value: operand })",
   (x: Tensor, a: Tensor, b: Tensor, options: { value?: Operand } = {}): Tensor => {
     const { value = 1 } = options;
@@ -285,7 +285,7 @@ export const addcmul = operation(
 );
 
 /** x + value · a / b. */
-export const addcdiv = operation(
+export const addcdiv = method(
   "addcdiv(x: tensor, a: tensor, b: tensor, options?: { value: operand })",
   (x: Tensor, a: Tensor, b: Tensor, options: { value?: Operand } = {}): Tensor => {
     const { value = 1 } = options;
@@ -295,22 +295,22 @@ export const addcdiv = operation(
 );
 
 /** Bitwise on integers, logical on bool. */
-export const bitwiseAnd = operation(
+export const bitwiseAnd = method(
   "bitwiseAnd(a: operand, b: operand)",
   (a: Operand, b: Operand): Tensor => binary(andP, a, b),
 );
 /** Bitwise on integers, logical on bool. */
-export const bitwiseOr = operation(
+export const bitwiseOr = method(
   "bitwiseOr(a: operand, b: operand)",
   (a: Operand, b: Operand): Tensor => binary(orP, a, b),
 );
 /** Bitwise on integers, logical on bool. */
-export const bitwiseXor = operation(
+export const bitwiseXor = method(
   "bitwiseXor(a: operand, b: operand)",
   (a: Operand, b: Operand): Tensor => binary(xorP, a, b),
 );
 /** All bits inverted; the opposite on bool. */
-export const bitwiseNot = operation("bitwiseNot(x: tensor)", (x: Tensor): Tensor => {
+export const bitwiseNot = method("bitwiseNot(x: tensor)", (x: Tensor): Tensor => {
   if (x.dtype === "bool") return bind(notP, [x]);
   if (isFloat(x.dtype)) throw new DTypeError(`bitwiseNot: wanted integers or bool, got ${x.dtype}`);
   return bind(subP, [bind(negP, [x]), literalLike(x, 1)]);

@@ -11,6 +11,7 @@ import { integerRange } from "../host-data.ts";
 import { andP, eqP, isinfP, isnanP, leP, ltP, neP, notP, orP, whereP, xorP } from "../primitives.ts";
 import { sameShape, show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { method } from "./method.ts";
 import { expandTo } from "./movement.ts";
 import {
   binary,
@@ -68,50 +69,50 @@ function compareIntegers(relation: Relation, given: Tensor, number: number): Ten
 }
 
 /** a = b. */
-export const eq = operation("eq(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => compare("eq", a, b));
+export const eq = method("eq(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => compare("eq", a, b));
 /** a ≠ b; true beside NaN. */
-export const ne = operation("ne(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => compare("ne", a, b));
+export const ne = method("ne(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => compare("ne", a, b));
 /** a < b. */
-export const lt = operation("lt(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => compare("lt", a, b));
+export const lt = method("lt(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => compare("lt", a, b));
 /** a ≤ b. */
-export const le = operation("le(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => compare("le", a, b));
+export const le = method("le(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => compare("le", a, b));
 /** a > b. */
-export const gt = operation("gt(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => compare("lt", b, a));
+export const gt = method("gt(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => compare("lt", b, a));
 /** a ≥ b. */
-export const ge = operation("ge(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => compare("le", b, a));
+export const ge = method("ge(a: operand, b: operand)", (a: Operand, b: Operand): Tensor => compare("le", b, a));
 
 const truth = (x: Tensor): Tensor => cast(x, "bool");
 
 /** Both; anything but 0 counts as true. */
-export const logicalAnd = operation(
+export const logicalAnd = method(
   "logicalAnd(a: tensor, b: tensor)",
   (a: Tensor, b: Tensor): Tensor => bind(andP, [truth(a), truth(b)]),
 );
 /** Either or both. */
-export const logicalOr = operation(
+export const logicalOr = method(
   "logicalOr(a: tensor, b: tensor)",
   (a: Tensor, b: Tensor): Tensor => bind(orP, [truth(a), truth(b)]),
 );
 /** One of the two. */
-export const logicalXor = operation(
+export const logicalXor = method(
   "logicalXor(a: tensor, b: tensor)",
   (a: Tensor, b: Tensor): Tensor => bind(xorP, [truth(a), truth(b)]),
 );
 /** True where x is 0 or false. */
-export const logicalNot = operation("logicalNot(x: tensor)", (x: Tensor): Tensor => bind(notP, [truth(x)]));
+export const logicalNot = method("logicalNot(x: tensor)", (x: Tensor): Tensor => bind(notP, [truth(x)]));
 
 /** True where x is not a number. */
-export const isnan = operation(
+export const isnan = method(
   "isnan(x: tensor)",
   (x: Tensor): Tensor => (isFloat(x.dtype) ? bind(isnanP, [x]) : bind(neP, [x, x])),
 );
 /** True where x is ∞ or −∞. */
-export const isinf = operation(
+export const isinf = method(
   "isinf(x: tensor)",
   (x: Tensor): Tensor => (isFloat(x.dtype) ? bind(isinfP, [x]) : bind(neP, [x, x])),
 );
 /** True where x is neither infinite nor NaN. */
-export const isfinite = operation(
+export const isfinite = method(
   "isfinite(x: tensor)",
   (x: Tensor): Tensor =>
     isFloat(x.dtype) ? bind(notP, [bind(orP, [bind(isnanP, [x]), bind(isinfP, [x])])]) : bind(eqP, [x, x]),
@@ -149,7 +150,7 @@ function choose(condition: Tensor, a: Operand, b: Operand): Tensor {
  * @param mask   bool; broadcasts with x
  * @param value  a number or a 0-d tensor
  */
-export const maskedFill = operation(
+export const maskedFill = method(
   "maskedFill(x: tensor, mask: tensor, value: operand)",
   (x: Tensor, mask: Tensor, value: Operand): Tensor => {
     if (mask.dtype !== "bool")
@@ -168,7 +169,7 @@ export const maskedFill = operation(
  * @param min  lower bound, number or tensor; null for none
  * @param max  upper bound, number or tensor; null for none; wins where min > max
  */
-export const clamp = operation(
+export const clamp = method(
   "clamp(x: tensor, min?: operand|null, max?: operand|null)",
   (x: Tensor, min?: Operand | null, max?: Operand | null): Tensor => {
     if ((min ?? null) === null && (max ?? null) === null) throw new ArgumentError("clamp: give min, max or both");
@@ -202,7 +203,7 @@ function orUnordered(condition: Tensor, bound: Tensor, given: Operand): Tensor {
  *
  * @param options  `nan` (0), `posinf` (the dtype's largest), `neginf` (the dtype's smallest)
  */
-export const nanToNum = operation(
+export const nanToNum = method(
   "nanToNum(x: tensor, options?: { nan: number, posinf: number, neginf: number })",
   (x: Tensor, options: { nan?: number; posinf?: number; neginf?: number } = {}): Tensor => {
     if (!isFloat(x.dtype)) return cast(x, x.dtype);

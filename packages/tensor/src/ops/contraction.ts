@@ -8,6 +8,7 @@ import { ArgumentError, ShapeError } from "../errors.ts";
 import { addP, matmulP, mulP, permuteP, reshapeP, sumP } from "../primitives.ts";
 import { normalizeAxis, numel, type Shape, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { method } from "./method.ts";
 import { permuteTo, reshapeTo } from "./movement.ts";
 import { binary, cast, type Operand, resultDType } from "./operand.ts";
 
@@ -17,7 +18,7 @@ import { binary, cast, type Operand, resultDType } from "./operand.ts";
  *
  * @throws ShapeError if the inner dimensions differ
  */
-export const matmul = operation("matmul(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
+export const matmul = method("matmul(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
   if (a.dtype !== b.dtype) {
     const dtype = resultDType(a, b);
     a = cast(a, dtype);
@@ -61,32 +62,32 @@ function wantRanks(op: string, a: Tensor, rankA: number, b: Tensor, rankB: numbe
 }
 
 /** [M, K] × [K, N] → [M, N]. */
-export const mm = operation("mm(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
+export const mm = method("mm(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
   wantRanks("mm", a, 2, b, 2);
   return matmul(a, b);
 });
 
 /** [B, M, K] × [B, K, N] → [B, M, N]; no broadcasting. */
-export const bmm = operation("bmm(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
+export const bmm = method("bmm(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
   wantRanks("bmm", a, 3, b, 3);
   if (a.shape[0] !== b.shape[0]) throw new ShapeError(`bmm: ${show(a.shape)} × ${show(b.shape)}: batches differ`);
   return matmul(a, b);
 });
 
 /** [M, K] × [K] → [M]. */
-export const mv = operation("mv(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
+export const mv = method("mv(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
   wantRanks("mv", a, 2, b, 1);
   return matmul(a, b);
 });
 
 /** [K] · [K] → []. */
-export const dot = operation("dot(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
+export const dot = method("dot(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
   wantRanks("dot", a, 1, b, 1);
   return matmul(a, b);
 });
 
 /** [M], [N] → [M, N]: all products. */
-export const outer = operation("outer(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
+export const outer = method("outer(a: tensor, b: tensor)", (a: Tensor, b: Tensor): Tensor => {
   wantRanks("outer", a, 1, b, 1);
   return binary(mulP, bind(reshapeP, [a], [a.shape[0], 1]), b);
 });

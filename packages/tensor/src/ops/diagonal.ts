@@ -3,12 +3,12 @@
  */
 
 import { bind } from "../bind.ts";
-import { operation } from "../checked.ts";
 import { iota } from "../creation.ts";
 import { ShapeError } from "../errors.ts";
 import { addP, leP, padP, reshapeP, sumP, whereP } from "../primitives.ts";
 import { normalizeAxis, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { method } from "./method.ts";
 import { permuteTo, reshapeTo, sliceAxis } from "./movement.ts";
 import { literal, literalLike, wantInteger } from "./operand.ts";
 
@@ -24,13 +24,13 @@ function triangle(op: string, x: Tensor, diagonal: number, lower: boolean): Tens
 }
 
 /** The lower triangle of the last two dims, up to a diagonal; 0 above it. */
-export const tril = operation(
+export const tril = method(
   "tril(x: tensor, diagonal?: number)",
   (x: Tensor, diagonal = 0): Tensor => triangle("tril", x, diagonal, true),
 );
 
 /** The upper triangle of the last two dims, from a diagonal on; 0 below it. */
-export const triu = operation(
+export const triu = method(
   "triu(x: tensor, diagonal?: number)",
   (x: Tensor, diagonal = 0): Tensor => triangle("triu", x, diagonal, false),
 );
@@ -40,7 +40,7 @@ export const triu = operation(
  *
  * By movement alone: behind each row of an [n, n] square one more element makes rows of n + 1 begin on the diagonal.
  */
-export const diagonal = operation(
+export const diagonal = method(
   "diagonal(x: tensor, offset?: number, dim1?: number, dim2?: number)",
   (x: Tensor, offset = 0, dim1 = 0, dim2 = 1): Tensor => {
     const { rank } = x;
@@ -67,7 +67,7 @@ function lengthened(x: Tensor, count: number): Tensor {
 }
 
 /** The last dim laid on a diagonal of a new plane (the last two dims, or those given); 0 elsewhere. */
-export const diagEmbed = operation(
+export const diagEmbed = method(
   "diagEmbed(x: tensor, offset?: number, dim1?: number, dim2?: number)",
   (x: Tensor, offset = 0, dim1 = -2, dim2 = -1): Tensor => {
     if (x.rank === 0) throw new ShapeError("diagEmbed: a 0-d tensor has no dim to lay on a diagonal");
@@ -96,14 +96,14 @@ export const diagEmbed = operation(
 );
 
 /** A vector as the diagonal of a matrix, or the diagonal of a matrix as a vector. */
-export const diag = operation("diag(x: tensor, offset?: number)", (x: Tensor, offset = 0): Tensor => {
+export const diag = method("diag(x: tensor, offset?: number)", (x: Tensor, offset = 0): Tensor => {
   if (x.rank === 1) return diagEmbed(x, offset);
   if (x.rank === 2) return diagonal(x, offset);
   throw new ShapeError(`diag: ${show(x.shape)}: wanted a vector or a matrix`);
 });
 
 /** Sum of the main diagonal of a matrix. */
-export const trace = operation("trace(x: tensor)", (x: Tensor): Tensor => {
+export const trace = method("trace(x: tensor)", (x: Tensor): Tensor => {
   if (x.rank !== 2) throw new ShapeError(`trace: ${show(x.shape)}: wanted a matrix`);
   return reshapeTo(bind(sumP, [diagonal(x)], [0]), []);
 });

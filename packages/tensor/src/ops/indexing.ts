@@ -14,6 +14,7 @@ import { addP, aliasP, divP, eqP, gatherP, ltP, mulP, reshapeP, scatterAddP, sub
 import { intRange } from "../record/int-range.ts";
 import { broadcastShapes, normalizeAxis, sameShape, show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { method } from "./method.ts";
 import { expandTo } from "./movement.ts";
 import { binary, cast, literal, numberOf, type Operand, scalar } from "./operand.ts";
 import { positions } from "./positions.ts";
@@ -31,7 +32,7 @@ import { reciprocal } from "./unary.ts";
  * @throws       IndexError for an index outside the dim: at once where the host knows it, else at the next read
  * @see          torch.gather
  */
-export const gather = operation(
+export const gather = method(
   "gather(x: tensor, dim: number, index: tensor)",
   (x: Tensor, dim: number, index: Tensor): Tensor => {
     const axis = normalizeAxis(dim, x.rank, "gather");
@@ -47,7 +48,7 @@ export const gather = operation(
  * @see     torch.take_along_dim
  * @example takeAlongDim(x, argmax(x, 1, { keepdim: true }), 1)
  */
-export const takeAlongDim = operation(
+export const takeAlongDim = method(
   "takeAlongDim(x: tensor, index: tensor, dim?: number|null)",
   (x: Tensor, index: Tensor, dim?: number | null): Tensor => {
     if (dim === undefined || dim === null) {
@@ -74,7 +75,7 @@ export const takeAlongDim = operation(
  * @throws        IndexError for an index outside the dim: at once where the host knows it, else at the next read
  * @see           torch.Tensor.scatter_add
  */
-export const scatterAdd = operation(
+export const scatterAdd = method(
   "scatterAdd(x: tensor, dim: number, index: tensor, source: operand)",
   (x: Tensor, dim: number, index: Tensor, source: Operand): Tensor => {
     const axis = normalizeAxis(dim, x.rank, "scatterAdd");
@@ -105,7 +106,7 @@ export interface ScatterOptions {
  * @see           torch.Tensor.scatter
  * @see           {@link scatterReduce}, which has more ways to meet what is there
  */
-export const scatter = operation(
+export const scatter = method(
   "scatter(x: tensor, dim: number, index: tensor, source: operand, options?: { reduce: string|null })",
   (x: Tensor, dim: number, index: Tensor, source: Operand, options: ScatterOptions = {}): Tensor => {
     const { reduce = null } = options;
@@ -148,7 +149,7 @@ function spread(at: Tensor, shape: readonly number[], axis: number): Tensor {
  * @throws       IndexError for an index outside the dim: at once where the host knows it, else at the next read
  * @see          torch.index_select
  */
-export const indexSelect = operation(
+export const indexSelect = method(
   "indexSelect(x: tensor, dim: number, index: tensor)",
   (x: Tensor, dim: number, index: Tensor): Tensor => {
     const axis = normalizeAxis(dim, x.rank, "indexSelect");
@@ -170,7 +171,7 @@ export const indexSelect = operation(
  * @throws        IndexError for an index outside the dim: at once where the host knows it, else at the next read
  * @see           torch.Tensor.index_add
  */
-export const indexAdd = operation(
+export const indexAdd = method(
   "indexAdd(x: tensor, dim: number, index: tensor, source: tensor, options?: { alpha: operand })",
   (x: Tensor, dim: number, index: Tensor, source: Tensor, options: { alpha?: Operand } = {}): Tensor => {
     const { alpha = 1 } = options;

@@ -9,6 +9,7 @@ import { ArgumentError, DTypeError, ShapeError } from "../errors.ts";
 import { addP, expandP, gatherP, orP, padP, permuteP, reshapeP } from "../primitives.ts";
 import { normalizeAxis, type Shape, show } from "../shape.ts";
 import { Tensor, wrap } from "../tensor.ts";
+import { method } from "./method.ts";
 import { expandTo, flip, reshapeTo, select, sliceAxis, transpose, unsqueeze } from "./movement.ts";
 import { cast, hostNumber, resultDType, unchanged, wantInteger } from "./operand.ts";
 
@@ -114,7 +115,7 @@ export const stack = operation(
  *
  * @param sizes  one size for all (the last piece may be smaller), or the list of sizes
  */
-export const split = operation(
+export const split = method(
   "split(x: tensor, sizes: number|numbers, dim?: number)",
   (x: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] => {
     const axis = normalizeAxis(dim, x.rank, "split");
@@ -141,7 +142,7 @@ export const split = operation(
 );
 
 /** At most `chunks` pieces of equal size along a dim; the last may be smaller. */
-export const chunk = operation(
+export const chunk = method(
   "chunk(x: tensor, chunks: number, dim?: number)",
   (x: Tensor, chunks: number, dim = 0): Tensor[] => {
     const axis = normalizeAxis(dim, x.rank, "chunk");
@@ -153,7 +154,7 @@ export const chunk = operation(
 );
 
 /** The slices along a dim, without it. */
-export const unbind = operation("unbind(x: tensor, dim?: number)", (x: Tensor, dim = 0): Tensor[] => {
+export const unbind = method("unbind(x: tensor, dim?: number)", (x: Tensor, dim = 0): Tensor[] => {
   const axis = normalizeAxis(dim, x.rank, "unbind");
   if (x.rank === 0) throw new ShapeError("unbind: a 0-d tensor has no dim");
   return Array.from({ length: x.shape[axis] }, (_, i) => select(x, axis, i));
@@ -164,39 +165,36 @@ export const unbind = operation("unbind(x: tensor, dim?: number)", (x: Tensor, d
  *
  * @param repeats  one count per dim; more counts than dims add dims in front
  */
-export const repeat = operation(
-  "repeat(x: tensor, repeats: numbers)",
-  (x: Tensor, repeats: readonly number[]): Tensor => {
-    if (repeats.length < x.rank) {
-      throw new ShapeError(`repeat: ${show(repeats)} for ${show(x.shape)}: wanted at least ${x.rank} counts`);
-    }
-    if (repeats.some((n) => !Number.isInteger(n) || n < 0)) {
-      throw new ArgumentError(`repeat: counts ${show(repeats)}: wanted integers >= 0`);
-    }
-    const added = repeats.length - x.rank;
-    const shape = repeats.map((_, i) => (i < added ? 1 : x.shape[i - added]));
-    if (repeats.every((n) => n === 1)) return reshapeTo(x, shape);
-    // [a, b] → [1, a, 1, b] → [r, a, s, b] → [r·a, s·b]
-    const spread = bind(
-      reshapeP,
-      [x],
-      shape.flatMap((d) => [1, d]),
-    );
-    const expanded = bind(
-      expandP,
-      [spread],
-      shape.flatMap((d, i) => [repeats[i], d]),
-    );
-    return bind(
-      reshapeP,
-      [expanded],
-      shape.map((d, i) => d * repeats[i]),
-    );
-  },
-);
+export const repeat = method("repeat(x: tensor, repeats: numbers)", (x: Tensor, repeats: readonly number[]): Tensor => {
+  if (repeats.length < x.rank) {
+    throw new ShapeError(`repeat: ${show(repeats)} for ${show(x.shape)}: wanted at least ${x.rank} counts`);
+  }
+  if (repeats.some((n) => !Number.isInteger(n) || n < 0)) {
+    throw new ArgumentError(`repeat: counts ${show(repeats)}: wanted integers >= 0`);
+  }
+  const added = repeats.length - x.rank;
+  const shape = repeats.map((_, i) => (i < added ? 1 : x.shape[i - added]));
+  if (repeats.every((n) => n === 1)) return reshapeTo(x, shape);
+  // [a, b] → [1, a, 1, b] → [r, a, s, b] → [r·a, s·b]
+  const spread = bind(
+    reshapeP,
+    [x],
+    shape.flatMap((d) => [1, d]),
+  );
+  const expanded = bind(
+    expandP,
+    [spread],
+    shape.flatMap((d, i) => [repeats[i], d]),
+  );
+  return bind(
+    reshapeP,
+    [expanded],
+    shape.map((d, i) => d * repeats[i]),
+  );
+});
 
 /** `repeat` in which missing counts, in front, are 1. */
-export const tile = operation("tile(x: tensor, repeats: numbers)", (x: Tensor, repeats: readonly number[]): Tensor => {
+export const tile = method("tile(x: tensor, repeats: numbers)", (x: Tensor, repeats: readonly number[]): Tensor => {
   const missing = Math.max(0, x.rank - repeats.length);
   return repeat(x, [...new Array<number>(missing).fill(1), ...repeats]);
 });
@@ -210,7 +208,7 @@ export const tile = operation("tile(x: tensor, repeats: numbers)", (x: Tensor, r
  * @see            torch.repeat_interleave
  * @example        repeatInterleave(x, tensor([2, 1], { dtype: "int32" }), 0)
  */
-export const repeatInterleave = operation(
+export const repeatInterleave = method(
   "repeatInterleave(x: tensor, repeats: tensor|number, dim?: number|null)",
   (x: Tensor, repeats: number | Tensor, dim?: number | null): Tensor => {
     if (repeats instanceof Tensor) return repeatEach(x, repeats, dim);
@@ -260,7 +258,7 @@ function repeatEach(x: Tensor, repeats: Tensor, dim?: number | null): Tensor {
 }
 
 /** Elements moved along dims by `shifts`, those that leave come in at the other end. Without dims: of the flattened tensor. */
-export const roll = operation(
+export const roll = method(
   "roll(x: tensor, shifts: number|numbers, dims?: number|numbers|null)",
   (x: Tensor, shifts: number | readonly number[], dims?: number | readonly number[] | null): Tensor => {
     const by = typeof shifts === "number" ? [shifts] : shifts;
@@ -282,7 +280,7 @@ export const roll = operation(
 );
 
 /** Turned by k · 90° in the plane of two dims, from the first towards the second. */
-export const rot90 = operation(
+export const rot90 = method(
   "rot90(x: tensor, k?: number, dims?: numbers)",
   (x: Tensor, k = 1, dims: readonly [number, number] = [0, 1]): Tensor => {
     wantInteger("rot90", "k", k);

@@ -14,6 +14,7 @@ import { Tensor } from "../tensor.ts";
 import { nonzero } from "./advanced-indexing.ts";
 import { add, mul, sub } from "./arithmetic.ts";
 import { eq, isfinite, isnan, le, logicalAnd, logicalNot, logicalOr } from "./compare.ts";
+import { method } from "./method.ts";
 import { expandTo, reshapeTo } from "./movement.ts";
 import { asFloat, meet, type Operand, toTensor } from "./operand.ts";
 import { any } from "./reduce.ts";
@@ -22,13 +23,13 @@ import { abs } from "./unary.ts";
 // ---- copies and shapes ------------------------------------------------------------------------------------------
 
 /** The same elements as another tensor, with a place of its own on the tape; gradients flow through. @see torch.clone */
-export const clone = operation("clone(x: tensor)", (x: Tensor): Tensor => bind(aliasP, [x]));
+export const clone = method("clone(x: tensor)", (x: Tensor): Tensor => bind(aliasP, [x]));
 
 /** All elements in one dim. @see torch.ravel */
-export const ravel = operation("ravel(x: tensor)", (x: Tensor): Tensor => reshapeTo(x, [x.size]));
+export const ravel = method("ravel(x: tensor)", (x: Tensor): Tensor => reshapeTo(x, [x.size]));
 
 /** In the shape of another tensor. @see torch.Tensor.reshape_as */
-export const reshapeAs = operation(
+export const reshapeAs = method(
   "reshapeAs(x: tensor, other: tensor)",
   (x: Tensor, other: Tensor): Tensor => reshapeTo(x, [...other.shape]),
 );
@@ -53,26 +54,26 @@ export const emptyLike = operation(
 );
 
 /** Zeros of a shape, in the dtype and on the device of a tensor. @see torch.Tensor.new_zeros */
-export const newZeros = operation(
+export const newZeros = method(
   `newZeros(x: tensor, shape: numbers, options?: ${CREATION})`,
   (x: Tensor, shape: Shape, options: CreationOptions = {}): Tensor => zeros(shape, like(x, options)),
 );
 
 /** Ones of a shape, in the dtype and on the device of a tensor. @see torch.Tensor.new_ones */
-export const newOnes = operation(
+export const newOnes = method(
   `newOnes(x: tensor, shape: numbers, options?: ${CREATION})`,
   (x: Tensor, shape: Shape, options: CreationOptions = {}): Tensor => ones(shape, like(x, options)),
 );
 
 /** One number in a shape, in the dtype and on the device of a tensor. @see torch.Tensor.new_full */
-export const newFull = operation(
+export const newFull = method(
   `newFull(x: tensor, shape: numbers, value: number|boolean, options?: ${CREATION})`,
   (x: Tensor, shape: Shape, value: number | boolean, options: CreationOptions = {}): Tensor =>
     full(shape, value, like(x, options)),
 );
 
 /** {@link empty} of a shape, in the dtype and on the device of a tensor. @see torch.Tensor.new_empty */
-export const newEmpty = operation(
+export const newEmpty = method(
   `newEmpty(x: tensor, shape: numbers, options?: ${CREATION})`,
   (x: Tensor, shape: Shape, options: CreationOptions = {}): Tensor => zeros(shape, like(x, options)),
 );
@@ -122,7 +123,7 @@ export interface Closeness {
  *
  * @see torch.isclose
  */
-export const isclose = operation(
+export const isclose = method(
   "isclose(a: tensor, b: operand, options?: { rtol: number, atol: number, equalNan: boolean })",
   (a: Tensor, b: Operand, options: Closeness = {}): Tensor => {
     const { rtol = 1e-5, atol = 1e-8, equalNan = false } = options;
@@ -142,7 +143,7 @@ export const isclose = operation(
  *
  * @see torch.equal
  */
-export const equal = operation(
+export const equal = method(
   "equal(a: tensor, b: tensor)",
   async (a: Tensor, b: Tensor): Promise<boolean> => {
     a._live();
@@ -160,7 +161,7 @@ export const equal = operation(
  * @param options  `invert`: true where it is not
  * @see            torch.isin
  */
-export const isin = operation(
+export const isin = method(
   "isin(elements: operand, testElements: operand, options?: { invert: boolean, assumeUnique: boolean })",
   (elements: Operand, testElements: Operand, options: { invert?: boolean; assumeUnique?: boolean } = {}): Tensor => {
     const given = [elements, testElements].find((x) => x instanceof Tensor);
@@ -174,4 +175,4 @@ export const isin = operation(
 );
 
 /** The places of elements that are not 0, a row each. @see torch.argwhere */
-export const argwhere = operation("argwhere(x: tensor)", (x: Tensor): Promise<Tensor> => nonzero(x), "promise");
+export const argwhere = method("argwhere(x: tensor)", (x: Tensor): Promise<Tensor> => nonzero(x), "promise");

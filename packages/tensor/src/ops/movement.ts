@@ -5,11 +5,11 @@
  */
 
 import { bind } from "../bind.ts";
-import { operation } from "../checked.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
 import { expandP, flipP, permuteP, reshapeP, sliceP } from "../primitives.ts";
 import { normalizeAxes, normalizeAxis, numel, resolveShape, type Shape, sameShape, show, wantArray } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
+import { method } from "./method.ts";
 import { hostNumber, unchanged, wantInteger } from "./operand.ts";
 
 /** The shape is known to fit. */
@@ -23,13 +23,13 @@ export const reshapeTo = (x: Tensor, shape: Shape): Tensor =>
  * @throws       ShapeError if the numbers of elements differ
  * @example      reshape(x, [-1, 4])
  */
-export const reshape = operation(
+export const reshape = method(
   "reshape(x: tensor, shape: numbers)",
   (x: Tensor, shape: Shape): Tensor => reshapeTo(x, resolveShape(shape, x.size, "reshape")),
 );
 
 /** Merges the dims from `startDim` to `endDim`, both included, into one. */
-export const flatten = operation(
+export const flatten = method(
   "flatten(x: tensor, startDim?: number, endDim?: number)",
   (x: Tensor, startDim = 0, endDim = -1): Tensor => {
     const shape = x._shape;
@@ -43,7 +43,7 @@ export const flatten = operation(
 );
 
 /** Splits one dim into several; one of the sizes may be −1. */
-export const unflatten = operation(
+export const unflatten = method(
   "unflatten(x: tensor, dim: number, sizes: numbers)",
   (x: Tensor, dim: number, sizes: Shape): Tensor => {
     const shape = x._shape;
@@ -54,7 +54,7 @@ export const unflatten = operation(
 );
 
 /** Drops dims of size 1: all of them, or the given ones (those of another size stay, as in torch); of a list [] none. */
-export const squeeze = operation(
+export const squeeze = method(
   "squeeze(x: tensor, dim?: number|numbers|null)",
   (x: Tensor, dim?: number | readonly number[] | null): Tensor => {
     if (Array.isArray(dim) && dim.length === 0) return unchanged(x);
@@ -68,7 +68,7 @@ export const squeeze = operation(
 );
 
 /** Inserts a dim of size 1 before `dim`. */
-export const unsqueeze = operation("unsqueeze(x: tensor, dim: number)", (x: Tensor, dim: number): Tensor => {
+export const unsqueeze = method("unsqueeze(x: tensor, dim: number)", (x: Tensor, dim: number): Tensor => {
   const shape = x._shape;
   const axis = normalizeAxis(dim, shape.length + 1, "unsqueeze");
   return bind(reshapeP, [x], [...shape.slice(0, axis), 1, ...shape.slice(axis)]);
@@ -85,7 +85,7 @@ export function permuteTo(x: Tensor, dims: readonly number[]): Tensor {
  *
  * @param dims  for each new dim the old one
  */
-export const permute = operation("permute(x: tensor, dims: numbers)", (x: Tensor, dims: readonly number[]): Tensor => {
+export const permute = method("permute(x: tensor, dims: numbers)", (x: Tensor, dims: readonly number[]): Tensor => {
   const { rank } = x;
   wantArray(dims, "permute: the order of dims");
   if (dims.length !== rank)
@@ -96,7 +96,7 @@ export const permute = operation("permute(x: tensor, dims: numbers)", (x: Tensor
 });
 
 /** Swaps two dims. */
-export const transpose = operation(
+export const transpose = method(
   "transpose(x: tensor, dim0: number, dim1: number)",
   (x: Tensor, dim0: number, dim1: number): Tensor => {
     const { rank } = x;
@@ -114,13 +114,13 @@ export const transpose = operation(
 export const swapaxes = transpose;
 
 /** The transpose of a matrix; a vector or 0-d tensor stays. */
-export const t = operation("t(x: tensor)", (x: Tensor): Tensor => {
+export const t = method("t(x: tensor)", (x: Tensor): Tensor => {
   if (x.rank > 2) throw new ShapeError(`t: wanted at most 2 dims, got ${show(x._shape)}; use transpose or permute`);
   return x.rank < 2 ? unchanged(x) : bind(permuteP, [x], [1, 0]);
 });
 
 /** Moves dims to new places; the others keep their order. */
-export const movedim = operation(
+export const movedim = method(
   "movedim(x: tensor, source: number|numbers, destination: number|numbers)",
   (x: Tensor, source: number | readonly number[], destination: number | readonly number[]): Tensor => {
     const { rank } = x;
@@ -144,7 +144,7 @@ const list = (dims: number | readonly number[]): readonly number[] => (typeof di
  *
  * @param shape  new dims may come in front; −1 keeps a size
  */
-export const expand = operation("expand(x: tensor, shape: numbers)", (x: Tensor, shape: Shape): Tensor => {
+export const expand = method("expand(x: tensor, shape: numbers)", (x: Tensor, shape: Shape): Tensor => {
   const from = x._shape;
   wantArray(shape, "expand: the shape");
   const added = shape.length - from.length;
@@ -166,7 +166,7 @@ export function expandTo(x: Tensor, shape: Shape): Tensor {
 }
 
 /** The shape of another tensor. */
-export const expandAs = operation(
+export const expandAs = method(
   "expandAs(x: tensor, other: tensor)",
   (x: Tensor, other: Tensor): Tensor => expandTo(x, other.shape),
 );
@@ -198,7 +198,7 @@ export function sliceAxis(x: Tensor, axis: number, start: number, size: number, 
  * @param step   ≥ 1
  * @example      slice(x, 0, 1, -1) // without the first and the last row
  */
-export const slice = operation(
+export const slice = method(
   "slice(x: tensor, dim: number, start?: tensor|number|null, stop?: tensor|number|null, step?: number)",
   (x: Tensor, dim: number, start?: number | Tensor | null, stop?: number | Tensor | null, step = 1): Tensor => {
     const axis = normalizeAxis(dim, x.rank, "slice");
@@ -233,7 +233,7 @@ export function sliceBounds(
 const clip = (bound: number, n: number): number => Math.min(Math.max(bound < 0 ? bound + n : bound, 0), n);
 
 /** `length` elements along a dim, beginning at `start`: a number, or a tensor of one integer that the host knows. */
-export const narrow = operation(
+export const narrow = method(
   "narrow(x: tensor, dim: number, first: tensor|number, length: number)",
   (x: Tensor, dim: number, first: number | Tensor, length: number): Tensor => {
     const axis = normalizeAxis(dim, x.rank, "narrow");
@@ -248,7 +248,7 @@ export const narrow = operation(
 );
 
 /** One index along a dim, which disappears. */
-export const select = operation(
+export const select = method(
   "select(x: tensor, dim: number, index: number)",
   (x: Tensor, dim: number, index: number): Tensor => {
     const shape = x._shape;
@@ -262,7 +262,7 @@ export const select = operation(
 );
 
 /** Reverses dims. */
-export const flip = operation(
+export const flip = method(
   "flip(x: tensor, dims: number|numbers)",
   (x: Tensor, dims: number | readonly number[]): Tensor => {
     const axes = list(dims).length === 0 ? [] : normalizeAxes(dims, x.rank, "flip");

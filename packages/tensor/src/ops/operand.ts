@@ -8,7 +8,6 @@
  */
 
 import { apart, bind, bindConstant } from "../bind.ts";
-import { operation } from "../checked.ts";
 import type { Device } from "../device.ts";
 import { DTYPES, type DType, dtypeCode, isFloat, numberDType, promote } from "../dtype.ts";
 import { ArgumentError, DTypeError } from "../errors.ts";
@@ -29,6 +28,7 @@ import {
 } from "../primitives.ts";
 import { intRange } from "../record/int-range.ts";
 import { Tensor } from "../tensor.ts";
+import { method } from "./method.ts";
 
 /** A tensor, or a number that becomes a scalar beside one. */
 export type Operand = Tensor | number | boolean;
@@ -65,7 +65,7 @@ export const constantLike = (x: Tensor, value: number): Tensor =>
  *
  * @throws DTypeError for a dtype that does not exist, or not on the tensor's device
  */
-export const cast = operation("cast(x: tensor, dtype: string)", (x: Tensor, dtype: DType): Tensor => {
+export const cast = method("cast(x: tensor, dtype: string)", (x: Tensor, dtype: DType): Tensor => {
   if (x.dtype === dtype) return unchanged(x);
   const attrs = DTYPE_ATTRS[dtypeCode(dtype)];
   x.device.backend.checkDType(dtype);

@@ -27,6 +27,7 @@ import {
 import { normalizeAxis, show } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
 import { maximum, minimum } from "./arithmetic.ts";
+import { method } from "./method.ts";
 import { sliceAxis } from "./movement.ts";
 import { cast, literal, literalLike, scalar, unchanged, wantNumbers } from "./operand.ts";
 import { amax, amin, dropped, REDUCE, type ReduceOptions, reversed } from "./reduce.ts";
@@ -105,13 +106,13 @@ function argExtreme(op: string, x: Tensor, dim: number | null | undefined, optio
 }
 
 /** Index of the first largest (the first NaN, if there is one) along a dim, or among all: int32. */
-export const argmax = operation(
+export const argmax = method(
   `argmax(x: tensor, dim?: number|null, options?: ${REDUCE})`,
   (x: Tensor, dim?: number | null, options?: ReduceOptions): Tensor => argExtreme("argmax", x, dim, options),
 );
 
 /** Index of the first smallest (the first NaN, if there is one) along a dim, or among all: int32. */
-export const argmin = operation(
+export const argmin = method(
   `argmin(x: tensor, dim?: number|null, options?: ${REDUCE})`,
   (x: Tensor, dim?: number | null, options?: ReduceOptions): Tensor => argExtreme("argmin", reversed(x), dim, options),
 );
@@ -122,7 +123,7 @@ export interface SortOptions {
 }
 
 /** Indices that sort along a dim (the last by default), stable: int32. */
-export const argsort = operation(
+export const argsort = method(
   "argsort(x: tensor, dim?: number, options?: { descending: boolean })",
   (x: Tensor, dim = -1, options: SortOptions = {}): Tensor => {
     const { descending = false } = options;
@@ -137,7 +138,7 @@ export const argsort = operation(
  *
  * @returns [values, indices]
  */
-export const sort = operation(
+export const sort = method(
   "sort(x: tensor, dim?: number, options?: { descending: boolean })",
   (x: Tensor, dim = -1, options: SortOptions = {}): [Tensor, Tensor] => {
     if (x.rank === 0) return [unchanged(x), argsort(x, dim)];
@@ -151,7 +152,7 @@ export const sort = operation(
  *
  * @returns [values, indices]
  */
-export const topk = operation(
+export const topk = method(
   "topk(x: tensor, k: number, dim?: number, options?: { largest: boolean })",
   (x: Tensor, k: number, dim = -1, options: { largest?: boolean } = {}): [Tensor, Tensor] => {
     const { largest = true } = options;

@@ -30,6 +30,7 @@ import {
 } from "../primitives.ts";
 import { normalizeAxes, type Shape, show } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { method } from "./method.ts";
 import { nuclearNorm } from "./nuclear-norm.ts";
 import { asFloat, binary, cast, constantLike, constantOf, literalLike, scalar, wantFloat } from "./operand.ts";
 import { safeSqrt } from "./unary.ts";
@@ -95,7 +96,7 @@ function count(shape: Shape, axes: readonly number[]): number {
  *
  * @example sum(x, [0, 2], { keepdim: true })
  */
-export const sum = operation(
+export const sum = method(
   `sum(x: tensor, dim?: number|numbers|null, options?: ${TOTAL})`,
   (x: Tensor, dim?: Dims, options?: TotalOptions): Tensor => totalled(sumP, x, dim, options),
 );
@@ -105,7 +106,7 @@ export const sum = operation(
  *
  * @throws DTypeError for integers, as torch, unless `dtype` is a float
  */
-export const mean = operation(
+export const mean = method(
   `mean(x: tensor, dim?: number|numbers|null, options?: ${TOTAL})`,
   (x: Tensor, dim?: Dims, options?: TotalOptions): Tensor => {
     const dtype = options?.dtype ?? null;
@@ -119,13 +120,13 @@ export const mean = operation(
 );
 
 /** Product; of nothing 1. The derivative is right where factors are 0. */
-export const prod = operation(
+export const prod = method(
   `prod(x: tensor, dim?: number|numbers|null, options?: ${TOTAL})`,
   (x: Tensor, dim?: Dims, options?: TotalOptions): Tensor => totalled(prodP, x, dim, options),
 );
 
 /** The largest; NaN if there is one. Ties share the gradient equally. */
-export const amax = operation(
+export const amax = method(
   `amax(x: tensor, dim?: number|numbers|null, options?: ${REDUCE})`,
   (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
     wantElements("amax", x, dim);
@@ -135,7 +136,7 @@ export const amax = operation(
 );
 
 /** The smallest; NaN if there is one. Ties share the gradient equally. */
-export const amin = operation(
+export const amin = method(
   `amin(x: tensor, dim?: number|numbers|null, options?: ${REDUCE})`,
   (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
     wantElements("amin", x, dim);
@@ -154,19 +155,19 @@ export function reversed(x: Tensor): Tensor {
 const truth = (x: Tensor): Tensor => cast(cast(x, "bool"), "int32");
 
 /** True where all are true, or other than 0; of nothing true. */
-export const all = operation(
+export const all = method(
   `all(x: tensor, dim?: number|numbers|null, options?: ${REDUCE})`,
   (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => cast(reduce(prodP, truth(x), dim, options), "bool"),
 );
 
 /** True where at least one is true, or other than 0; of nothing false. */
-export const any = operation(
+export const any = method(
   `any(x: tensor, dim?: number|numbers|null, options?: ${REDUCE})`,
   (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => cast(reduce(sumP, truth(x), dim, options), "bool"),
 );
 
 /** How many are true, or other than 0: int32. */
-export const countNonzero = operation(
+export const countNonzero = method(
   "countNonzero(x: tensor, dim?: number|numbers|null)",
   (x: Tensor, dim?: Dims): Tensor => reduce(sumP, truth(x), dim, undefined),
 );
@@ -216,7 +217,7 @@ export const varMean = operation(
 );
 
 /** Standard deviation; its gradient is 0 where all elements are equal. */
-export const std = operation(
+export const std = method(
   `std(x: tensor, dim?: number|numbers|null, options?: ${VARIANCE})`,
   (x: Tensor, dim?: Dims, options?: VarianceOptions): Tensor => safeSqrt(variance(x, dim, options)),
 );
@@ -231,7 +232,7 @@ export const stdMean = operation(
 );
 
 /** log Σ eˣ without overflow. */
-export const logsumexp = operation(
+export const logsumexp = method(
   `logsumexp(x: tensor, dim?: number|numbers|null, options?: ${REDUCE})`,
   (x: Tensor, dim?: Dims, options?: ReduceOptions): Tensor => {
     const axes = normalizeAxes(dim, x.rank, "logsumexp");
@@ -258,7 +259,7 @@ export interface NormOptions extends TotalOptions {
  * @throws ShapeError for "fro" of more than two dims, and "nuc" of other than two
  * @see    torch.linalg.vector_norm, torch.norm
  */
-export const norm = operation(
+export const norm = method(
   "norm(x: tensor, dim?: number|numbers|null, options?: { p: number|string, dtype: string|null, keepdim: boolean })",
   (x: Tensor, dim?: Dims, options: NormOptions = {}): Tensor => {
     const { p = 2, keepdim, dtype = null } = options;

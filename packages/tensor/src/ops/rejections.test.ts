@@ -188,6 +188,7 @@ const REJECTS: Record<string, readonly Rejection[]> = {
   floorDivide: numbers(lg.floorDivide),
   fmod: numbers(lg.fmod),
   remainder: numbers(lg.remainder),
+  polygamma: [argument(() => lg.polygamma(-1, x), "-1"), argument(() => lg.polygamma(0.5, x), "0.5")],
   pow: [...binary(lg.pow), dtype(() => lg.pow(bool, bool), "bool"), argument(() => lg.pow(int, -1), "int32", "-1")],
   maximum: binary(lg.maximum),
   minimum: binary(lg.minimum),
@@ -797,7 +798,23 @@ const REJECTS: Record<string, readonly Rejection[]> = {
 
 /** Operations that take tensors of every dtype, shape and rank, and nothing that could be wrong. */
 const TAKE_EVERYTHING = [
-  ...["acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "cosh", "erf", "erfc", "exp", "exp2", "expm1"],
+  ...[
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
+    "ceil",
+    "cos",
+    "cosh",
+    "digamma",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "expm1",
+  ],
   ...["floor", "log", "log10", "log1p", "log2", "logit", "reciprocal", "rsqrt", "safeSqrt", "sigmoid", "sin"],
   ...["sinc", "sinh", "softplus", "sqrt", "tan", "tanh", "trunc", "relu"],
   ...["sign", "square", "softsign", "tanhshrink"],

@@ -3,13 +3,13 @@
  */
 
 import { bind } from "../bind.ts";
-import { operation } from "../checked.ts";
 import { iota } from "../creation.ts";
 import type { DType } from "../dtype.ts";
 import { DTypeError } from "../errors.ts";
 import { cumsumP, ltP, mulP, padP, reshapeP, whereP } from "../primitives.ts";
 import { normalizeAxis } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { method } from "./method.ts";
 import { sliceAxis } from "./movement.ts";
 import { cast, literal, literalLike, unchanged } from "./operand.ts";
 
@@ -27,7 +27,7 @@ function converted(op: string, x: Tensor, options: ScanOptions | undefined): Ten
 }
 
 /** Running sum along a dim, each element included in its own. */
-export const cumsum = operation(
+export const cumsum = method(
   "cumsum(x: tensor, dim: number, options?: { dtype: string|null })",
   (x: Tensor, dim: number, options?: ScanOptions): Tensor => {
     const axis = normalizeAxis(dim, x.rank, "cumsum");
@@ -42,7 +42,7 @@ export const cumsum = operation(
  *
  * In log₂ n doubling steps (Hillis and Steele), products only: so the derivative is right where factors are 0.
  */
-export const cumprod = operation(
+export const cumprod = method(
   "cumprod(x: tensor, dim: number, options?: { dtype: string|null })",
   (x: Tensor, dim: number, options?: ScanOptions): Tensor => {
     const axis = normalizeAxis(dim, x.rank, "cumprod");

@@ -8,7 +8,6 @@
  */
 
 import { bind } from "../bind.ts";
-import { operation } from "../checked.ts";
 import { iota } from "../creation.ts";
 import { isFloat } from "../dtype.ts";
 import { ArgumentError } from "../errors.ts";
@@ -17,6 +16,7 @@ import { addP, divP, eqP, maximumP, maxP, prodP, reshapeP, scatterAddP, whereP }
 import { normalizeAxis } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { cat } from "./join.ts";
+import { method } from "./method.ts";
 import { expandTo, unsqueeze } from "./movement.ts";
 import { cast, literal, literalLike, scalar } from "./operand.ts";
 import { padConstant } from "./padding.ts";
@@ -43,7 +43,7 @@ export interface ScatterReduceOptions {
  * @see           torch.Tensor.scatter_reduce
  * @example       scatterReduce(zeros([groups]), 0, group, values, "mean", { includeSelf: false })
  */
-export const scatterReduce = operation(
+export const scatterReduce = method(
   "scatterReduce(x: tensor, dim: number, index: tensor, source: tensor, reduce: string, options?: { includeSelf: boolean })",
   (
     x: Tensor,

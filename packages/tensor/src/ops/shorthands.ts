@@ -2,42 +2,18 @@
  * Shorthands: methods of tensors for which there is no function, or that a function of another name computes. Of casts
  * (`float()`), of shapes (`numel()`, `T`), of tensors made like this one (`newZeros`).
  */
-import type { CreationOptions } from "../creation.ts";
 import type { DType } from "../dtype.ts";
-import type { Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
-import type { Closeness } from "./likeness.ts";
-import {
-  argwhere,
-  clone,
-  equal,
-  isclose,
-  isin,
-  newEmpty,
-  newFull,
-  newOnes,
-  newZeros,
-  ravel,
-  reshapeAs,
-} from "./likeness.ts";
+import type * as likeness from "./likeness.ts";
+import { reshapeAs } from "./likeness.ts";
+import { install, type MethodsOf } from "./method.ts";
 import { permute, transpose } from "./movement.ts";
-import type { Operand } from "./operand.ts";
 import { cast } from "./operand.ts";
 
 /** What this file adds to a tensor. */
-export interface Shorthands {
-  clone(): Tensor;
-  ravel(): Tensor;
-  reshapeAs(other: Tensor): Tensor;
+export interface Shorthands extends MethodsOf<typeof likeness> {
+  /** In the shape of another tensor: {@link reshapeAs}. @see torch.Tensor.view_as */
   viewAs(other: Tensor): Tensor;
-  newZeros(shape: Shape, options?: CreationOptions): Tensor;
-  newOnes(shape: Shape, options?: CreationOptions): Tensor;
-  newFull(shape: Shape, value: number | boolean, options?: CreationOptions): Tensor;
-  newEmpty(shape: Shape, options?: CreationOptions): Tensor;
-  isclose(other: Operand, options?: Closeness): Tensor;
-  equal(other: Tensor): Promise<boolean>;
-  isin(testElements: Operand, options?: { invert?: boolean; assumeUnique?: boolean }): Tensor;
-  argwhere(): Promise<Tensor>;
   /** Number of elements. */
   numel(): number;
   /** Number of dims. */
@@ -66,21 +42,6 @@ declare module "../tensor.ts" {
   interface Tensor extends Shorthands {}
 }
 
-const FUNCTIONS = {
-  argwhere,
-  clone,
-  equal,
-  isclose,
-  isin,
-  newEmpty,
-  newFull,
-  newOnes,
-  newZeros,
-  ravel,
-  reshapeAs,
-  viewAs: reshapeAs,
-} satisfies Partial<Record<keyof Shorthands, unknown>>;
-
 const CASTS = {
   float: "float32",
   double: "float64",
@@ -94,12 +55,7 @@ const define = (name: string, value: unknown): void => {
   Object.defineProperty(Tensor.prototype, name, { value, writable: true, configurable: true });
 };
 
-for (const [name, operation] of Object.entries(FUNCTIONS)) {
-  const fn = operation as (x: Tensor, ...rest: unknown[]) => unknown;
-  define(name, function (this: Tensor, ...rest: unknown[]) {
-    return fn(this, ...rest);
-  });
-}
+install("viewAs", reshapeAs);
 for (const [name, dtype] of Object.entries(CASTS)) {
   const to = function (this: Tensor): Tensor {
     return cast(this, dtype);

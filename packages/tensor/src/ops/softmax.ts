@@ -10,6 +10,7 @@ import { DTypeError } from "../errors.ts";
 import { divP, eqP, expP, logP, maxP, negP, subP, sumP, whereP } from "../primitives.ts";
 import { normalizeAxis } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
+import { method } from "./method.ts";
 import { asFloat, cast, literalLike, scalar } from "./operand.ts";
 
 /** Options of softmax and its kin. */
@@ -35,7 +36,7 @@ function shifted(x: Tensor, axes: readonly number[]): Tensor {
  *
  * @example softmax(logits, -1)
  */
-export const softmax = operation(
+export const softmax = method(
   "softmax(x: tensor, dim: number, options?: { dtype: string|null })",
   (x: Tensor, dim: number, options?: SoftmaxOptions): Tensor => {
     const axes = [normalizeAxis(dim, x.rank, "softmax")];
@@ -63,7 +64,7 @@ export const safeSoftmax = operation("safeSoftmax(x: tensor, dim: number)", (x: 
 });
 
 /** log softmax(x) along a dim, accurate where softmax underflows. */
-export const logSoftmax = operation(
+export const logSoftmax = method(
   "logSoftmax(x: tensor, dim: number, options?: { dtype: string|null })",
   (x: Tensor, dim: number, options?: SoftmaxOptions): Tensor => {
     const axes = [normalizeAxis(dim, x.rank, "logSoftmax")];

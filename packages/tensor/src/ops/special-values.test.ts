@@ -5,8 +5,8 @@
  * number for 0 and lose the sign of a zero; so on webgpu a result may also be that of operands flushed to 0.
  */
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { erf, erfc, pow, roundHalfEven, sigmoid, softplus } from "../cpu/arithmetic.ts";
 import { CpuBackend } from "../cpu/backend.ts";
-import { erf, erfc, pow, roundHalfEven, sigmoid, softplus } from "../cpu/special.ts";
 import * as lg from "../index.ts";
 import { Device, type DType, scope, setDevice, type Tensor, tensor } from "../index.ts";
 import { createWebGPUBackend } from "../webgpu/backend.ts";

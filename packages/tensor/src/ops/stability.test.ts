@@ -3,8 +3,8 @@
  * devices. Expected are the host's functions in float64 of the same float32 numbers.
  */
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { softplus } from "../cpu/arithmetic.ts";
 import { CpuBackend } from "../cpu/backend.ts";
-import { softplus } from "../cpu/special.ts";
 import * as lg from "../index.ts";
 import { Device, scope, setDevice, type Tensor, tensor } from "../index.ts";
 import { createWebGPUBackend } from "../webgpu/backend.ts";

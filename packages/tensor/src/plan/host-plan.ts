@@ -7,11 +7,20 @@
  * numbers that make no sense.
  */
 import type { Body, Chain, Instruction, KernelDescription, ScalarType } from "@loopgrad/kernels";
-import { binaryFormula, castFormula, unaryFormula } from "../cpu/formulas.ts";
+import {
+  BINARY,
+  type BinaryName,
+  binaryFormula,
+  COMPARE,
+  type CompareName,
+  castFormula,
+  type NumberType,
+  type UnaryName,
+  unaryFormula,
+} from "@loopgrad/kernels/scalar";
 import { interpret } from "../cpu/interpreter.ts";
 import { threefry } from "../cpu/random.ts";
 import { type DType, type HostArray, hostArray } from "../dtype.ts";
-import { PRIMITIVES, type Primitive } from "../primitives.ts";
 import type { Graph } from "../record/backend.ts";
 import type { OutsideIndex } from "../record/index-sites.ts";
 import { numel, type Shape } from "../shape.ts";
@@ -159,8 +168,7 @@ function view({ buffer, offset, bytes }: Range, type: string): Words {
   return new (type === "i32" || type === "flag" ? Int32Array : Uint32Array)(buffer, offset, bytes / 4);
 }
 
-const DTYPE_OF: Readonly<Record<ScalarType, DType>> = { f32: "float32", i32: "int32", u32: "uint32", bool: "bool" };
-const BY_NAME = new Map(PRIMITIVES.map((primitive) => [primitive.name, primitive]));
+const NUMBERS: Readonly<Record<ScalarType, NumberType>> = { f32: "float", i32: "int32", u32: "uint32", bool: "bool" };
 
 /** The index of the i-th element of a shape. */
 function unravel(i: number, shape: Shape): number[] {
@@ -364,13 +372,19 @@ class Run {
 /** All indices of a shape, in row-major order. */
 const indices = (shape: Shape): number[][] => Array.from({ length: numel(shape) }, (_, i) => unravel(i, shape));
 
-function operation({ op, from, type }: Instruction & { kind: "op" }, args: readonly number[]): number {
-  if (op === "where") return args[0] !== 0 ? args[1] : args[2];
-  if (op === "cast") return castFormula(DTYPE_OF[from], DTYPE_OF[type])(args[0]);
-  const primitive = BY_NAME.get(op) as Primitive;
-  return Number(
-    args.length === 1 ? unaryFormula(primitive)(args[0]) : binaryFormula(primitive, DTYPE_OF[from])(args[0], args[1]),
-  );
+function operation({ op, from, type }: Instruction & { kind: "op" }, [x, y, z]: readonly number[]): number {
+  switch (op) {
+    case "where":
+      return x !== 0 ? y : z;
+    case "cast":
+      return castFormula(NUMBERS[from], NUMBERS[type])(x);
+    case "round16":
+      throw new Error("plans on the host have no float16");
+    default:
+      return op in BINARY || op in COMPARE
+        ? binaryFormula(op as BinaryName | CompareName, NUMBERS[from])(x, y)
+        : unaryFormula(op as UnaryName)(x);
+  }
 }
 
 function reduced(op: string, type: ScalarType, terms: readonly number[]): number {

@@ -240,7 +240,7 @@ const indices = (device: Device, shape: Shape): Tensor =>
 const UNARY = p.PRIMITIVES.filter(({ kind, name }) => kind === "unary" && name !== "not" && name !== "alias");
 const BINARY = [p.addP, p.subP, p.mulP, p.divP, p.maximumP, p.minimumP, p.fmodP, p.atan2P];
 const COMPARE = [p.eqP, p.neP, p.ltP, p.leP];
-const INTEGER = [p.andP, p.orP, p.xorP, p.shlP, p.shrP];
+const INTEGER = [p.andP, p.orP, p.xorP, p.binaryP.shl, p.shrP];
 
 const conv = (change: object = {}): number[] =>
   p.convAttrs({ n: 2, groups: 1, stride: [1, 1], padding: [1, 1], dilation: [1, 1], extra: [], ...change });

@@ -7,9 +7,9 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { bind } from "../bind.ts";
-import { erf, erfc, logistic, pow, sech2, sigmoid, softplus } from "../cpu/special.ts";
+import { digamma, erf, erfc, logistic, polygamma, pow, sech2, sigmoid, softplus } from "../cpu/arithmetic.ts";
 import { Device } from "../device.ts";
-import { PRIMITIVES } from "../primitives.ts";
+import { type BinaryName, PRIMITIVES, type UnaryName } from "../primitives.ts";
 import { scope } from "../scope.ts";
 import { Tensor } from "../tensor.ts";
 import { createWebGPUBackend } from "./backend.ts";
@@ -34,37 +34,55 @@ const below1 = () => magnitudes(1e-7, 1).map((x) => Math.sign(x) * (1 - Math.abs
 const above1 = () => positive(1e-7, 1).map((x) => 1 + x);
 const whole = (low: number, high: number) => even(low, high).map(Math.round);
 
+/** Of an order: over what is above 0, and for odd ones, which have no zeros, below. */
+const orders = (n: number): Operands[] =>
+  [even(0.05, 3), even(2, 40), positive(40, 1e5), ...(n % 2 === 1 ? [even(-5.9, 0)] : [])].map((x) => [
+    x.map(() => n),
+    x,
+  ]);
+
 type Formula = (...operands: number[]) => number;
 type Operands = Float32Array[];
 
-/** Primitive, reference, largest error in ulps, operands. */
-const TABLE: [string, Formula, number, Operands[]][] = [
-  ["exp", Math.exp, 1, [[even(-103, 88.7)], [magnitudes(1e-10, 1)]]],
-  ["expm1", Math.expm1, 2, [[even(-20, 88.7)], [even(-1.5, 1.5)], [magnitudes(1e-30, 1)]]],
-  ["log", Math.log, 2, [[positive(1e-45, LARGEST)], [even(0.5, 2)], [above1()]]],
-  ["log1p", Math.log1p, 2.5, [[magnitudes(1e-30, 0.9999)], [positive(1, LARGEST)], [even(-0.99999, -0.5)]]],
-  ["sin", Math.sin, 3, [[even(-10, 10)], [even(-6000, 6000)], [magnitudes(6e3, 1e6)], [magnitudes(1e6, LARGEST)]]],
-  ["cos", Math.cos, 3, [[even(-10, 10)], [even(-6000, 6000)], [magnitudes(6e3, 1e6)], [magnitudes(1e6, LARGEST)]]],
-  ["tan", Math.tan, 5, [[even(-10, 10)], [even(-6000, 6000)], [magnitudes(6e3, 1e6)], [magnitudes(1e6, LARGEST)]]],
-  ["asin", Math.asin, 4, [[even(-1, 1)], [magnitudes(1e-30, 1)], [below1()]]],
-  ["acos", Math.acos, 4, [[even(-1, 1)], [magnitudes(1e-30, 1)], [below1()]]],
-  ["atan", Math.atan, 3, [[even(-10, 10)], [magnitudes(1e-30, 1e30)]]],
-  ["sinh", Math.sinh, 2.5, [[even(-89, 89)], [magnitudes(1e-30, 1)]]],
-  ["cosh", Math.cosh, 3, [[even(-89, 89)], [magnitudes(1e-30, 1)]]],
-  ["tanh", Math.tanh, 2.5, [[even(-10, 10)], [magnitudes(1e-30, 1)]]],
-  ["asinh", Math.asinh, 3, [[even(-2, 2)], [magnitudes(1e-30, LARGEST)]]],
-  ["acosh", Math.acosh, 3, [[above1()], [positive(1, LARGEST)]]],
-  ["atanh", Math.atanh, 3, [[even(-1, 1)], [magnitudes(1e-30, 1)], [below1()]]],
-  ["erf", erf, 3, [[even(-4, 4)], [magnitudes(1e-30, 1)]]],
-  ["erfc", erfc, 4, [[even(-4, 1)], [even(0.5, 2)], [even(2, 5)], [even(5, 10.1)]]],
-  ["sigmoid", sigmoid, 2.5, [[even(-20, 20)], [even(-87, -20)]]],
-  ["logistic", logistic, 4, [[even(-20, 20)], [even(-87, -20)]]],
-  ["sech2", sech2, 4, [[even(-10, 10)], [even(-43, -10)]]],
-  ["softplus", softplus, 3, [[even(-20, 20)], [even(-87, -20)], [even(20, 100)]]],
-  ["sqrt", Math.sqrt, 1, [[positive(1e-37, LARGEST)]]],
-  ["div", (x, y) => x / y, 1, [[magnitudes(1e-15, 1e15), magnitudes(1e-15, 1e15)]]],
-  [
-    "pow",
+/** Functions of WGSL itself, and those that round nothing. */
+type Exact =
+  | ("alias" | "neg" | "abs" | "sign" | "floor" | "ceil" | "round" | "trunc" | "isnan" | "isinf" | "not")
+  | ("add" | "sub" | "mul" | "maximum" | "minimum" | "and" | "or" | "xor" | "shl" | "shr");
+
+/** Reference, largest error in ulps, operands: of every other function. */
+const TABLE: Record<Exclude<UnaryName | BinaryName, Exact>, [Formula, number, Operands[]]> = {
+  exp: [Math.exp, 1, [[even(-103, 88.7)], [magnitudes(1e-10, 1)]]],
+  expm1: [Math.expm1, 2, [[even(-20, 88.7)], [even(-1.5, 1.5)], [magnitudes(1e-30, 1)]]],
+  log: [Math.log, 2, [[positive(1e-45, LARGEST)], [even(0.5, 2)], [above1()]]],
+  log1p: [Math.log1p, 2.5, [[magnitudes(1e-30, 0.9999)], [positive(1, LARGEST)], [even(-0.99999, -0.5)]]],
+  sin: [Math.sin, 3, [[even(-10, 10)], [even(-6000, 6000)], [magnitudes(6e3, 1e6)], [magnitudes(1e6, LARGEST)]]],
+  cos: [Math.cos, 3, [[even(-10, 10)], [even(-6000, 6000)], [magnitudes(6e3, 1e6)], [magnitudes(1e6, LARGEST)]]],
+  tan: [Math.tan, 5, [[even(-10, 10)], [even(-6000, 6000)], [magnitudes(6e3, 1e6)], [magnitudes(1e6, LARGEST)]]],
+  asin: [Math.asin, 4, [[even(-1, 1)], [magnitudes(1e-30, 1)], [below1()]]],
+  acos: [Math.acos, 4, [[even(-1, 1)], [magnitudes(1e-30, 1)], [below1()]]],
+  atan: [Math.atan, 3, [[even(-10, 10)], [magnitudes(1e-30, 1e30)]]],
+  sinh: [Math.sinh, 2.5, [[even(-89, 89)], [magnitudes(1e-30, 1)]]],
+  cosh: [Math.cosh, 3, [[even(-89, 89)], [magnitudes(1e-30, 1)]]],
+  tanh: [Math.tanh, 2.5, [[even(-10, 10)], [magnitudes(1e-30, 1)]]],
+  asinh: [Math.asinh, 3, [[even(-2, 2)], [magnitudes(1e-30, LARGEST)]]],
+  acosh: [Math.acosh, 3, [[above1()], [positive(1, LARGEST)]]],
+  atanh: [Math.atanh, 3, [[even(-1, 1)], [magnitudes(1e-30, 1)], [below1()]]],
+  erf: [erf, 3, [[even(-4, 4)], [magnitudes(1e-30, 1)]]],
+  erfc: [erfc, 4, [[even(-4, 1)], [even(0.5, 2)], [even(2, 5)], [even(5, 10.1)]]],
+  sigmoid: [sigmoid, 2.5, [[even(-20, 20)], [even(-87, -20)]]],
+  logistic: [logistic, 4, [[even(-20, 20)], [even(-87, -20)]]],
+  sech2: [sech2, 4, [[even(-10, 10)], [even(-43, -10)]]],
+  softplus: [softplus, 3, [[even(-20, 20)], [even(-87, -20)], [even(20, 100)]]],
+  // Close to its zeros below 0, what is left of two large numbers has few digits.
+  digamma: [
+    digamma,
+    5,
+    [[positive(1e-30, 1)], [even(0.5, 12)], [positive(10, 1e30)], [even(-0.3, 0)], [even(-7.3, -7.05)]],
+  ],
+  polygamma: [polygamma, 8, [1, 2, 3, 5].flatMap(orders)],
+  sqrt: [Math.sqrt, 1, [[positive(1e-37, LARGEST)]]],
+  div: [(x, y) => x / y, 1, [[magnitudes(1e-15, 1e15), magnitudes(1e-15, 1e15)]]],
+  pow: [
     pow,
     1,
     [
@@ -75,8 +93,7 @@ const TABLE: [string, Formula, number, Operands[]][] = [
       [above1(), even(-100, 100)],
     ],
   ],
-  [
-    "fmod",
+  fmod: [
     (x, y) => x % y,
     0,
     [
@@ -85,8 +102,7 @@ const TABLE: [string, Formula, number, Operands[]][] = [
       [magnitudes(1e-37, LARGEST), magnitudes(1e-37, LARGEST)],
     ],
   ],
-  [
-    "atan2",
+  atan2: [
     Math.atan2,
     3.5,
     [
@@ -94,7 +110,7 @@ const TABLE: [string, Formula, number, Operands[]][] = [
       [magnitudes(1e-18, 1e18), magnitudes(1e-18, 1e18)],
     ],
   ],
-];
+};
 
 const ulp = (x: number): number => 2 ** (Math.max(Math.floor(Math.log2(Math.abs(x))), -126) - 23);
 
@@ -113,7 +129,7 @@ describe("on webgpu", () => {
     return (await bind(primitive, inputs).data()) as Float32Array;
   }
 
-  test.each(TABLE)("%s", async (name, formula, bound, ranges) => {
+  test.each(Object.entries(TABLE))("%s", async (name, [formula, bound, ranges]) => {
     for (const operands of ranges) {
       const got = await run(name, operands);
       let worst = { error: 0, given: [] as number[], got: 0, wanted: 0 };

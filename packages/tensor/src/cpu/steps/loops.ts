@@ -5,10 +5,21 @@
  * one element. Common primitives have loops of their own, because an engine does not inline a formula that
  * varies from call to call, and boxes the numbers that go through it. The rest call their formula.
  */
-import { DTYPES, type DType, type HostArray, isFloat } from "../../dtype.ts";
+import {
+  type BinaryName,
+  binaryFormula,
+  type CompareName,
+  castFormula,
+  type Formula1,
+  type Formula2,
+  type NumberType,
+  type UnaryName,
+  unaryFormula,
+} from "@loopgrad/kernels/scalar";
+import { type DType, type HostArray, isFloat } from "../../dtype.ts";
 import { type Attrs, maxP, type Primitive, prodP, sumP } from "../../primitives.ts";
 import type { GraphNode } from "../../record/backend.ts";
-import { binaryFormula, castFormula, type Formula1, type Formula2, unaryFormula } from "../formulas.ts";
+import type { Arithmetic } from "../elementwise.ts";
 import { noteOutside } from "../positions.ts";
 
 /** Writes n elements of `o` from position i with stride s; x, y and z are read likewise. Unused operands are ignored. */
@@ -28,22 +39,32 @@ export type RowLoop = (
   zs: number,
 ) => void;
 
+const numberType = (dtype: DType): NumberType =>
+  dtype === "int32" || dtype === "uint32" || dtype === "bool" ? dtype : "float";
+
+/** The device's formulas: those of the table of scalar functions. */
+export const formulas: Arithmetic = {
+  unary: unaryFormula,
+  binary: (name, dtype) => binaryFormula(name, numberType(dtype)),
+  cast: (from, to) => castFormula(numberType(from), numberType(to)),
+};
+
 /** The loop for an elementwise node whose inputs have the dtype. */
 export function rowLoop(node: GraphNode, dtype: DType): RowLoop {
   const primitive = node.primitive as Primitive;
   switch (primitive.kind) {
     case "unary":
-      return UNARY[primitive.name] ?? mapping1(unaryFormula(primitive));
+      return UNARY[primitive.name] ?? mapping1(formulas.unary(primitive.name));
     case "cast":
       return (isFloat(dtype) && !isFloat(node.dtype)) || node.dtype === "bool"
-        ? mapping1(castFormula(dtype, DTYPES[node.attrs[0]]))
+        ? mapping1(formulas.cast(dtype, node.dtype))
         : copyRow;
     case "binary":
     case "compare":
       return (
-        (isFloat(dtype) ? FLOAT[primitive.name] : undefined) ??
+        (primitive.kind === "binary" && isFloat(dtype) ? FLOAT[primitive.name] : undefined) ??
         BINARY[primitive.name] ??
-        mapping2(binaryFormula(primitive, dtype))
+        mapping2(formulas.binary(primitive.name, dtype))
       );
     case "where":
       return whereRow;
@@ -120,7 +141,7 @@ function positionRow(attrs: Attrs): RowLoop {
   };
 }
 
-const UNARY: Readonly<Record<string, RowLoop>> = {
+const UNARY: { readonly [N in UnaryName]?: RowLoop } = {
   alias: copyRow,
   neg: (n, o, i, s, x, xi, xs) => {
     for (; n > 0; n--, i += s, xi += xs) o[i] = -x[xi];
@@ -155,7 +176,7 @@ const UNARY: Readonly<Record<string, RowLoop>> = {
 };
 
 /** Loops that are right for floats and for integers. */
-const BINARY: Readonly<Record<string, RowLoop>> = {
+const BINARY: { readonly [N in BinaryName | CompareName]?: RowLoop } = {
   add: (n, o, i, s, x, xi, xs, y, yi, ys) => {
     for (; n > 0; n--, i += s, xi += xs, yi += ys) o[i] = x[xi] + y[yi];
   },
@@ -189,7 +210,7 @@ const BINARY: Readonly<Record<string, RowLoop>> = {
 };
 
 /** Loops for floats only. */
-const FLOAT: Readonly<Record<string, RowLoop>> = {
+const FLOAT: { readonly [N in BinaryName]?: RowLoop } = {
   mul: (n, o, i, s, x, xi, xs, y, yi, ys) => {
     for (; n > 0; n--, i += s, xi += xs, yi += ys) o[i] = x[xi] * y[yi];
   },

@@ -14,6 +14,7 @@
  * are: bodies are therefore built from the last kernel to the first, and a kernel that stores nothing is dropped.
  */
 import { applyMoves, chainKey, contiguous, isIdentity, isMasked, type Move } from "@loopgrad/kernels";
+import { SCALARS } from "@loopgrad/kernels/scalar";
 import { numel } from "../../shape.ts";
 import { chainOf, type Lowered, type Ref, refsOf, type Work } from "../lower/work.ts";
 import { Builder, type Draft, type FusedKernel } from "./build.ts";
@@ -33,7 +34,7 @@ export interface Fused {
   readonly hidden: readonly number[];
 }
 
-/** Repeated operations that are worth a kernel of their own: some 50 µs of arithmetic on two cores. */
+/** Costs are in additions; those of scalar functions stand in their table. Repeated operations that are worth a kernel of their own: some 50 µs of arithmetic on two cores. */
 const DEAR = 200_000;
 /** Cost of one element above which work with several readers is not written into each of them. */
 const LONG = 40;
@@ -41,26 +42,6 @@ const LONG = 40;
 const LONGEST = 120;
 /** Elementwise operations that one kernel owns: what it weighs for each grows with their number. */
 const MOST_OWNED = 64;
-/** Rough cost of an elementwise operation, in additions. */
-const COSTS: Record<string, number> = {
-  alias: 0,
-  neg: 0.5,
-  cast: 0.5,
-  add: 1,
-  sub: 1,
-  mul: 1,
-  where: 1,
-  div: 3,
-  sqrt: 3,
-  eq: 1,
-  ne: 1,
-  lt: 1,
-  le: 1,
-  maximum: 1,
-  minimum: 1,
-  abs: 1,
-};
-const OTHER_COST = 12;
 /** Cost of a further view in the chain of a load: a division and a remainder by each of its dimensions. */
 const LEVEL_COST = 30;
 const RANDOM_COST = 80;
@@ -85,7 +66,7 @@ const isElementwise = ({ kind }: Work): boolean =>
 function ownCost(work: Work): number {
   switch (work.kind) {
     case "map":
-      return COSTS[work.op] ?? OTHER_COST;
+      return SCALARS[work.op].cost;
     case "random":
       return RANDOM_COST;
     case "position":

@@ -152,8 +152,8 @@ export class Lowering {
       case "random":
         return this.add({ kind: "random", key: this.whole(inputs[0]), counters: inputs.slice(1), shape, dtype });
       default:
-        primitive.kind satisfies never;
-        throw new Error(`no lowering for ${primitive.name}`);
+        primitive satisfies never;
+        throw new Error("unknown primitive");
     }
   }
 

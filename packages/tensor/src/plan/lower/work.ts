@@ -2,6 +2,7 @@
  * Work: what lowering makes of a graph. See lower.ts.
  */
 import { applyMoves, type Chain, contiguous, type Move, type View } from "@loopgrad/kernels";
+import type { ScalarName } from "@loopgrad/kernels/scalar";
 import type { DType } from "../../dtype.ts";
 import type { Shape } from "../../shape.ts";
 
@@ -38,7 +39,7 @@ export type Work = Common &
     | { readonly kind: "literal"; readonly value: number }
     | { readonly kind: "iota" }
     /** Elementwise; every argument has the node's shape. `store`: it must be stored, not computed where it is read. */
-    | { readonly kind: "map"; readonly op: string; readonly args: readonly Ref[]; readonly store: boolean }
+    | { readonly kind: "map"; readonly op: ScalarName; readonly args: readonly Ref[]; readonly store: boolean }
     /** x at index along an axis; x must be stored, row-major. */
     | { readonly kind: "gather"; readonly x: Ref; readonly index: Ref; readonly axis: number }
     /** The position that an index names, elementwise (see `positionP`). `flag`: where one outside is noted; null: nowhere. */
