@@ -1,5 +1,5 @@
 /**
- * The command line of the benchmarks: one JSON object, and errors for what it does not know.
+ * The command line of the benchmarks: an object a row, and errors for what it does not know.
  */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -13,22 +13,61 @@ function bench(...args: string[]): { code: number | null; stdout: string; stderr
   return { code: status, stdout, stderr };
 }
 
+/** The rows that a run prints. */
+function rows(...args: string[]) {
+  const { code, stdout, stderr } = bench(...args, "--json");
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  return stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+}
+
 test("--json prints one object with every number", () => {
-  const { code, stdout } = bench("w0", "--device", "cpu", "--iterations", "2", "--steps", "2", "--json");
-  expect(code).toBe(0);
-  const result = JSON.parse(stdout);
-  expect(result).toMatchObject({ workload: "w0", device: "cpu", adapter: null, steps: 2, tasks: 1, submits: 1 });
-  for (const name of ["firstMs", "medianMs", "minMs", "maxMs", "cpuMs", "dispatches", "peakBytes"]) {
-    expect(result[name]).toBeGreaterThan(0);
+  const result = rows("w0", "--device", "cpu", "--iterations", "2", "--steps", "2");
+  expect(result).toHaveLength(1);
+  expect(result[0]).toMatchObject({ workload: "w0", device: "cpu", adapter: null, steps: 2, tasks: 1, submits: 1 });
+  for (const name of ["firstMs", "medianMs", "minMs", "maxMs", "cpuMs", "dispatches", "peakBytes", "load"]) {
+    expect(result[0][name]).toBeGreaterThan(0);
   }
+  expect(result[0].versions).toEqual({ loopgrad: expect.any(String), node: process.versions.node });
 }, 60_000);
 
+test("a row for each combination of size and shape, each with its rate and its share of what the machine can", () => {
+  const result = rows(
+    "matmul",
+    "softmax",
+    "--device",
+    "cpu",
+    "--iterations",
+    "2",
+    "--size",
+    "16,32",
+    "--shape",
+    "square,tall",
+  );
+  expect(result.map(({ workload, size, shape }) => `${workload} ${size} ${shape}`)).toEqual(
+    ["matmul", "softmax"].flatMap((id) =>
+      [16, 32].flatMap((n) => ["square", "tall"].map((shape) => `${id} ${n} ${shape}`)),
+    ),
+  );
+  for (const { workload, gflops, gbps, share, repeat } of result) {
+    expect(workload === "matmul" ? gflops : gbps).toBeGreaterThan(0);
+    expect(share).toBeGreaterThan(0);
+    expect(share).toBeLessThanOrEqual(1);
+    expect(repeat).toBe(64);
+  }
+}, 120_000);
+
+test("two devices take turns at the same work, after their results were compared", () => {
+  const [first, second] = rows("w0", "--device", "cpu,webgpu", "--adapter", "software", "--iterations", "2");
+  expect([first.device, second.device]).toEqual(["cpu", "webgpu"]);
+  expect(second.ratio).toBeCloseTo(second.minMs / first.minMs);
+}, 120_000);
+
 test("w3 measures memory, and checkpoints hold less", () => {
-  const held = (...checkpoint: string[]): Record<string, number> => {
-    const { code, stdout } = bench("w3", "--device", "cpu", "--steps", "4", "--json", ...checkpoint);
-    expect(code).toBe(0);
-    return JSON.parse(stdout);
-  };
+  const held = (...checkpoint: string[]): Record<string, number> =>
+    rows("w3", "--device", "cpu", "--steps", "4", ...checkpoint)[0];
   const [plain, checkpointed] = [held(), held("--checkpoint", "step")];
   expect(plain).toMatchObject({ workload: "w3", steps: 4, optimizer: "sgd", checkpoint: "none" });
   expect(plain.bytesPerStep).toBeLessThan(2.8 * 2 ** 20);
@@ -37,16 +76,29 @@ test("w3 measures memory, and checkpoints hold less", () => {
   expect(checkpointed.gradient).toBeCloseTo(plain.gradient, 3);
 }, 120_000);
 
-test("unknown workloads and options are errors", () => {
-  expect(bench("w9", "--device", "cpu")).toMatchObject({
-    code: 2,
-    stderr: expect.stringContaining('unknown workload "w9"'),
-  });
-  expect(bench("w0", "--step", "2")).toMatchObject({
-    code: 2,
-    stderr: expect.stringContaining("unknown option '--step'"),
-  });
-  expect(bench("w3", "--tasks", "2").stderr).toContain("--tasks is not for w3");
-  expect(bench("w3", "--checkpoint", "most").stderr).toContain("Wanted a whole number");
-  expect(bench("w0", "--steps", "0")).toMatchObject({ code: 2, stderr: expect.stringContaining("at least 1") });
-}, 60_000);
+test("list names every workload, with what it takes", () => {
+  const { code, stdout } = bench("list");
+  expect(code).toBe(0);
+  const ids =
+    "w0 w1 w2 w3 w4 matmul conv elementwise reduce softmax layernorm mlp resnet8 transformer lstm adam200 firstcall";
+  for (const id of `${ids} bundle`.split(" ")) expect(stdout).toMatch(new RegExp(`^${id} `, "m"));
+  expect(stdout).toContain("--size 512  --shape square  --dtype float32  --iterations 7");
+});
+
+test("unknown workloads and options are errors, and say what would fit", () => {
+  const says = (text: string) => ({ code: 2, stdout: "", stderr: expect.stringContaining(text) });
+  expect(bench("w9", "--device", "cpu")).toEqual(says('unknown workload "w9": wanted w0, w1, w2'));
+  expect(bench("w0", "w9", "--device", "cpu")).toEqual(says('unknown workload "w9"'));
+  expect(bench("w0", "--step", "2")).toEqual(says("unknown option '--step'"));
+  expect(bench("w3", "--tasks", "2")).toEqual(
+    says("--tasks is not for w3, which takes --steps 100  --optimizer sgd  --checkpoint none"),
+  );
+  expect(bench("w3", "--iterations", "2")).toEqual(says("--iterations is not for w3"));
+  expect(bench("w3", "--checkpoint", "most")).toEqual(says("Wanted a whole number"));
+  expect(bench("w0", "--steps", "0")).toEqual(says("at least 1"));
+  expect(bench("w4", "--steps", "9")).toEqual(says("--steps of w4: at least 10"));
+  expect(bench("matmul", "--shape", "round")).toEqual(says("Wanted square, tall, batched, transposed."));
+  expect(bench("layernorm", "--shape", "transposed")).toEqual(says("wanted square, tall, batched"));
+  expect(bench("matmul", "--dtype", "float64")).toEqual(says("wanted --device cpu"));
+  expect(bench("w0", "--device", "cpu", "--adapter", "null")).toEqual(says("--adapter is for --device webgpu"));
+}, 120_000);

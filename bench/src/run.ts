@@ -1,0 +1,158 @@
+/**
+ * Running what was asked for, row by row. Every row has devices of its own, so that its first call and its peak are its own.
+ */
+import { type Device, type InitOptions, init } from "loopgrad";
+import type { Task } from "./catalog/workload.ts";
+import { best, type Ceilings, ceilingsOf } from "./ceilings.ts";
+import { load, machine, versions } from "./machine.ts";
+import { alternate, OwnSubject, type Subject, type Times } from "./measure.ts";
+import type { Given, Wanted } from "./options.ts";
+import type { Row } from "./rows.ts";
+
+type Kind = Given["device"][number];
+
+export class Runner {
+  readonly #given: Given;
+  #ceilings: Ceilings | null = null;
+
+  constructor(given: Given) {
+    this.#given = given;
+  }
+
+  /** The rows of one workload with one setting: one for each device, and each peer. */
+  async rows(wanted: Wanted): Promise<Row[]> {
+    const { workload } = wanted;
+    if (workload.deviceless) return [await this.#alone(wanted, null)];
+    if (workload.make === undefined) {
+      const rows: Row[] = [];
+      for (const kind of this.#given.device) rows.push(await this.#alone(wanted, kind));
+      return rows;
+    }
+    return this.#inTurns(wanted);
+  }
+
+  /** A workload that measures itself. */
+  async #alone({ workload, settings, shown }: Wanted, kind: Kind | null): Promise<Row> {
+    const { adapter, iterations } = this.#given;
+    const device = kind === null ? null : await this.#init(kind);
+    const deviceArgs =
+      kind === null ? [] : ["--device", kind, ...(kind === "cpu" || !adapter ? [] : ["--adapter", adapter])];
+    const measured = await workload.measure?.(settings, {
+      device: device as Device,
+      deviceArgs,
+      iterations: iterations ?? workload.iterations ?? 1,
+    });
+    const row = { ...this.#head(workload.id, kind, device), ...shown, ...measured, ...this.#foot(kind) };
+    device?.destroy();
+    return row;
+  }
+
+  /** Calls of all subjects in turns. */
+  async #inTurns({ workload, settings, shown }: Wanted): Promise<Row[]> {
+    const { device: kinds, iterations, firstOnly } = this.#given;
+    const own: { kind: Kind; device: Device; task: Task; subject: OwnSubject; initMs: number }[] = [];
+    for (const kind of kinds) {
+      const started = performance.now();
+      const device = await this.#init(kind);
+      const initMs = performance.now() - started;
+      const task = (await workload.make?.(device, settings)) as Task;
+      own.push({ kind, device, task, subject: new OwnSubject(`loopgrad on ${kind}`, device, task.call), initMs });
+    }
+    if (firstOnly) {
+      const started = performance.now();
+      await own[0].task.call();
+      const firstMs = performance.now() - started;
+      for (const { device } of own) device.destroy();
+      return [{ initMs: own[0].initMs, firstMs }];
+    }
+    const { task } = own[0];
+    const subjects: Subject[] = own.map(({ subject }) => subject);
+    const times = await alternate(subjects, {
+      calls: iterations ?? workload.iterations ?? 1,
+      warmup: workload.warmup ?? { calls: 2, ms: 200 },
+      tolerance: this.#computesNothing ? null : task.tolerance,
+    });
+    const rows: Row[] = [];
+    for (let i = 0; i < own.length; i++) {
+      const { kind, device, subject } = own[i];
+      const { repeat = 1 } = task;
+      rows.push({
+        ...this.#head(workload.id, kind, device),
+        ...shown,
+        ...times[i],
+        ...subject.seen(),
+        ...(repeat === 1 ? {} : { repeat }),
+        ...(i === 0 ? {} : ratios(times[i], times[0])),
+        ...(await this.#rates(workload.id, task, times[i], own, `loopgrad, ${device}`)),
+        ...this.#foot(kind),
+      });
+    }
+    for (const { device } of own) device.destroy();
+    return rows;
+  }
+
+  /** Work by time, by the fastest call, and the share of what the machine can. */
+  async #rates(
+    id: string,
+    task: Task,
+    { minMs }: Times,
+    own: readonly { device: Device }[],
+    by: string,
+  ): Promise<object> {
+    const { flops, bytes } = task;
+    if ((flops ?? bytes) === undefined || this.#computesNothing) return {};
+    this.#ceilings ??= await this.#measureCeilings(own.map(({ device }) => device));
+    const [gflops, gbps] = [flops, bytes].map((work) => (work === undefined ? undefined : work / minMs / 1e6));
+    if (gflops !== undefined)
+      this.#ceilings.matmul = best(this.#ceilings.matmul, { value: gflops, by: `${id}, ${by}` });
+    if (gbps !== undefined) this.#ceilings.copy = best(this.#ceilings.copy, { value: gbps, by: `${id}, ${by}` });
+    const { copy, matmul } = this.#ceilings;
+    const ceiling = gflops === undefined ? copy : matmul;
+    return {
+      ...(gflops === undefined ? { gbps } : { gflops }),
+      share: (gflops ?? gbps ?? 0) / ceiling.value,
+      ceiling: { [gflops === undefined ? "gbps" : "gflops"]: ceiling.value, by: ceiling.by },
+    };
+  }
+
+  async #measureCeilings(devices: readonly Device[]): Promise<Ceilings> {
+    if (devices.some(({ name }) => name === "cpu")) return ceilingsOf(devices);
+    const cpu = await init({ device: "cpu" });
+    try {
+      return await ceilingsOf([...devices, cpu]);
+    } finally {
+      cpu.destroy();
+    }
+  }
+
+  get #computesNothing(): boolean {
+    return this.#given.adapter === "null";
+  }
+
+  #init(kind: Kind): Promise<Device> {
+    const { adapter } = this.#given;
+    const options: InitOptions = kind === "cpu" || adapter === undefined ? { device: kind } : { device: kind, adapter };
+    return init(options);
+  }
+
+  #head(id: string, kind: Kind | null, device: Device | null): Row {
+    if (device === null) return { workload: id };
+    return {
+      workload: id,
+      subject: "loopgrad",
+      device: kind,
+      adapter: kind === "cpu" ? null : (this.#given.adapter ?? "any"),
+      description: device.description,
+    };
+  }
+
+  #foot(kind: Kind | null): Row {
+    return { load: load(), machine: machine(), versions: versions(kind === "webgpu") };
+  }
+}
+
+/** How many times the first subject's. */
+const ratios = (times: Times, first: Times): Row => ({
+  ratio: times.minMs / first.minMs,
+  medianRatio: times.medianMs / first.medianMs,
+});
