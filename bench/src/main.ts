@@ -10,6 +10,7 @@
  * `--adapter null` takes a WebGPU device that computes nothing: what remains is our own cost and the API's.
  */
 import { LoopgradError } from "loopgrad";
+import { differences, readBaseline } from "./check.ts";
 import { command, type Given, listing, wantedRows } from "./options.ts";
 import { type Row, text } from "./rows.ts";
 import { Runner } from "./run.ts";
@@ -22,7 +23,9 @@ async function main(ids: readonly string[], given: Given): Promise<number> {
   const wanted = wantedRows(ids, given);
   const runner = new Runner(given);
   const rows: Row[] = [];
+  let baseline: Row[] | null = null;
   try {
+    if (given.check !== undefined) baseline = readBaseline(given.check);
     for (const one of wanted) {
       for (const row of await runner.rows(one)) {
         rows.push(row);
@@ -35,5 +38,9 @@ async function main(ids: readonly string[], given: Given): Promise<number> {
     return 1;
   }
   if (!given.json) console.log(text(rows));
-  return 0;
+  if (baseline === null) return 0;
+  const worse = differences(rows, baseline);
+  for (const line of worse) console.error(line);
+  console.error(`${rows.length} rows checked against ${given.check}: ${worse.length} differences`);
+  return worse.length === 0 ? 0 : 1;
 }

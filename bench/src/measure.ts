@@ -35,6 +35,10 @@ export interface Measurement extends Times {
   bindGroupsCreated: number;
   buffersCreated: number;
   plansMade: number;
+  /** Of the device, from its first call to its last: plans, pipelines, and the bytes of their WGSL. */
+  plans: number;
+  pipelines: number;
+  wgslBytes: number;
   /** Of all buffers, scratch among them, at their most. */
   peakBytes: number;
 }
@@ -98,8 +102,16 @@ export class OwnSubject implements Subject {
   /** What was seen beside the times since `begin`. */
   seen(): Omit<Measurement, keyof Times> {
     const calls = this.#syncTimes.length;
-    const { peakBytes } = this.device.stats();
-    return { cpuMs: this.#cpuMs / calls, syncMs: median(this.#syncTimes), ...this.#counts, peakBytes };
+    const { plansMade: plans, pipelinesCreated: pipelines, wgslBytes, peakBytes } = this.device.stats();
+    return {
+      cpuMs: this.#cpuMs / calls,
+      syncMs: median(this.#syncTimes),
+      ...this.#counts,
+      plans,
+      pipelines,
+      wgslBytes,
+      peakBytes,
+    };
   }
 }
 

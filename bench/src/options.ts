@@ -23,6 +23,8 @@ export interface Given {
   readonly optimizer?: Settings["optimizer"];
   readonly checkpoint?: Checkpoint;
   readonly json: boolean;
+  /** A file of rows, as `--json` prints them. */
+  readonly check?: string;
   /** One call of each row and no more. */
   readonly firstOnly: boolean;
 }
@@ -83,6 +85,7 @@ export const command = new Command("bench")
   .option("--iterations <n>", "timed calls", count)
   .addOption(new Option("--optimizer <name>", "w3: the inner optimizer (sgd)").choices([...OPTIMIZER_NAMES]))
   .option("--checkpoint <kind>", "w3: none, step, sqrt, or the length of a segment (none)", checkpoint)
+  .option("--check <file>", "compare with what --json printed before: counts exactly, ratios within the run")
   .option("--json", "one JSON object on a line for each row, instead of text", false)
   .addOption(new Option("--first-only").default(false).hideHelp())
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));

@@ -228,6 +228,7 @@ export class CpuBackend implements Backend {
       copies: 0,
       submits: this.#submits,
       pipelinesCreated: 0,
+      wgslBytes: 0,
       bindGroupsCreated: 0,
     };
   }

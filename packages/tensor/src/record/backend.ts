@@ -120,5 +120,7 @@ export interface BackendStats {
   copies: number;
   submits: number;
   pipelinesCreated: number;
+  /** Bytes of WGSL that these were made of. */
+  wgslBytes: number;
   bindGroupsCreated: number;
 }

@@ -368,6 +368,7 @@ export class WebGPUBackend implements Backend {
       copies: this.#counts.copies,
       submits: this.#submits,
       pipelinesCreated: this.#pipelines.count,
+      wgslBytes: this.#pipelines.bytes,
       bindGroupsCreated: this.#counts.bindGroupsCreated,
     };
   }

@@ -86,6 +86,13 @@ export class Pipelines {
     return this.#made.size;
   }
 
+  /** Of all sources. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const source of this.#made.keys()) bytes += source.length;
+    return bytes;
+  }
+
   /** @param blockSize  of the parameter block, in bytes */
   get(source: string, kernel: KernelDescription, blockSize: number): Pipeline {
     const known = this.#made.get(source);
