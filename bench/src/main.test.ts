@@ -2,6 +2,9 @@
  * The command line of the benchmarks: an object a row, and errors for what it does not know.
  */
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "@jest/globals";
 
@@ -84,6 +87,30 @@ test("list names every workload, with what it takes", () => {
   for (const id of `${ids} bundle`.split(" ")) expect(stdout).toMatch(new RegExp(`^${id} `, "m"));
   expect(stdout).toContain("--size 512  --shape square  --dtype float32  --iterations 7");
 });
+
+test("a peer that is not installed is an error with the remedy, and one that has none of the workloads is one too", () => {
+  const peers = mkdtempSync(join(tmpdir(), "loopgrad-no-peers-"));
+  try {
+    process.env.LOOPGRAD_PEERS = peers;
+    expect(bench("w0", "--device", "cpu", "--peers", "torch,jax-js:wasm")).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringContaining("jax-js, torch are not installed: `pnpm bench:peers jax-js torch` does it"),
+    });
+  } finally {
+    delete process.env.LOOPGRAD_PEERS;
+    rmSync(peers, { recursive: true });
+  }
+  const says = (text: string) => ({ code: 2, stdout: "", stderr: expect.stringContaining(text) });
+  expect(bench("matmul", "--device", "cpu", "--peers", "higher")).toEqual(
+    says("--peers higher has none of the workloads"),
+  );
+  expect(bench("matmul", "--device", "cpu", "--peers", "numpy")).toEqual(
+    says("Wanted jax-js, tfjs, torch, higher, jax"),
+  );
+  expect(bench("w0", "--adapter", "null", "--peers", "torch")).toEqual(says("--adapter null computes nothing"));
+  expect(bench("w0", "--device", "cpu", "--threads", "2")).toEqual(says("--threads is for --peers"));
+}, 60_000);
 
 test("unknown workloads and options are errors, and say what would fit", () => {
   const says = (text: string) => ({ code: 2, stdout: "", stderr: expect.stringContaining(text) });

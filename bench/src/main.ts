@@ -36,6 +36,8 @@ async function main(ids: readonly string[], given: Given): Promise<number> {
     if (!(error instanceof LoopgradError)) throw error;
     console.error(`bench: ${error.message}`);
     return 1;
+  } finally {
+    runner.close();
   }
   if (!given.json) console.log(text(rows));
   if (baseline === null) return 0;

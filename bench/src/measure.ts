@@ -127,65 +127,101 @@ export interface Rounds {
   readonly tolerance: number | null;
 }
 
+/** Timed calls that every subject makes, and the time after which a guest makes no more. */
+const [FEWEST, GUEST_MS] = [5, 15_000];
+
 /**
- * Measures subjects in turns.
+ * Measures subjects in turns. The first is the host, the others are compared with it: one that fails, or computes something else,
+ * is left out, and not timed. A guest that is slow makes fewer calls than asked for, but five.
  *
- * @returns  the times of each, in the order of the subjects
- * @throws   LoopgradError if results differ, or are not finite, or are all zero
+ * @returns  of each subject, in their order, its times, or why there are none
+ * @throws   LoopgradError if the first subject's results are not finite, or all zero
  */
-export async function alternate(subjects: readonly Subject[], rounds: Rounds): Promise<Times[]> {
-  const first: number[] = [];
-  const compared = rounds.tolerance === null ? 1 : COMPARED;
-  for (let i = 0; i < compared; i++) {
-    const calls: Call[] = [];
-    for (const subject of subjects) calls.push(await subject.call({ results: rounds.tolerance !== null }));
-    if (i === 0) first.push(...calls.map(({ ms }) => ms));
-    if (rounds.tolerance !== null) compare(subjects, calls, rounds.tolerance);
-  }
-  for (const subject of subjects) {
-    const from = performance.now();
-    for (let i = 0; i < rounds.warmup.calls || performance.now() - from < rounds.warmup.ms; i++) {
-      await subject.call({ results: false });
+export async function alternate(subjects: readonly Subject[], rounds: Rounds): Promise<(Times | LoopgradError)[]> {
+  const runs = subjects.map((subject) => new Run(subject));
+  const [host, ...guests] = runs;
+  const turn = async (run: Run, results: boolean): Promise<Call | null> => {
+    if (run.failure !== null) return null;
+    try {
+      return await run.subject.call({ results });
+    } catch (error) {
+      if (run === host || !(error instanceof LoopgradError)) throw error;
+      run.failure = error;
+      return null;
+    }
+  };
+  const { tolerance, warmup } = rounds;
+  for (let i = 0; i < (tolerance === null ? 1 : COMPARED); i++) {
+    const wanted = (await turn(host, tolerance !== null)) as Call;
+    if (i === 0) host.firstMs = wanted.ms;
+    if (tolerance !== null) sound(host.subject.name, wanted);
+    for (const guest of guests) {
+      const got = await turn(guest, tolerance !== null);
+      if (got === null) continue;
+      if (i === 0) guest.firstMs = got.ms;
+      if (tolerance !== null) guest.failure = differing(guest.subject.name, got, host.subject.name, wanted, tolerance);
     }
   }
-  const times: number[][] = subjects.map(() => []);
-  for (const subject of subjects) subject.begin?.();
-  for (let i = 0; i < rounds.calls; i++) {
-    for (let j = 0; j < subjects.length; j++) times[j].push((await subjects[j].call({ results: false })).ms);
+  for (const run of runs) {
+    const from = performance.now();
+    for (let i = 0; i < warmup.calls || performance.now() - from < warmup.ms; i++) {
+      await turn(run, false);
+      if (run.failure !== null || (run !== host && performance.now() - from > GUEST_MS)) break;
+    }
+    run.subject.begin?.();
   }
-  return times.map((ms, j) => ({
-    firstMs: first[j],
-    medianMs: median(ms),
-    minMs: Math.min(...ms),
-    maxMs: Math.max(...ms),
-    calls: rounds.calls,
-  }));
+  for (let i = 0; i < rounds.calls; i++) {
+    for (const run of runs) {
+      if (run !== host && i >= FEWEST && run.spent > GUEST_MS) continue;
+      const call = await turn(run, false);
+      if (call !== null) run.ms.push(call.ms);
+    }
+  }
+  return runs.map((run) => run.failure ?? run.times());
 }
 
-/** Results must be numbers, of work that was done, and agree with the first subject's. */
-function compare(subjects: readonly Subject[], calls: readonly Call[], tolerance: number): void {
-  const [wanted, ...others] = calls.map(({ results }) => results ?? []);
-  for (let j = 0; j < calls.length; j++) {
-    const all = (calls[j].results ?? []).flat();
-    const at = all.findIndex((x) => !Number.isFinite(x));
-    if (at >= 0) throw new LoopgradError(`${subjects[j].name}: a result is ${all[at]}, so its time says nothing`);
-    if (all.every((x) => x === 0))
-      throw new LoopgradError(`${subjects[j].name}: all results are 0, so no work was done`);
+/** What became of a subject. */
+class Run {
+  failure: LoopgradError | null = null;
+  firstMs = 0;
+  readonly ms: number[] = [];
+
+  constructor(readonly subject: Subject) {}
+
+  get spent(): number {
+    return this.ms.reduce((sum, one) => sum + one, 0);
   }
-  others.forEach((got, j) => {
-    const name = `${subjects[j + 1].name} and ${subjects[0].name}`;
-    if (got.length !== wanted.length) throw new LoopgradError(`${name}: ${got.length} and ${wanted.length} results`);
-    for (let r = 0; r < got.length; r++) {
-      const scale = Math.max(...wanted[r].map(Math.abs));
-      for (let i = 0; i < Math.max(got[r].length, wanted[r].length); i++) {
-        if (Math.abs(got[r][i] - wanted[r][i]) <= tolerance * scale) continue;
-        throw new LoopgradError(
-          `${name} differ: result ${r}, sample ${i}: ${got[r][i]} and ${wanted[r][i]}, where ${tolerance} of ${scale} is ` +
-            "rounding. What computes something else is not timed",
-        );
-      }
+
+  times(): Times {
+    const { firstMs, ms } = this;
+    return { firstMs, medianMs: median(ms), minMs: Math.min(...ms), maxMs: Math.max(...ms), calls: ms.length };
+  }
+}
+
+/** Results must be numbers, of work that was done. */
+function sound(name: string, { results }: Call): void {
+  const all = (results ?? []).flat();
+  const odd = all.find((x) => !Number.isFinite(x));
+  if (odd !== undefined) throw new LoopgradError(`${name}: a result is ${odd}, so its time says nothing`);
+  if (all.every((x) => x === 0)) throw new LoopgradError(`${name}: all results are 0, so no work was done`);
+}
+
+/** How the results of two subjects differ; null: by rounding at most. */
+function differing(guest: string, got: Call, host: string, wanted: Call, tolerance: number): LoopgradError | null {
+  const [theirs, ours] = [got.results ?? [], wanted.results ?? []];
+  const name = `${guest} and ${host} differ`;
+  if (theirs.length !== ours.length) return new LoopgradError(`${name}: ${theirs.length} and ${ours.length} results`);
+  for (let r = 0; r < ours.length; r++) {
+    const scale = Math.max(...ours[r].map(Math.abs));
+    for (let i = 0; i < Math.max(theirs[r].length, ours[r].length); i++) {
+      if (Math.abs(theirs[r][i] - ours[r][i]) <= tolerance * scale) continue;
+      return new LoopgradError(
+        `${name}: result ${r}, sample ${i}: ${theirs[r][i]} and ${ours[r][i]}, where ${tolerance} of ${scale} is ` +
+          "rounding. What computes something else is not timed",
+      );
     }
-  });
+  }
+  return null;
 }
 
 /**
@@ -201,7 +237,7 @@ export async function measure(
 ): Promise<Measurement> {
   const subject = new OwnSubject("loopgrad", device, step);
   const [times] = await alternate([subject], { calls, warmup, tolerance: null });
-  return { ...times, ...subject.seen() };
+  return { ...(times as Times), ...subject.seen() };
 }
 
 export function median(numbers: readonly number[]): number {

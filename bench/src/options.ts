@@ -9,6 +9,8 @@ import type { Checkpoint, InitOptions } from "loopgrad";
 import { WORKLOADS } from "./catalog/index.ts";
 import { DTYPES, OPTIMIZER_NAMES, type Settings, SHAPES, type Workload } from "./catalog/workload.ts";
 
+import { PEER_NAMES } from "./peers.ts";
+
 /** What is given on the command line. */
 export interface Given {
   readonly device: readonly ("webgpu" | "cpu")[];
@@ -22,6 +24,9 @@ export interface Given {
   readonly dtype?: Settings["dtype"][];
   readonly optimizer?: Settings["optimizer"];
   readonly checkpoint?: Checkpoint;
+  readonly peers?: readonly string[];
+  /** Of peers that take a number. */
+  readonly threads?: number;
   readonly json: boolean;
   /** A file of rows, as `--json` prints them. */
   readonly check?: string;
@@ -84,6 +89,8 @@ export const command = new Command("bench")
   .addOption(new Option("--adapter <kind>", "for webgpu").choices(["hardware", "software", "null"]))
   .option("--iterations <n>", "timed calls", count)
   .addOption(new Option("--optimizer <name>", "w3: the inner optimizer (sgd)").choices([...OPTIMIZER_NAMES]))
+  .option("--peers <names>", `beside these in turns: ${PEER_NAMES.join(", ")}`, list(oneOf(PEER_NAMES)))
+  .option("--threads <n>", "of the peers, where they take a number (1)", count)
   .option("--checkpoint <kind>", "w3: none, step, sqrt, or the length of a segment (none)", checkpoint)
   .option("--check <file>", "compare with what --json printed before: counts exactly, ratios within the run")
   .option("--json", "one JSON object on a line for each row, instead of text", false)
@@ -113,6 +120,15 @@ export function wantedRows(ids: readonly string[], given: Given): Wanted[] {
   });
   if (given.adapter !== undefined && !given.device.includes("webgpu")) {
     command.error("--adapter is for --device webgpu");
+  }
+  if (given.threads !== undefined && given.peers === undefined) command.error("--threads is for --peers");
+  if (given.peers !== undefined && given.adapter === "null") {
+    command.error("--adapter null computes nothing, and peers do: leave --peers out");
+  }
+  for (const name of given.peers ?? []) {
+    const fits = workloads.some(({ peers }) => peers.some((peer) => peer === name.split(":")[0]));
+    const has = workloads.map(({ id, peers }) => `${id}: ${peers.join(", ") || "none"}`);
+    if (!fits) command.error(`--peers ${name} has none of the workloads: wanted for ${has.join("; ")}`);
   }
   for (const workload of workloads) check(workload, given);
   return workloads.flatMap((workload) => combinations(workload, given));

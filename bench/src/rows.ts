@@ -48,6 +48,7 @@ const COLUMNS = [
   "gzipBytes",
   "peakBytes",
   "load",
+  "error",
 ];
 
 /** The columns that any row has, aligned. */

@@ -1,12 +1,13 @@
 /**
  * Running what was asked for, row by row. Every row has devices of its own, so that its first call and its peak are its own.
  */
-import { type Device, type InitOptions, init } from "loopgrad";
-import type { Task } from "./catalog/workload.ts";
+import { type Device, type InitOptions, init, LoopgradError } from "loopgrad";
+import type { Settings, Task, Workload } from "./catalog/workload.ts";
 import { best, type Ceilings, ceilingsOf } from "./ceilings.ts";
 import { load, machine, versions } from "./machine.ts";
 import { alternate, OwnSubject, type Subject, type Times } from "./measure.ts";
 import type { Given, Wanted } from "./options.ts";
+import { PeerProcess, variantsOf } from "./peers.ts";
 import type { Row } from "./rows.ts";
 
 type Kind = Given["device"][number];
@@ -14,6 +15,7 @@ type Kind = Given["device"][number];
 export class Runner {
   readonly #given: Given;
   #ceilings: Ceilings | null = null;
+  #peers: PeerProcess[] | null = null;
 
   constructor(given: Given) {
     this.#given = given;
@@ -22,10 +24,10 @@ export class Runner {
   /** The rows of one workload with one setting: one for each device, and each peer. */
   async rows(wanted: Wanted): Promise<Row[]> {
     const { workload } = wanted;
-    if (workload.deviceless) return [await this.#alone(wanted, null)];
     if (workload.make === undefined) {
       const rows: Row[] = [];
-      for (const kind of this.#given.device) rows.push(await this.#alone(wanted, kind));
+      for (const kind of workload.deviceless ? [null] : this.#given.device) rows.push(await this.#alone(wanted, kind));
+      for (const peer of this.#peersOf(workload)) rows.push(await this.#peerAlone(wanted, peer));
       return rows;
     }
     return this.#inTurns(wanted);
@@ -47,6 +49,20 @@ export class Runner {
     return row;
   }
 
+  /** The same by a peer. */
+  async #peerAlone({ workload, settings, shown }: Wanted, peer: PeerProcess): Promise<Row> {
+    const { name, device } = peer.variant;
+    let numbers: object;
+    try {
+      numbers = await (workload.measurePeer?.(name, settings) ??
+        peer.ask<object>({ op: "measure", id: workload.id, settings }));
+    } catch (error) {
+      if (!(error instanceof LoopgradError)) throw error;
+      numbers = { error: error.message };
+    }
+    return { workload: workload.id, subject: name, device, ...shown, ...numbers, ...this.#foot(null) };
+  }
+
   /** Calls of all subjects in turns. */
   async #inTurns({ workload, settings, shown }: Wanted): Promise<Row[]> {
     const { device: kinds, iterations, firstOnly } = this.#given;
@@ -66,29 +82,63 @@ export class Runner {
       return [{ initMs: own[0].initMs, firstMs }];
     }
     const { task } = own[0];
-    const subjects: Subject[] = own.map(({ subject }) => subject);
+    const { repeat = 1 } = task;
+    const guests = await this.#guests(workload, settings, repeat);
+    const subjects: Subject[] = [...own.map(({ subject }) => subject), ...guests.map(({ subject }) => subject)];
     const times = await alternate(subjects, {
       calls: iterations ?? workload.iterations ?? 1,
       warmup: workload.warmup ?? { calls: 2, ms: 200 },
       tolerance: this.#computesNothing ? null : task.tolerance,
     });
     const rows: Row[] = [];
+    const again = repeat === 1 ? {} : { repeat };
+    const measured = async (i: number, by: string, seen: object): Promise<object> => {
+      const its = times[i];
+      if (its instanceof LoopgradError) return { error: its.message };
+      const ratio = i === 0 ? {} : ratios(its, times[0] as Times);
+      return { ...its, ...seen, ...again, ...ratio, ...(await this.#rates(workload.id, task, its, own, by)) };
+    };
     for (let i = 0; i < own.length; i++) {
       const { kind, device, subject } = own[i];
-      const { repeat = 1 } = task;
-      rows.push({
-        ...this.#head(workload.id, kind, device),
-        ...shown,
-        ...times[i],
-        ...subject.seen(),
-        ...(repeat === 1 ? {} : { repeat }),
-        ...(i === 0 ? {} : ratios(times[i], times[0])),
-        ...(await this.#rates(workload.id, task, times[i], own, `loopgrad, ${device}`)),
-        ...this.#foot(kind),
-      });
+      const numbers = await measured(i, `loopgrad, ${device}`, subject.seen());
+      rows.push({ ...this.#head(workload.id, kind, device), ...shown, ...numbers, ...this.#foot(kind) });
+    }
+    for (let j = 0; j < guests.length; j++) {
+      const { process } = guests[j];
+      const { description } = process;
+      const head = {
+        workload: workload.id,
+        subject: process.variant.name,
+        device: process.variant.device,
+        description,
+      };
+      const numbers = await measured(own.length + j, description, {});
+      rows.push({ ...head, ...shown, ...numbers, ...this.#foot(null) });
     }
     for (const { device } of own) device.destroy();
     return rows;
+  }
+
+  /** The peers that have the workload, ready to be called. */
+  async #guests(workload: Workload, settings: Settings, repeat: number) {
+    const guests: { process: PeerProcess; subject: Subject }[] = [];
+    for (const process of this.#peersOf(workload)) {
+      guests.push({ process, subject: await process.subject(workload.id, settings, repeat) });
+    }
+    return guests;
+  }
+
+  /** The processes of the peers that have the workload. A process lives as long as the run. */
+  #peersOf({ peers }: Workload): PeerProcess[] {
+    this.#peers ??= variantsOf(this.#given.peers ?? []).map(
+      (variant) => new PeerProcess(variant, this.#given.threads ?? 1),
+    );
+    return this.#peers.filter(({ variant }) => peers.includes(variant.peer));
+  }
+
+  /** Ends the peers' processes. */
+  close(): void {
+    for (const peer of this.#peers ?? []) peer.close();
   }
 
   /** Work by time, by the fastest call, and the share of what the machine can. */

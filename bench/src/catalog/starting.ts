@@ -11,6 +11,7 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { median } from "../measure.ts";
+import { peersFolder } from "../peers.ts";
 import type { Workload } from "./workload.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -43,7 +44,7 @@ export async function weigh(contents: string, resolveDir: string): Promise<{ byt
     outdir: "out",
     conditions: ["@loopgrad/source"],
     loader: { ".wgsl": "text" },
-    external: ["node:*", "webgpu"],
+    external: ["node:*", "webgpu", "worker_threads", "perf_hooks", "fs", "path", "os", "crypto"],
     logLevel: "silent",
     write: false,
   });
@@ -51,6 +52,23 @@ export async function weigh(contents: string, resolveDir: string): Promise<{ byt
   const sum = (i: number): number => sizes.reduce((total, size) => total + size[i], 0);
   return { bytes: sum(0), gzipBytes: sum(1) };
 }
+
+/** What a page imports of peers: what it needs to train, and all of the library. */
+const JAX_JS = {
+  some: 'import { grad, init, jit, numpy, vmap } from "@jax-js/jax"; console.log(grad, init, jit, numpy, vmap);',
+  all: 'import * as all from "@jax-js/jax"; globalThis.all = all;',
+};
+const tfjs = (backend: string) => ({
+  some: `import { grads, matMul, relu, tensor, train } from "@tensorflow/tfjs-core";
+    import "${backend}"; console.log(grads, matMul, relu, tensor, train);`,
+  all: `import * as all from "@tensorflow/tfjs"; import "${backend}"; globalThis.all = all;`,
+});
+const PEER_PAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "jax-js:wasm": JAX_JS,
+  "jax-js:webgpu": JAX_JS,
+  "tfjs:wasm": tfjs("@tensorflow/tfjs-backend-wasm"),
+  "tfjs:webgpu": tfjs("@tensorflow/tfjs-backend-webgpu"),
+};
 
 export const STARTING: readonly Workload[] = [
   {
@@ -82,6 +100,7 @@ export const STARTING: readonly Workload[] = [
     iterations: null,
     peers: ["jax-js", "tfjs"],
     deviceless: true,
+    measurePeer: (variant, { part }) => weigh(PEER_PAGES[variant][part], peersFolder),
     measure: ({ part }) =>
       weigh(
         part === "all"

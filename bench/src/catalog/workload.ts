@@ -72,6 +72,8 @@ export interface Workload {
   readonly least?: { readonly steps?: number; readonly size?: number };
   readonly make?: (device: Device, settings: Settings) => Task | Promise<Task>;
   readonly measure?: (settings: Settings, circumstances: Circumstances) => Promise<object>;
+  /** What a peer's variant gives, where its process is not asked for it. */
+  readonly measurePeer?: (variant: string, settings: Settings) => Promise<object>;
   /** It needs no device. */
   readonly deviceless?: boolean;
 }
