@@ -9,9 +9,11 @@
  *
  * `--adapter null` takes a WebGPU device that computes nothing: what remains is our own cost and the API's.
  */
+import { writeFileSync } from "node:fs";
 import { LoopgradError } from "loopgrad";
 import { differences, readBaseline } from "./check.ts";
 import { command, type Given, listing, wantedRows } from "./options.ts";
+import { page, picture } from "./page.ts";
 import { type Row, text } from "./rows.ts";
 import { Runner } from "./run.ts";
 
@@ -40,6 +42,8 @@ async function main(ids: readonly string[], given: Given): Promise<number> {
     runner.close();
   }
   if (!given.json) console.log(text(rows));
+  if (given.html !== undefined) writeFileSync(given.html, page(rows, process.argv.slice(2)));
+  if (given.svg !== undefined) writeFileSync(given.svg, picture(rows));
   if (baseline === null) return 0;
   const worse = differences(rows, baseline);
   for (const line of worse) console.error(line);

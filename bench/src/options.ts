@@ -24,6 +24,9 @@ export interface Given {
   readonly dtype?: Settings["dtype"][];
   readonly optimizer?: Settings["optimizer"];
   readonly checkpoint?: Checkpoint;
+  /** Files to write a page, and its charts alone, to. */
+  readonly html?: string;
+  readonly svg?: string;
   readonly peers?: readonly string[];
   /** Of peers that take a number. */
   readonly threads?: number;
@@ -91,6 +94,8 @@ export const command = new Command("bench")
   .addOption(new Option("--optimizer <name>", "w3: the inner optimizer (sgd)").choices([...OPTIMIZER_NAMES]))
   .option("--peers <names>", `beside these in turns: ${PEER_NAMES.join(", ")}`, list(oneOf(PEER_NAMES)))
   .option("--threads <n>", "of the peers, where they take a number (1)", count)
+  .option("--html <file>", "a page of charts and of all rows")
+  .option("--svg <file>", "the charts of that page in one picture")
   .option("--checkpoint <kind>", "w3: none, step, sqrt, or the length of a segment (none)", checkpoint)
   .option("--check <file>", "compare with what --json printed before: counts exactly, ratios within the run")
   .option("--json", "one JSON object on a line for each row, instead of text", false)
