@@ -127,4 +127,4 @@ def make(id, s, repeat):
 
 
 device = jax.devices()[0]
-peer.serve(f"JAX {jax.__version__}, {device.device_kind}, threads: {args.threads}", make)
+peer.serve(f"JAX {jax.__version__}, {device.device_kind}, threads: {args.threads}", device.platform, make)

@@ -1,6 +1,6 @@
 """A peer's side of the conversation: a request on a line of stdin, an answer on a line of stdout, both JSON.
 
-    {"op": "make", "id", "settings", "repeat"}   makes a workload's task -> {"description"}
+    {"op": "make", "id", "settings", "repeat"}   makes a workload's task -> {"description", "device"}
     {"op": "call", "results"}                    one call, up to its results on the host -> {"ms", "results"}
     {"op": "measure", "id", "settings"}          a workload that measures itself -> its numbers
 
@@ -85,7 +85,7 @@ def sample(result: np.ndarray) -> list[float]:
     return [float(flat[i * len(flat) // count]) for i in range(count)]
 
 
-def serve(description: str, make, measure=None):
+def serve(description: str, device: str, make, measure=None):
     """Answers requests until stdin ends.
 
     make(id, settings, repeat) -> a task: a function that returns its results, arrays on the host; None where there is no such.
@@ -105,9 +105,9 @@ def serve(description: str, make, measure=None):
             if request["op"] == "make":
                 task = None
                 task = make(request["id"], request["settings"], request.get("repeat", 1))
-                answer({"description": description} if task else {"error": f"has no {request['id']}"})
+                answer({"description": description, "device": device} if task else {"error": f"has no {request['id']}"})
             elif request["op"] == "measure":
-                answer({"description": description, **measure(request["id"], request["settings"])})
+                answer({"description": description, "device": device, **measure(request["id"], request["settings"])})
             else:
                 started = time.perf_counter()
                 results = task()

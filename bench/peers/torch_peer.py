@@ -379,4 +379,4 @@ def make(id, s, repeat):
 
 where = torch.cuda.get_device_name(0) if DEVICE.type == "cuda" else f"cpu, threads: {args.threads}"
 name = f"PyTorch {torch.__version__}" + (" with higher 0.2.1" if args.library == "higher" else "")
-peer.serve(f"{name}, {where}", make, lambda id, s: (unroll_memory if id == "w3" else long_loop)(s))
+peer.serve(f"{name}, {where}", DEVICE.type, make, lambda id, s: (unroll_memory if id == "w3" else long_loop)(s))

@@ -130,5 +130,5 @@ test("w3: a plain step of an unroll holds 1.8 MiB, where PyTorch with higher hol
   const held = (checkpoint: "none" | "step") =>
     withDevice((device) => memory(device, { steps: 10, optimizer: "sgd", checkpoint }));
   expect((await held("none")).bytesPerStep).toBeLessThanOrEqual(1.8 * KIB * KIB);
-  expect((await held("step")).bytesPerStep).toBeLessThanOrEqual(0.4 * KIB * KIB);
+  expect((await held("step")).bytesPerStep).toBeLessThanOrEqual(0.5 * KIB * KIB);
 }, 120_000);

@@ -12,7 +12,11 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 function bench(...args: string[]): { code: number | null; stdout: string; stderr: string } {
   const command = ["scripts/run.mjs", "bench/src/main.ts", ...args];
-  const { status, stdout, stderr } = spawnSync(process.execPath, command, { cwd: root, encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(process.execPath, command, {
+    cwd: root,
+    encoding: "utf8",
+    env: { ...process.env },
+  });
   return { code: status, stdout, stderr };
 }
 

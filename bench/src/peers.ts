@@ -26,7 +26,6 @@ const python = join(
 interface Variant {
   readonly name: string;
   readonly peer: Peer;
-  readonly device: string;
   /** What is there if it was installed. */
   readonly needs: string;
   readonly command: (threads: number) => string[];
@@ -35,7 +34,6 @@ interface Variant {
 const javascript = (peer: Peer, program: string, backend: string, needs: string): Variant => ({
   name: `${peer}:${backend}`,
   peer,
-  device: backend,
   needs: join(installed, "node_modules", needs),
   command: () => [process.execPath, join(folder, program), backend],
 });
@@ -48,7 +46,7 @@ const VARIANTS: readonly Variant[] = [
   ...(["torch", "higher", "jax"] as const).map((peer): Variant => {
     const [program, own] = peer === "jax" ? ["jax_peer.py", []] : ["torch_peer.py", [peer]];
     const command = (threads: number) => [python, join(folder, program), ...own, "--threads", String(threads)];
-    return { name: peer, peer, device: "python", needs: python, command };
+    return { name: peer, peer, needs: python, command };
   }),
 ];
 
@@ -81,11 +79,14 @@ export class PeerProcess {
   readonly #waiting: ((line: string | null) => void)[] = [];
   #errors = "";
   description = "";
+  /** Where it computes. */
+  device = "";
 
   constructor(
     readonly variant: Variant,
     threads: number,
   ) {
+    this.device = variant.name.split(":")[1] ?? "";
     const [command, ...args] = variant.command(threads);
     const pins = Object.fromEntries(
       ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"].map((name) => [name, String(threads)]),
@@ -116,9 +117,10 @@ export class PeerProcess {
     });
     const { name } = this.variant;
     if (line === null) throw new LoopgradError(`${name} ended: ${this.#errors.trim().split("\n").slice(-3).join(" ")}`);
-    const answer = JSON.parse(line) as T & { error?: string; description?: string };
+    const answer = JSON.parse(line) as T & { error?: string; description?: string; device?: string };
     if (answer.error !== undefined) throw new LoopgradError(`${name}: ${answer.error}`);
     if (answer.description !== undefined) this.description = answer.description;
+    if (answer.device !== undefined) this.device = answer.device;
     return answer;
   }
 

@@ -51,7 +51,7 @@ export class Runner {
 
   /** The same by a peer. */
   async #peerAlone({ workload, settings, shown }: Wanted, peer: PeerProcess): Promise<Row> {
-    const { name, device } = peer.variant;
+    const { name } = peer.variant;
     let numbers: object;
     try {
       numbers = await (workload.measurePeer?.(name, settings) ??
@@ -60,7 +60,7 @@ export class Runner {
       if (!(error instanceof LoopgradError)) throw error;
       numbers = { error: error.message };
     }
-    return { workload: workload.id, subject: name, device, ...shown, ...numbers, ...this.#foot(null) };
+    return { workload: workload.id, subject: name, device: peer.device, ...shown, ...numbers, ...this.#foot(null) };
   }
 
   /** Calls of all subjects in turns. */
@@ -109,7 +109,7 @@ export class Runner {
       const head = {
         workload: workload.id,
         subject: process.variant.name,
-        device: process.variant.device,
+        device: process.device,
         description,
       };
       const numbers = await measured(own.length + j, description, {});

@@ -59,8 +59,8 @@ const JAX_JS = {
   all: 'import * as all from "@jax-js/jax"; globalThis.all = all;',
 };
 const tfjs = (backend: string) => ({
-  some: `import { grads, matMul, relu, tensor, train } from "@tensorflow/tfjs-core";
-    import "${backend}"; console.log(grads, matMul, relu, tensor, train);`,
+  some: `import { grads, matMul, relu, tensor, train } from "@tensorflow/tfjs-core"; import "${backend}";
+    console.log(grads, matMul, relu, tensor, train);`,
   all: `import * as all from "@tensorflow/tfjs"; import "${backend}"; globalThis.all = all;`,
 });
 const PEER_PAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {

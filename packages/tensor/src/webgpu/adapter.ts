@@ -154,7 +154,8 @@ export async function findDevice(options: AdapterOptions): Promise<FoundDevice> 
     "maxComputeWorkgroupsPerDimension",
   ] as const;
   for (const name of wanted) limits[name] = adapter.limits[name];
-  const requiredFeatures: GPUFeatureName[] = adapter.features.has("shader-f16") ? ["shader-f16"] : [];
+  const features = ["shader-f16", "timestamp-query"] as const;
+  const requiredFeatures: GPUFeatureName[] = features.filter((name) => adapter.features.has(name));
   const device = await given("device", adapter.requestDevice({ requiredLimits: limits, requiredFeatures }));
   const description = nameOf(identity);
   // Barriers cost ten times as much on a processor as they gain; a GPU lives by workgroup memory.
