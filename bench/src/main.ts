@@ -11,10 +11,11 @@
  */
 import { writeFileSync } from "node:fs";
 import { LoopgradError } from "loopgrad";
+import { browserRows } from "./browser.ts";
 import { differences, readBaseline } from "./check.ts";
 import { command, type Given, listing, wantedRows } from "./options.ts";
 import { page, picture } from "./page.ts";
-import { type Row, text } from "./rows.ts";
+import { profiled, type Row, text } from "./rows.ts";
 import { Runner } from "./run.ts";
 
 command.parse();
@@ -28,11 +29,10 @@ async function main(ids: readonly string[], given: Given): Promise<number> {
   let baseline: Row[] | null = null;
   try {
     if (given.check !== undefined) baseline = readBaseline(given.check);
-    for (const one of wanted) {
-      for (const row of await runner.rows(one)) {
-        rows.push(row);
-        if (given.json) console.log(JSON.stringify(row));
-      }
+    const measured = given.browser ? browserRows(wanted, given) : runner.all(wanted);
+    for await (const row of measured) {
+      rows.push(row);
+      if (given.json) console.log(JSON.stringify(row));
     }
   } catch (error) {
     if (!(error instanceof LoopgradError)) throw error;
@@ -41,7 +41,11 @@ async function main(ids: readonly string[], given: Given): Promise<number> {
   } finally {
     runner.close();
   }
-  if (!given.json) console.log(text(rows));
+  if (!given.json) {
+    console.log(text(rows));
+    for (const { workload, profile } of rows)
+      if (profile !== undefined) console.log(`\n${workload}\n${profiled(profile)}`);
+  }
   if (given.html !== undefined) writeFileSync(given.html, page(rows, process.argv.slice(2)));
   if (given.svg !== undefined) writeFileSync(given.svg, picture(rows));
   if (baseline === null) return 0;

@@ -86,14 +86,13 @@ export class OwnSubject implements Subject {
 
   async call({ results }: { results: boolean }): Promise<Call> {
     const before = this.device.stats();
-    const cpuBefore = process.cpuUsage();
+    const cpuBefore = cpuMs();
     const started = performance.now();
     const done = this.step();
     this.#syncTimes.push(performance.now() - started);
     const arrays = await done;
     const ms = performance.now() - started;
-    const cpu = process.cpuUsage(cpuBefore);
-    this.#cpuMs += (cpu.user + cpu.system) / 1000;
+    this.#cpuMs += cpuMs() - cpuBefore;
     const after = this.device.stats();
     for (const name of COUNTS) this.#counts[name] = Math.max(this.#counts[name], after[name] - before[name]);
     return { ms, results: results ? arrays.map(sample) : null };
@@ -113,6 +112,13 @@ export class OwnSubject implements Subject {
       peakBytes,
     };
   }
+}
+
+/** The process's CPU time, user and system; NaN in a page, which cannot know. */
+function cpuMs(): number {
+  if (typeof process === "undefined") return Number.NaN;
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 /** Calls whose results are compared, the first among them. */

@@ -30,6 +30,10 @@ export interface Given {
   readonly peers?: readonly string[];
   /** Of peers that take a number. */
   readonly threads?: number;
+  /** In a headless browser. */
+  readonly browser: boolean;
+  /** Beside the times: one more call, by kernel. */
+  readonly profile: boolean;
   readonly json: boolean;
   /** A file of rows, as `--json` prints them. */
   readonly check?: string;
@@ -96,11 +100,16 @@ export const command = new Command("bench")
   .option("--threads <n>", "of the peers, where they take a number (1)", count)
   .option("--html <file>", "a page of charts and of all rows")
   .option("--svg <file>", "the charts of that page in one picture")
+  .option("--browser", "in a headless browser", false)
+  .option("--profile", "one more call of each row, kernel by kernel", false)
   .option("--checkpoint <kind>", "w3: none, step, sqrt, or the length of a segment (none)", checkpoint)
   .option("--check <file>", "compare with what --json printed before: counts exactly, ratios within the run")
   .option("--json", "one JSON object on a line for each row, instead of text", false)
   .addOption(new Option("--first-only").default(false).hideHelp())
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+
+/** What needs more than a page has. */
+const NODE_ONLY = new Set(["firstcall", "bundle"]);
 
 /** A row that was asked for. */
 export interface Wanted {
@@ -135,6 +144,13 @@ export function wantedRows(ids: readonly string[], given: Given): Wanted[] {
     const has = workloads.map(({ id, peers }) => `${id}: ${peers.join(", ") || "none"}`);
     if (!fits) command.error(`--peers ${name} has none of the workloads: wanted for ${has.join("; ")}`);
   }
+  if (given.browser && given.adapter === "null") command.error("--adapter null is for Node, and --browser is not");
+  for (const [name, odd] of [
+    ["peers", given.peers],
+    ["profile", given.profile || undefined],
+  ] as const) {
+    if (given.browser && odd !== undefined) command.error(`--${name} is not for --browser`);
+  }
   for (const workload of workloads) check(workload, given);
   return workloads.flatMap((workload) => combinations(workload, given));
 }
@@ -148,6 +164,12 @@ function check(workload: Workload, given: Given): void {
   }
   if (given.iterations !== undefined && workload.iterations === null) {
     command.error(`--iterations is not for ${id}, which takes ${takes(workload)}`);
+  }
+  if (given.browser && NODE_ONLY.has(id))
+    command.error(`--browser is not for ${id}, which starts processes and bundlers`);
+  if (given.profile && workload.make === undefined) {
+    const fitting = [...WORKLOADS.values()].filter(({ make }) => make !== undefined).map(({ id }) => id);
+    command.error(`--profile is not for ${id}: wanted ${fitting.join(", ")}`);
   }
   for (const name of ["shape", "part", "dtype"] as const) {
     const [fitting, values]: [readonly string[] | undefined, readonly string[]] = [fits?.[name], given[name] ?? []];

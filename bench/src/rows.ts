@@ -10,9 +10,15 @@ export function text(rows: readonly Row[]): string {
   return rows.length === 1 ? listed(rows[0]) : table(rows);
 }
 
+/** The kernels of a profile: calls, time, bytes and share. */
+export function profiled(profile: unknown): string {
+  return table(profile as readonly Row[], ["kernel", "calls", "us", "bytes", "share"]);
+}
+
 /** One line for each number, with at most three decimals. */
 function listed(row: Row): string {
-  const flat = Object.entries(row).flatMap(([key, value]) =>
+  const { profile: _, ...numbers } = row;
+  const flat = Object.entries(numbers).flatMap(([key, value]) =>
     typeof value === "object" && value !== null && !Array.isArray(value)
       ? Object.entries(value).map(([inner, one]) => [`${key}.${inner}`, one] as const)
       : [[key, value] as const],
@@ -52,8 +58,8 @@ const COLUMNS = [
 ];
 
 /** The columns that any row has, aligned. */
-function table(rows: readonly Row[]): string {
-  const columns = COLUMNS.filter((name) => rows.some((row) => row[name] !== undefined));
+function table(rows: readonly Row[], names: readonly string[] = COLUMNS): string {
+  const columns = names.filter((name) => rows.some((row) => row[name] !== undefined));
   const cells = [
     columns,
     ...rows.map((row) => columns.map((name) => (row[name] === undefined ? "" : shown(row[name])))),

@@ -1,7 +1,7 @@
 /**
  * Running what was asked for, row by row. Every row has devices of its own, so that its first call and its peak are its own.
  */
-import { type Device, type InitOptions, init, LoopgradError } from "loopgrad";
+import { type Device, type InitOptions, init, LoopgradError, profile as profileOf } from "loopgrad";
 import type { Settings, Task, Workload } from "./catalog/workload.ts";
 import { best, type Ceilings, ceilingsOf } from "./ceilings.ts";
 import { load, machine, versions } from "./machine.ts";
@@ -19,6 +19,11 @@ export class Runner {
 
   constructor(given: Given) {
     this.#given = given;
+  }
+
+  /** All rows that are wanted, one after another. */
+  async *all(wanted: readonly Wanted[]): AsyncGenerator<Row> {
+    for (const one of wanted) yield* await this.rows(one);
   }
 
   /** The rows of one workload with one setting: one for each device, and each peer. */
@@ -101,7 +106,8 @@ export class Runner {
     for (let i = 0; i < own.length; i++) {
       const { kind, device, subject } = own[i];
       const numbers = await measured(i, `loopgrad, ${device}`, subject.seen());
-      rows.push({ ...this.#head(workload.id, kind, device), ...shown, ...numbers, ...this.#foot(kind) });
+      const profile = this.#given.profile ? { profile: (await profileOf(device, own[i].task.call)).rows } : {};
+      rows.push({ ...this.#head(workload.id, kind, device), ...shown, ...numbers, ...this.#foot(kind), ...profile });
     }
     for (let j = 0; j < guests.length; j++) {
       const { process } = guests[j];
