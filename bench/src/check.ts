@@ -55,19 +55,19 @@ const keyOf = (row: Row): string =>
     .join(" ");
 
 /** Reads what `--json` printed. */
-export function readBaseline(file: string): Row[] {
+export function readRows(file: string): Row[] {
   let text: string;
   try {
     text = readFileSync(file, "utf8").trim();
   } catch (cause) {
-    throw new LoopgradError(`--check ${file}: it cannot be read. A baseline is what \`pnpm bench … --json\` printed`, {
+    throw new LoopgradError(`${file} cannot be read: wanted what \`pnpm bench … --json\` printed`, {
       cause,
     });
   }
   try {
     return text.startsWith("[") ? JSON.parse(text) : text.split("\n").map((line) => JSON.parse(line));
   } catch (cause) {
-    throw new LoopgradError(`--check ${file}: wanted JSON, an object on a line for each row`, { cause });
+    throw new LoopgradError(`${file}: wanted JSON, an object on a line for each row`, { cause });
   }
 }
 

@@ -2,7 +2,7 @@
  * The command line of the benchmarks: an object a row, and errors for what it does not know.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -114,6 +114,31 @@ test("a peer that is not installed is an error with the remedy, and one that has
   );
   expect(bench("w0", "--adapter", "null", "--peers", "torch")).toEqual(says("--adapter null computes nothing"));
   expect(bench("w0", "--device", "cpu", "--threads", "2")).toEqual(says("--threads is for --peers"));
+}, 60_000);
+
+test("--profile shows a call kernel by kernel, where there are calls", () => {
+  const [row] = rows("mlp", "--device", "cpu", "--size", "8", "--iterations", "1", "--profile");
+  expect(row.profile.length).toBeGreaterThan(5);
+  expect(row.profile.reduce((sum: number, { calls }: { calls: number }) => sum + calls, 0)).toBe(row.dispatches);
+  expect(bench("w3", "--device", "cpu", "--profile").stderr).toContain("--profile is not for w3: wanted w0, w1");
+}, 60_000);
+
+test("a page is made of rows that were printed before", () => {
+  const folder = mkdtempSync(join(tmpdir(), "loopgrad-page-"));
+  try {
+    const [file, html] = ["rows.json", "page.html"].map((name) => join(folder, name));
+    const { stdout } = bench("bundle", "--json");
+    writeFileSync(file, stdout);
+    expect(bench("page", file, file, "--html", html)).toEqual({ code: 0, stdout: "", stderr: "" });
+    expect(readFileSync(html, "utf8").match(/^bundle /gm)).toHaveLength(4);
+    expect(bench("page", join(folder, "none.json"), "--html", html)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("cannot be read"),
+    });
+    expect(bench("page", file)).toMatchObject({ code: 2, stderr: expect.stringContaining("wanted --html FILE") });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }, 60_000);
 
 test("unknown workloads and options are errors, and say what would fit", () => {

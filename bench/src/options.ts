@@ -85,7 +85,7 @@ function takes({ options, iterations }: Workload): string {
 
 export const command = new Command("bench")
   .description(`Measures loopgrad, beside other libraries if asked to. bench/README.md tells how.\n\n${listing()}`)
-  .argument("<id...>", "workloads, or list: what there is")
+  .argument("<id...>", "workloads; or list: what there is; or page, and files that --json printed")
   .option("--steps <k>", "inner steps", list(count))
   .option("--tasks <n>", "tasks in one meta-gradient", list(count))
   .option("--size <n>", "how large; what n is stands beside each workload", list(count))
@@ -128,7 +128,7 @@ export function wantedRows(ids: readonly string[], given: Given): Wanted[] {
   const workloads = ids.map((id) => {
     const workload = WORKLOADS.get(id);
     if (workload === undefined) {
-      command.error(`unknown workload "${id}": wanted ${[...WORKLOADS.keys()].join(", ")}, or list`);
+      command.error(`unknown workload "${id}": wanted ${[...WORKLOADS.keys()].join(", ")}, or list, or page`);
     }
     return workload as Workload;
   });

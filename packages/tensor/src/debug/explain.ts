@@ -191,7 +191,7 @@ function memoryOf(ledger: Ledger, stats: BackendStats): MemoryExplanation[] {
   const { bytes, usedBytes, scratchBytes } = stats;
   const others = [
     ["plans, between their kernels (scratch)", scratchBytes],
-    ["stored before the first explain()", usedBytes - scratchBytes - noted],
+    ["stored before the first explain(), and rounding of sizes", usedBytes - scratchBytes - noted],
     ["nobody: free for what comes, staging, parameters of kernels", bytes - usedBytes],
   ] as const;
   return [
