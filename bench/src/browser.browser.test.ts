@@ -35,10 +35,3 @@ test("rows of a page have the numbers of others, and the browser's version", () 
   expect(rows[1].submits).toBe(1);
   expect(rows[3].gbps).toBeGreaterThan(0);
 }, 180_000);
-
-test("what a page cannot do is an error", () => {
-  const says = (text: string) => ({ code: 2, stdout: "", stderr: expect.stringContaining(text) });
-  expect(bench("bundle", "--browser")).toEqual(says("--browser is not for bundle"));
-  expect(bench("w0", "--browser", "--adapter", "null")).toEqual(says("--adapter null is for Node"));
-  expect(bench("w0", "--browser", "--peers", "torch")).toEqual(says("--peers is not for --browser"));
-});

@@ -83,44 +83,10 @@ test("w3 measures memory, and checkpoints hold less", () => {
   expect(checkpointed.gradient).toBeCloseTo(plain.gradient, 3);
 }, 120_000);
 
-test("list names every workload, with what it takes", () => {
-  const { code, stdout } = bench("list");
-  expect(code).toBe(0);
-  const ids =
-    "w0 w1 w2 w3 w4 matmul conv elementwise reduce softmax layernorm mlp resnet8 transformer lstm adam200 firstcall";
-  for (const id of `${ids} bundle`.split(" ")) expect(stdout).toMatch(new RegExp(`^${id} `, "m"));
-  expect(stdout).toContain("--size 512  --shape square  --dtype float32  --iterations 7");
-});
-
-test("a peer that is not installed is an error with the remedy, and one that has none of the workloads is one too", () => {
-  const peers = mkdtempSync(join(tmpdir(), "loopgrad-no-peers-"));
-  try {
-    process.env.LOOPGRAD_PEERS = peers;
-    expect(bench("w0", "--device", "cpu", "--peers", "torch,jax-js:wasm")).toEqual({
-      code: 1,
-      stdout: "",
-      stderr: expect.stringContaining("jax-js, torch are not installed: `pnpm bench:peers jax-js torch` does it"),
-    });
-  } finally {
-    delete process.env.LOOPGRAD_PEERS;
-    rmSync(peers, { recursive: true });
-  }
-  const says = (text: string) => ({ code: 2, stdout: "", stderr: expect.stringContaining(text) });
-  expect(bench("matmul", "--device", "cpu", "--peers", "higher")).toEqual(
-    says("--peers higher has none of the workloads"),
-  );
-  expect(bench("matmul", "--device", "cpu", "--peers", "numpy")).toEqual(
-    says("Wanted jax-js, tfjs, torch, higher, jax"),
-  );
-  expect(bench("w0", "--adapter", "null", "--peers", "torch")).toEqual(says("--adapter null computes nothing"));
-  expect(bench("w0", "--device", "cpu", "--threads", "2")).toEqual(says("--threads is for --peers"));
-}, 60_000);
-
 test("--profile shows a call kernel by kernel, where there are calls", () => {
   const [row] = rows("mlp", "--device", "cpu", "--size", "8", "--iterations", "1", "--profile");
   expect(row.profile.length).toBeGreaterThan(5);
   expect(row.profile.reduce((sum: number, { calls }: { calls: number }) => sum + calls, 0)).toBe(row.dispatches);
-  expect(bench("w3", "--device", "cpu", "--profile").stderr).toContain("--profile is not for w3: wanted w0, w1");
 }, 60_000);
 
 test("a page is made of rows that were printed before", () => {
@@ -135,26 +101,30 @@ test("a page is made of rows that were printed before", () => {
       code: 1,
       stderr: expect.stringContaining("cannot be read"),
     });
-    expect(bench("page", file)).toMatchObject({ code: 2, stderr: expect.stringContaining("wanted --html FILE") });
   } finally {
     rmSync(folder, { recursive: true });
   }
 }, 60_000);
 
-test("unknown workloads and options are errors, and say what would fit", () => {
-  const says = (text: string) => ({ code: 2, stdout: "", stderr: expect.stringContaining(text) });
-  expect(bench("w9", "--device", "cpu")).toEqual(says('unknown workload "w9": wanted w0, w1, w2'));
-  expect(bench("w0", "w9", "--device", "cpu")).toEqual(says('unknown workload "w9"'));
-  expect(bench("w0", "--step", "2")).toEqual(says("unknown option '--step'"));
-  expect(bench("w3", "--tasks", "2")).toEqual(
-    says("--tasks is not for w3, which takes --steps 100  --optimizer sgd  --checkpoint none"),
-  );
-  expect(bench("w3", "--iterations", "2")).toEqual(says("--iterations is not for w3"));
-  expect(bench("w3", "--checkpoint", "most")).toEqual(says("Wanted a whole number"));
-  expect(bench("w0", "--steps", "0")).toEqual(says("at least 1"));
-  expect(bench("w4", "--steps", "9")).toEqual(says("--steps of w4: at least 10"));
-  expect(bench("matmul", "--shape", "round")).toEqual(says("Wanted square, tall, batched, transposed."));
-  expect(bench("layernorm", "--shape", "transposed")).toEqual(says("wanted square, tall, batched"));
-  expect(bench("matmul", "--dtype", "float64")).toEqual(says("wanted --device cpu"));
-  expect(bench("w0", "--device", "cpu", "--adapter", "null")).toEqual(says("--adapter is for --device webgpu"));
-}, 120_000);
+test("a peer that is not installed is an error with the remedy", () => {
+  const peers = mkdtempSync(join(tmpdir(), "loopgrad-no-peers-"));
+  try {
+    process.env.LOOPGRAD_PEERS = peers;
+    expect(bench("w0", "--device", "cpu", "--peers", "torch,jax-js:wasm")).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringContaining("jax-js, torch are not installed: `pnpm bench:peers jax-js torch` does it"),
+    });
+  } finally {
+    delete process.env.LOOPGRAD_PEERS;
+    rmSync(peers, { recursive: true });
+  }
+}, 60_000);
+
+test("what does not fit ends with 2 and runs nothing", () => {
+  expect(bench("w9", "--device", "cpu")).toEqual({
+    code: 2,
+    stdout: "",
+    stderr: expect.stringContaining('unknown workload "w9": wanted w0, w1, w2'),
+  });
+}, 60_000);

@@ -18,7 +18,7 @@ import { page, picture } from "./page.ts";
 import { profiled, type Row, text } from "./rows.ts";
 import { Runner } from "./run.ts";
 
-command.parse();
+command.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2)).parse();
 if (command.args.length === 1 && command.args[0] === "list") console.log(listing());
 else if (command.args[0] === "page") process.exitCode = pageOf(command.args.slice(1), command.opts<Given>());
 else process.exitCode = await main(command.args, command.opts<Given>());
