@@ -2,8 +2,9 @@
  * Running what was asked for, row by row. Every row has devices of its own, so that its first call and its peak are its own.
  */
 import { type Device, type InitOptions, init, LoopgradError, profile as profileOf } from "loopgrad";
+import { WORKLOADS } from "./catalog/index.ts";
 import type { Settings, Task, Workload } from "./catalog/workload.ts";
-import { best, type Ceilings, ceilingsOf } from "./ceilings.ts";
+import { best, type Ceiling, type Ceilings, ceilingsOf } from "./ceilings.ts";
 import { load, machine, versions } from "./machine.ts";
 import { alternate, OwnSubject, type Subject, type Times } from "./measure.ts";
 import type { Given, Wanted } from "./options.ts";
@@ -88,6 +89,8 @@ export class Runner {
     }
     const { task } = own[0];
     const { repeat = 1 } = task;
+    const counted = (task.flops ?? task.bytes) !== undefined && !this.#computesNothing;
+    if (counted) this.#ceilings ??= await this.#measureCeilings();
     const guests = await this.#guests(workload, settings, repeat);
     const subjects: Subject[] = [...own.map(({ subject }) => subject), ...guests.map(({ subject }) => subject)];
     const times = await alternate(subjects, {
@@ -97,15 +100,24 @@ export class Runner {
     });
     const rows: Row[] = [];
     const again = repeat === 1 ? {} : { repeat };
-    const measured = async (i: number, by: string, seen: object): Promise<object> => {
+    const names = [
+      ...own.map(({ device }) => `loopgrad, ${device}`),
+      ...guests.map((guest) => guest.process.description),
+    ];
+    this.#raise(
+      workload.id,
+      task,
+      times.map((its, i) => ({ by: names[i], times: its })),
+    );
+    const measured = (i: number, seen: object): object => {
       const its = times[i];
       if (its instanceof LoopgradError) return { error: its.message };
       const ratio = i === 0 ? {} : ratios(its, times[0] as Times);
-      return { ...its, ...seen, ...again, ...ratio, ...(await this.#rates(workload.id, task, its, own, by)) };
+      return { ...its, ...seen, ...again, ...ratio, ...(counted ? this.#rates(task, its) : {}) };
     };
     for (let i = 0; i < own.length; i++) {
       const { kind, device, subject } = own[i];
-      const numbers = await measured(i, `loopgrad, ${device}`, subject.seen());
+      const numbers = measured(i, subject.seen());
       const profile = this.#given.profile ? { profile: (await profileOf(device, own[i].task.call)).rows } : {};
       rows.push({ ...this.#head(workload.id, kind, device), ...shown, ...numbers, ...this.#foot(kind), ...profile });
     }
@@ -118,7 +130,7 @@ export class Runner {
         device: process.device,
         description,
       };
-      const numbers = await measured(own.length + j, description, {});
+      const numbers = measured(own.length + j, {});
       rows.push({ ...head, ...shown, ...numbers, ...this.#foot(null) });
     }
     for (const { device } of own) device.destroy();
@@ -147,37 +159,36 @@ export class Runner {
     for (const peer of this.#peers ?? []) peer.close();
   }
 
-  /** Work by time, by the fastest call, and the share of what the machine can. */
-  async #rates(
-    id: string,
-    task: Task,
-    { minMs }: Times,
-    own: readonly { device: Device }[],
-    by: string,
-  ): Promise<object> {
-    const { flops, bytes } = task;
-    if ((flops ?? bytes) === undefined || this.#computesNothing) return {};
-    this.#ceilings ??= await this.#measureCeilings(own.map(({ device }) => device));
-    const [gflops, gbps] = [flops, bytes].map((work) => (work === undefined ? undefined : work / minMs / 1e6));
-    if (gflops !== undefined)
-      this.#ceilings.matmul = best(this.#ceilings.matmul, { value: gflops, by: `${id}, ${by}` });
-    if (gbps !== undefined) this.#ceilings.copy = best(this.#ceilings.copy, { value: gbps, by: `${id}, ${by}` });
-    const { copy, matmul } = this.#ceilings;
-    const ceiling = gflops === undefined ? copy : matmul;
-    return {
-      ...(gflops === undefined ? { gbps } : { gflops }),
-      share: (gflops ?? gbps ?? 0) / ceiling.value,
-      ceiling: { [gflops === undefined ? "gbps" : "gflops"]: ceiling.value, by: ceiling.by },
-    };
+  /** Work a second, by the fastest call, and the share of what the machine can. */
+  #rates({ flops, bytes }: Task, { minMs }: Times): object {
+    if (this.#ceilings === null || (flops ?? bytes) === undefined) return {};
+    const rate = (flops ?? (bytes as number)) / minMs / 1e6;
+    const [unit, ceiling] = flops === undefined ? ["gbps", this.#ceilings.copy] : ["gflops", this.#ceilings.matmul];
+    return { [unit]: rate, share: rate / ceiling.value, ceiling: { [unit]: ceiling.value, by: ceiling.by } };
   }
 
-  async #measureCeilings(devices: readonly Device[]): Promise<Ceilings> {
-    if (devices.some(({ name }) => name === "cpu")) return ceilingsOf(devices);
-    const cpu = await init({ device: "cpu" });
+  /** Of a workload that has work to count: what the machine can, at least what was just seen. */
+  #raise(id: string, { flops, bytes }: Task, seen: readonly { by: string; times: Times | LoopgradError }[]): void {
+    if (this.#ceilings === null) return;
+    for (const { by, times } of seen) {
+      if (times instanceof LoopgradError) continue;
+      const reached = (work: number) => ({ value: work / times.minMs / 1e6, by: `${id}, ${by}` });
+      if (flops !== undefined) this.#ceilings.matmul = best(this.#ceilings.matmul, reached(flops));
+      else if (bytes !== undefined) this.#ceilings.copy = best(this.#ceilings.copy, reached(bytes));
+    }
+  }
+
+  /** What the run's devices and the cpu can, on devices of their own, and the peers that multiply matrices. */
+  async #measureCeilings(): Promise<Ceilings> {
+    const devices: Device[] = [];
     try {
-      return await ceilingsOf([...devices, cpu]);
+      for (const kind of new Set<Kind>([...this.#given.device, "cpu"])) devices.push(await this.#init(kind));
+      const ceilings = await ceilingsOf(devices);
+      const product = WORKLOADS.get("matmul") as Workload;
+      for (const peer of this.#peersOf(product)) ceilings.matmul = best(ceilings.matmul, await peerProduct(peer));
+      return ceilings;
     } finally {
-      cpu.destroy();
+      for (const device of devices) device.destroy();
     }
   }
 
@@ -205,6 +216,16 @@ export class Runner {
   #foot(kind: Kind | null): Row {
     return { load: load(), machine: machine(), versions: versions(kind === "webgpu") };
   }
+}
+
+/** The fastest of some products of a peer. */
+async function peerProduct(peer: PeerProcess): Promise<Ceiling> {
+  const size = 512;
+  const settings = { size, shape: "square", dtype: "float32" } as Settings;
+  const subject = await peer.subject("matmul", settings, 1);
+  let ms = Infinity;
+  for (let i = 0; i < 4; i++) ms = Math.min(ms, (await subject.call({ results: false })).ms);
+  return { value: (2 * size ** 3) / ms / 1e6, by: `matmul, ${peer.description}` };
 }
 
 /** How many times the first subject's. */
