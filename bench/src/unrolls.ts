@@ -25,7 +25,7 @@ import {
   tensor,
   zeros,
 } from "loopgrad";
-import { seeded } from "./workloads.ts";
+import { seeded } from "./data.ts";
 
 export const OPTIMIZERS = { sgd: SGD, adam: Adam } as const;
 

@@ -16,19 +16,9 @@ import {
   type Tensor,
   tensor,
 } from "loopgrad";
-
-/** A seeded source of numbers in [0, 1): the same tasks in every run (mulberry32). */
-export function seeded(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** One timed call. Resolves when its results are on the host. */
-export type Step = () => Promise<void>;
+import { setWeights } from "./catalog/weights.ts";
+import type { Settings, Step } from "./catalog/workload.ts";
+import { seeded } from "./data.ts";
 
 const POINTS = 10;
 
@@ -38,15 +28,19 @@ const POINTS = 10;
  * @param steps  inner steps, k
  * @param tasks  tasks in one meta-gradient
  */
-export function sinusoid(device: Device, { steps, tasks }: { steps: number; tasks: number }): Step {
+export function sinusoid(
+  device: Device,
+  { steps, tasks, dtype = "float32" }: { steps: number; tasks: number; dtype?: Settings["dtype"] },
+): Step {
   const random = seeded(1);
   const model = new Sequential(new Linear(1, 40), new ReLU(), new Linear(40, 40), new ReLU(), new Linear(40, 1));
+  setWeights(model, { device, dtype });
   const inner = new SGD(model.parameters(), { lr: 0.01 });
   const params = model.parameters();
   const batch = (wave: (x: number) => number): { x: Tensor; y: Tensor } => {
     const xs = Float32Array.from({ length: POINTS }, () => random() * 10 - 5);
     const shape = [POINTS, 1];
-    return { x: tensor(xs, { device, shape }), y: tensor(xs.map(wave), { device, shape }) };
+    return { x: tensor(xs, { device, dtype, shape }), y: tensor(xs.map(wave), { device, dtype, shape }) };
   };
   return async () => {
     using _ = scope();
@@ -61,6 +55,6 @@ export function sinusoid(device: Device, { steps, tasks }: { steps: number; task
       const loss = F.mseLoss(fmodel.forward(query.x), query.y);
       (tasks === 1 ? loss : loss.mul(1 / tasks)).backward();
     }
-    await Promise.all(params.map((param) => (param.grad as Tensor).data()));
+    return Promise.all(params.map((param) => (param.grad as Tensor).data()));
   };
 }

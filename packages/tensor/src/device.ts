@@ -10,7 +10,8 @@
 
 import type { audit, Tally } from "./debug/audit.ts";
 import { checkAgainstInterpreter } from "./debug/check.ts";
-import type { Ledger } from "./debug/ledger.ts";
+import { type Explanation, explained, MadePlans } from "./debug/explain.ts";
+import { Holders, Ledger } from "./debug/ledger.ts";
 import { debugging, printSegment } from "./debug/plan.ts";
 import { watching } from "./debug/watch.ts";
 import type { DType, HostArray } from "./dtype.ts";
@@ -78,8 +79,10 @@ export class Device {
     if (this.#gone === null) this.backend.release(storage);
   });
 
-  /** Who has which storage; null outside tests. */
-  readonly #ledger: Ledger | null;
+  /** Who has which storage; null outside tests, until somebody asks for an explanation. */
+  #ledger: Ledger | null;
+  /** The plans that were made last, for `explain`. */
+  readonly #made = new MadePlans();
   readonly #audit: typeof audit | null;
 
   /** What is lent to take flushes back. */
@@ -413,7 +416,7 @@ export class Device {
     const graph = segment.graph(outputs);
     if (debugging("plan")) printSegment("recorded", graph);
     const program = this.backend.compile(graph);
-    this.#plans.add(words, hash, program);
+    this.#made.note(this.#plans.add(words, hash, program), this.#flushes);
     this.#plansMade++;
     return program;
   }
@@ -664,6 +667,21 @@ export class Device {
       plansMade: this.#plansMade,
       plansReplayed: this.#plansReplayed,
     };
+  }
+
+  /**
+   * Why plans were made, and what holds memory: an object to look at, or to print.
+   *
+   * A plan is made when work comes that differs from all before in its operations, shapes, dtypes, or in which results are wanted;
+   * that costs milliseconds, and in a steady loop does not happen. Memory is told by who needs it. Who has what is noted from the
+   * first call on: what was stored before stands apart, until the program stores it anew.
+   *
+   * @example  console.log(String(device.explain()));
+   */
+  explain(): Explanation {
+    this.#alive();
+    this.#ledger ??= new Ledger(new Holders());
+    return explained(this.#made, this.#ledger, this.backend.stats());
   }
 
   /**

@@ -30,6 +30,8 @@ export {
 export { admit, checkMethods, operation, signatureOf } from "./checked.ts";
 export { around, type Context, enclosed, enter, find, isExact, Kind, linesOf, type Place, placeOf } from "./context.ts";
 export * from "./creation.ts";
+export type { Explanation, MemoryExplanation, PlanExplanation } from "./debug/explain.ts";
+export { type Profile, type ProfileRow, profile, type TraceEvent } from "./debug/profile.ts";
 export { unwatched, watching } from "./debug/watch.ts";
 export { Device, type DeviceStats } from "./device.ts";
 export {

@@ -12,5 +12,5 @@ checkMethods(Tensor, ["data()", "item()", "toArray()"], "promise");
 checkMethods(Tensor, ["dispose()", "numel()", "dim()"]);
 checkMethods(Tensor, ["float()", "double()", "half()", "int()", "long()", "bool()"]);
 checkMethods(Device, ["synchronize()"], "promise");
-checkMethods(Device, ["flush()", "stats()", "destroy()"]);
+checkMethods(Device, ["flush()", "stats()", "explain()", "destroy()"]);
 checkMethods(Scope, ["end()"]);

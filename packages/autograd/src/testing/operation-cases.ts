@@ -346,7 +346,7 @@ export const NO_GRADIENT: Record<string, string> = {
   "no operation, but devices, memory, shapes, dtypes, errors and the seams":
     "ArgumentError DTypeError Device DeviceError GradError IndexError LoopgradError ReleasedError Scope ShapeError Tensor asLeaf " +
     "bind bindConstant bindUntracked broadcastShapes bytesPerElement checkShape contiguousStrides convAttrs " +
-    "convGeometry convOutput currentScope dtypeAttr dtypeCode getDevice getRngState hostArray init isFloat keep " +
+    "convGeometry convOutput currentScope dtypeAttr dtypeCode getDevice getRngState hostArray init isFloat keep profile " +
     "admit checkMethods defineKind operation signatureOf signaturesOf checkDevice checkOptions wantArray fromHalf manualSeed normalizeAxes normalizeAxis numel onBind packLayout positions promote resolveShape resultDType sameShape " +
     "Kind around enclosed enter find isExact linesOf placeOf replaceStandIn syncScope tracked withDevice withStandIns withinScope " +
     "changing isTrial checkTasks currentLevel handleLike insideVmap interpreted levelsAround levelsOf levelsOfAll markTasks openLevels spreadOver " +

@@ -19,6 +19,7 @@ import { Bank, CHUNK, type Place } from "../record/bank.ts";
 import { indexError, type OutsideIndex } from "../record/index-sites.ts";
 import type { Value } from "../record/value.ts";
 import { compile } from "./compile.ts";
+import { CpuKernelLog } from "./kernel-log.ts";
 import { OUTSIDE, peek } from "./peek.ts";
 import { type Allocate, type Block, Pool } from "./pool.ts";
 import { takeOutside } from "./positions.ts";
@@ -53,6 +54,7 @@ export class CpuBackend implements Backend {
   #outside: OutsideIndex | null = null;
 
   #listener: BackendListener | null = null;
+  #log: CpuKernelLog | null = null;
 
   /**
    * @param allocate  makes arrays, or throws where there is no memory
@@ -67,6 +69,14 @@ export class CpuBackend implements Backend {
     if (dtype === "float16") {
       throw new DTypeError("float16 exists on WebGPU adapters with shader-f16 only: use float32 on the cpu device");
     }
+  }
+
+  logKernels(): CpuKernelLog | undefined {
+    if (this.#log !== null) return undefined;
+    this.#log = new CpuKernelLog(() => {
+      this.#log = null;
+    });
+    return this.#log;
   }
 
   upload(data: HostArray, _dtype: DType): Storage {
@@ -122,6 +132,7 @@ export class CpuBackend implements Backend {
       const array = arrays[slot];
       array[0] = array instanceof Uint8Array && scalars[from] !== 0 ? 1 : scalars[from];
     }
+    const log = this.#log;
     let done = 0;
     try {
       for (; done < steps.length; done++) {
@@ -129,7 +140,9 @@ export class CpuBackend implements Backend {
         const block = takes >= 0 ? blocks[takes] : this.#pool.take(home);
         blocks[slot] = block;
         arrays[slot] = block.data;
+        const started = log === null ? 0 : performance.now();
         run(arrays);
+        if (log !== null) log.note(steps[done], started);
         for (let j = 0; j < frees.length; j++) this.#pool.give(blocks[frees[j]]);
       }
     } catch (error) {
@@ -230,6 +243,7 @@ export class CpuBackend implements Backend {
       copies: 0,
       submits: this.#submits,
       pipelinesCreated: 0,
+      wgslBytes: 0,
       bindGroupsCreated: 0,
     };
   }

@@ -9,7 +9,7 @@ import { watching } from "../debug/watch.ts";
 import { bytesPerElement, type DType, hostArray, isFloat } from "../dtype.ts";
 import { aliasP, castP, literalP, type Primitive, padP, scalarP } from "../primitives.ts";
 import type { Graph, GraphNode } from "../record/backend.ts";
-import { numel, type Shape, sameShape } from "../shape.ts";
+import { numel, type Shape, sameShape, show } from "../shape.ts";
 import { constantOf, evaluate, isElementwise } from "./evaluate.ts";
 import { broadcast, contiguous, isContiguous, type Layout, moved, rangeStart } from "./layout.ts";
 import type { Pool } from "./pool.ts";
@@ -113,7 +113,7 @@ class Compiler {
     }
     const { read, lower } = this.#loweringOf(node, inputs);
     const slot = this.#slot(numel(shape));
-    this.#step(lower(node, read, slot), slot, read, dtype);
+    this.#step(`${primitive.name} ${show(shape)}`, lower(node, read, slot), slot, read, dtype);
     return { ...contiguous(shape), slot, dtype };
   }
 
@@ -167,14 +167,16 @@ class Compiler {
         ? { shape, inputs, instructions, slot, to }
         : { shape, inputs, instructions, slot, to: broadcast(to, shape), total: { identity: total.identity, size } },
     );
-    this.#step(run, slot, inputs, head.dtype, total === null ? overwritable(inputs, head) : null);
+    const names = members.map((member) => (this.#nodes[member].primitive as Primitive).name);
+    const kernel = `${[...new Set(names)].slice(0, 5).join(" ")} ${show(shape)}`;
+    this.#step(kernel, run, slot, inputs, head.dtype, total === null ? overwritable(inputs, head) : null);
     return { ...to, slot, dtype: head.dtype };
   }
 
   /** A new slot with a value's elements where `to` has them, and a row-major result of the shape. */
   #copy(input: Operand, shape: Shape, to: Layout): Operand {
     const slot = this.#slot(numel(shape));
-    this.#step(lowerCopy(copyRow, input, slot, to, numel(shape)), slot, [input], input.dtype);
+    this.#step(`copy ${show(shape)}`, lowerCopy(copyRow, input, slot, to, numel(shape)), slot, [input], input.dtype);
     return { ...contiguous(shape), slot, dtype: input.dtype };
   }
 
@@ -199,14 +201,26 @@ class Compiler {
     return this.#sizes.length - 1;
   }
 
-  #step(run: Run, slot: number, inputs: readonly Operand[], dtype: DType, overwrites: number[] | null = null): void {
+  #step(
+    kernel: string,
+    run: Run,
+    slot: number,
+    inputs: readonly Operand[],
+    dtype: DType,
+    overwrites: number[] | null = null,
+  ): void {
     const index = this.#steps.length;
     this.#written[slot] = index;
     for (const input of inputs) this.#lastRead[input.slot] = index;
     this.#overwritable.push(overwrites ?? []);
     this.#reads.push(inputs);
     this.#elementwise.push(overwrites !== null);
-    this.#steps.push({ run, slot, home: this.#pool.classFor(dtype, this.#sizes[slot]), takes: -1, frees: [] });
+    const bytes = inputs.reduce(
+      (sum, input) => sum + numel(input.shape) * bytesPerElement(input.dtype),
+      this.#sizes[slot] * bytesPerElement(dtype),
+    );
+    const home = this.#pool.classFor(dtype, this.#sizes[slot]);
+    this.#steps.push({ kernel, bytes, run, slot, home, takes: -1, frees: [] });
   }
 
   /** Decides which blocks are overwritten in place, and when the others go back to the pool. */

@@ -83,7 +83,7 @@ export class InterpreterBackend implements Backend {
       peakUsedBytes: 0,
       buffersCreated: 0,
     };
-    return { ...memory, dispatches: 0, copies: 0, submits: 0, pipelinesCreated: 0, bindGroupsCreated: 0 };
+    return { ...memory, dispatches: 0, copies: 0, submits: 0, pipelinesCreated: 0, wgslBytes: 0, bindGroupsCreated: 0 };
   }
 
   async synchronize(): Promise<void> {}

@@ -20,6 +20,9 @@ export interface Operand extends Layout {
 }
 
 export interface Step {
+  /** For profiles: what it computes, over which shape; and the bytes that it reads and writes. */
+  readonly kernel: string;
+  readonly bytes: number;
   readonly run: Run;
   /** The slot written. */
   readonly slot: number;

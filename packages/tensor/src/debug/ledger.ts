@@ -64,6 +64,11 @@ export class Ledger {
     }
   }
 
+  /** Those of one storage that have not been collected. */
+  of(storage: Storage): Value[] {
+    return [...(this.#values.get(storage) ?? [])].flatMap((ref) => ref.deref() ?? []);
+  }
+
   store(value: Value, storage: Storage): void {
     const ref = new WeakRef(value);
     const refs = this.#values.get(storage);

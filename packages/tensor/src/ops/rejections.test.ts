@@ -856,7 +856,18 @@ const NO_OPERATIONS = [
     "promote",
   ],
   ...["resolveShape", "resultDType", "sameShape", "scalar", "scope", "setDevice", "setLeafHook", "setRngState", "show"],
-  ...["threshold", "untracked", "unwatched", "visitTensors", "watching", "wrap", "fromHalf", "toHalf", "packLayout"],
+  ...[
+    "profile",
+    "threshold",
+    "untracked",
+    "unwatched",
+    "visitTensors",
+    "watching",
+    "wrap",
+    "fromHalf",
+    "toHalf",
+    "packLayout",
+  ],
   "renormalized",
 ];
 

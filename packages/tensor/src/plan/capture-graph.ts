@@ -62,6 +62,7 @@ class CapturingBackend implements Backend {
       copies: 0,
       submits: 0,
       pipelinesCreated: 0,
+      wgslBytes: 0,
       bindGroupsCreated: 0,
     };
   }

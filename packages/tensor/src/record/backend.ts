@@ -58,6 +58,20 @@ export interface BackendListener {
   pressed(): void;
 }
 
+/** What one kernel did, for a profile. */
+export interface KernelRun {
+  readonly kernel: string;
+  /** Bytes of its operands. */
+  readonly bytes: number;
+  /** When it began, after the first one, and how long it took, in µs; null where there is no clock. */
+  readonly clock: { readonly start: number; readonly us: number } | null;
+}
+
+/** Notes the kernels that run, until it ends. */
+export interface KernelLog {
+  end(): Promise<KernelRun[]>;
+}
+
 export interface Backend {
   readonly kind: "cpu" | "webgpu";
   readonly description: string;
@@ -91,6 +105,8 @@ export interface Backend {
   /** The number of the last buffer that was asked for, if it is not known yet whether there was memory for all; else 0. */
   unconfirmed(): number;
   listen(listener: BackendListener): void;
+  /** Begins to note the kernels that run; undefined while that is done already. Absent where there are no kernels. */
+  logKernels?(): KernelLog | undefined;
   /** Counts since the backend was made. */
   stats(): BackendStats;
   /**
@@ -122,5 +138,7 @@ export interface BackendStats {
   copies: number;
   submits: number;
   pipelinesCreated: number;
+  /** Bytes of WGSL that these were made of. */
+  wgslBytes: number;
   bindGroupsCreated: number;
 }

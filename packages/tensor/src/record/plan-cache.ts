@@ -44,13 +44,15 @@ export class PlanCache {
     return null;
   }
 
-  add(words: Int32Array, hash: number, program: Program): void {
+  /** Returns the words as they are kept: nobody changes them. */
+  add(words: Int32Array, hash: number, program: Program): Int32Array {
     if (this.#size >= this.#limit) this.#halve();
     const plan = { words: words.slice(), program, lastUse: this.#lookups };
     const bucket = this.#buckets.get(hash);
     if (bucket === undefined) this.#buckets.set(hash, [plan]);
     else bucket.push(plan);
     this.#size++;
+    return plan.words;
   }
 
   /** Gives back all programs but one. */

@@ -16,9 +16,9 @@ import type { Graph, GraphNode } from "./backend.ts";
 import type { Value } from "./value.ts";
 
 /** Word that marks a leaf, where an operation has its primitive's code. */
-const LEAF = 0xff;
+export const LEAF = 0xff;
 /** Added to the code of the first operation of a section: codes are smaller. */
-const SEAM = 0x80;
+export const SEAM = 0x80;
 
 let segments = 0;
 

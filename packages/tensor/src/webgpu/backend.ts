@@ -18,6 +18,7 @@ import type {
 import { Bank, CHUNK, type Place } from "../record/bank.ts";
 import { indexError } from "../record/index-sites.ts";
 import { type AdapterOptions, type FoundDevice, findDevice, type Tuning } from "./adapter.ts";
+import { GpuKernelLog } from "./kernel-log.ts";
 import { BufferPool, FLAG_BYTES, type GpuStorage, type PoolBuffer } from "./pool.ts";
 import { GpuProgram, Pipelines } from "./program.ts";
 import { Unconfirmed } from "./unconfirmed.ts";
@@ -62,6 +63,7 @@ export class WebGPUBackend implements Backend {
   /** A program that checks indices ran, and no read has looked at the flag since. */
   #unchecked = false;
   #listener: BackendListener | null = null;
+  #log: GpuKernelLog | null = null;
 
   get limits(): { largest: number; budget: number } {
     return { largest: this.#pool.largest, budget: this.#pool.budget };
@@ -217,9 +219,11 @@ export class WebGPUBackend implements Backend {
       program.begin();
       program.upload(scalars);
       program.prepare(encoder, inputs, outputs, this.#counts);
-      const pass = encoder.beginComputePass();
-      program.replay(pass, inputs, outputs, this.#counts);
-      pass.end();
+      if (this.#log === null) {
+        const pass = encoder.beginComputePass();
+        program.replay(pass, inputs, outputs, this.#counts);
+        pass.end();
+      } else program.replayApart(this.#log, encoder, inputs, outputs, this.#counts);
     }
     if (staging !== null) {
       let offset = 0;
@@ -358,6 +362,14 @@ export class WebGPUBackend implements Backend {
     return storage;
   }
 
+  logKernels(): GpuKernelLog | undefined {
+    if (this.#log !== null) return undefined;
+    this.#log = new GpuKernelLog(this.#device, () => {
+      this.#log = null;
+    });
+    return this.#log;
+  }
+
   stats(): BackendStats {
     const { buffers, bytes, peakBytes, usedBytes, scratchBytes, peakUsedBytes, created } = this.#pool;
     return {
@@ -372,6 +384,7 @@ export class WebGPUBackend implements Backend {
       copies: this.#counts.copies,
       submits: this.#submits,
       pipelinesCreated: this.#pipelines.count,
+      wgslBytes: this.#pipelines.bytes,
       bindGroupsCreated: this.#counts.bindGroupsCreated,
     };
   }

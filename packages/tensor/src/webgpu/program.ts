@@ -19,6 +19,8 @@ import { simplify } from "../plan/simplify.ts";
 import type { Graph, Program } from "../record/backend.ts";
 import { numel, show } from "../shape.ts";
 import type { Tuning } from "./adapter.ts";
+import type { GpuKernelLog } from "./kernel-log.ts";
+import { kernelName } from "./kernel-name.ts";
 import { Outputs } from "./outputs.ts";
 import type { BufferPool, GpuStorage, PoolBuffer } from "./pool.ts";
 
@@ -53,6 +55,9 @@ interface Pack {
 }
 
 interface Step extends Pipeline {
+  /** For profiles: its name, and the bytes of its operands. */
+  readonly kernel: string;
+  readonly bytes: number;
   readonly places: readonly Place[];
   /** Positions in `places` of leaves and outputs, or parts of them, whose buffers change from replay to replay. */
   readonly changing: readonly number[];
@@ -84,6 +89,13 @@ export class Pipelines {
 
   get count(): number {
     return this.#made.size;
+  }
+
+  /** Of all sources. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const source of this.#made.keys()) bytes += source.length;
+    return bytes;
   }
 
   /** @param blockSize  of the parameter block, in bytes */
@@ -229,6 +241,8 @@ export class GpuProgram implements Program {
       const located = operands.map((value) => places.get(value) as Place);
       this.#steps.push({
         ...pipelines.get(printed.source, description, size),
+        kernel: kernelName(description),
+        bytes: operands.reduce((bytes, value, i) => bytes + (located[i].kind === "flag" ? 0 : bytesOf(value)), 0),
         places: located,
         changing: located.flatMap((place, i) => (isFixed(place) ? [] : [i])),
         block: { offset, size },
@@ -321,10 +335,7 @@ export class GpuProgram implements Program {
     outputs: readonly GpuStorage[],
     counts: Counts,
   ): void {
-    if (this.#generation !== this.pool.generation) {
-      for (const step of this.#steps) step.groups.length = 0;
-      this.#generation = this.pool.generation;
-    }
+    this.#heedGeneration();
     let pipeline: GPUComputePipeline | null = null;
     for (const step of this.#steps) {
       if (step.pipeline !== pipeline) {
@@ -335,6 +346,30 @@ export class GpuProgram implements Program {
       pass.dispatchWorkgroups(step.workgroups[0], step.workgroups[1]);
     }
     counts.dispatches += this.#steps.length;
+  }
+
+  /** The same, each kernel in a pass of its own, which a log times. */
+  replayApart(
+    log: GpuKernelLog,
+    encoder: GPUCommandEncoder,
+    leaves: readonly GpuStorage[],
+    outputs: readonly GpuStorage[],
+    counts: Counts,
+  ): void {
+    this.#heedGeneration();
+    log.run(encoder, this.#steps, (pass, step) => {
+      pass.setPipeline(step.pipeline);
+      pass.setBindGroup(0, this.#group(step, leaves, outputs, counts));
+      pass.dispatchWorkgroups(step.workgroups[0], step.workgroups[1]);
+    });
+    counts.dispatches += this.#steps.length;
+  }
+
+  /** Bind groups of buffers that are gone go too. */
+  #heedGeneration(): void {
+    if (this.#generation === this.pool.generation) return;
+    for (const step of this.#steps) step.groups.length = 0;
+    this.#generation = this.pool.generation;
   }
 
   /** Gives the uniform buffer back. */
