@@ -16,7 +16,7 @@ import {
   tensor,
   where,
 } from "@loopgrad/tensor";
-import { type Anomaly, AnomalyError, detectAnomaly, grad } from "./index.ts";
+import { type Anomaly, AnomalyError, customFunction, detectAnomaly, enableGrad, grad } from "./index.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
@@ -89,6 +89,12 @@ describe("finds", () => {
 });
 
 describe("is not alarmed by", () => {
+  test("infinities and NaN that are numbers in the program, whatever is computed from them", async () => {
+    for (const number of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(await found(() => leaf(1, 2).mul(number).add(1).exp().sum().backward())).toBeNull();
+    }
+  });
+
   test("finite numbers, and derivatives that are safe where others are not", async () => {
     expect(await found(() => std(leaf(0, 0, 0)).backward())).toBeNull();
   });
@@ -116,6 +122,49 @@ describe("detectAnomaly", () => {
     await expect(failing).rejects.toThrow(
       /log, with a result of float64 \[1\], made the first Infinity; called at\n +at/,
     );
+  });
+
+  test("looks at each value once, however often it is read", async () => {
+    const device = getDevice();
+    const recorded = (fn: (x: Tensor) => void): number => {
+      const x = leaf(1, 2);
+      const before = device.stats().recorded;
+      fn(x);
+      return device.stats().recorded - before;
+    };
+    const looks = async (fn: (x: Tensor) => void): Promise<number> => {
+      const plain = recorded(fn);
+      using anomaly = detectAnomaly();
+      const extra = recorded(fn) - plain;
+      await anomaly.check();
+      return extra;
+    };
+    const [two, three] = [await looks((x) => x.exp()), await looks((x) => x.exp().exp())];
+    expect(three).toBeGreaterThan(two);
+    expect(await looks((x) => x.mul(x))).toBe(two);
+    expect(await looks((x) => x.mul(x).exp().mul(x))).toBe(two + 2 * (three - two));
+  });
+
+  test("names a backward's node as long as its rule runs: not in hooks, not in what follows", async () => {
+    const x = leaf(0, 1);
+    const made = async (fn: () => unknown): Promise<unknown> => (await found(fn))?.backwardOf?.operation ?? null;
+    expect(await made(() => [exp(x).sum().backward(), log(x)])).toBeNull();
+    const y = exp(x);
+    y.registerHook((g) => void log(g.sub(g)));
+    expect(await made(() => y.sum().backward())).toBeNull();
+    const within = (backward: (g: Tensor) => Tensor): Tensor =>
+      customFunction({ name: "mine", forward: (_, t: Tensor) => t.mul(2), backward: (_, g) => backward(g) })(x);
+    const inner = (g: Tensor): Tensor => {
+      const z = leaf(1, 2);
+      enableGrad(() => grad(z.square().sum(), [z]));
+      return log(g.sub(g));
+    };
+    expect(await made(() => within(inner).sum().backward())).toBe("mine");
+    const failing = within(() => {
+      throw new Error("on purpose");
+    });
+    expect(() => failing.sum().backward()).toThrow("on purpose");
+    expect(await made(() => log(x))).toBeNull();
   });
 
   test("names both calls in a message about a backward", async () => {

@@ -215,6 +215,15 @@ describe("chains", () => {
     },
   );
 
+  test.each([1, 2, 5])("of %s stages hand over what they emit, and keep no handle of it", (length) => {
+    const [w0, lr] = [leaf(0.3, -0.5), leaf(0.7)];
+    const { w, losses } = scope(() => chained(length, w0, lr));
+    const handles = (): number[] => [...losses, w].map((t) => t._value.handles);
+    expect(handles()).toEqual([1, 1, 1, 1, 1, 1]);
+    for (const t of [...losses, w]) t.dispose();
+    expect(handles()).toEqual([0, 0, 0, 0, 0, 0]);
+  });
+
   test("hold nothing between the stages of a call", () => {
     const [n, device] = [1024, getDevice()];
     const [w0, lr] = [new Float64Array(n).fill(0.5), [0.1]].map((v) => tensor(v, { requiresGrad: true }));

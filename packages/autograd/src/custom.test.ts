@@ -1,7 +1,17 @@
 /** Functions with a backward of the user's: values, second derivatives, and what is refused. */
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { exp, getDevice, init, mul, scope, sigmoid, sum, type Tensor, tensor } from "@loopgrad/tensor";
-import { checkpoint, customFunction, type FunctionContext, grad, gradcheck, gradgradcheck, noGrad } from "./index.ts";
+import {
+  checkpoint,
+  customFunction,
+  enableGrad,
+  type FunctionContext,
+  grad,
+  gradcheck,
+  gradgradcheck,
+  isGradEnabled,
+  noGrad,
+} from "./index.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
@@ -287,6 +297,24 @@ describe("refuses", () => {
     expect(() => early(x)).toThrow(/custom: saved was read outside backward/);
   });
 
+  test("what was saved is there while backward runs, and at no other time", () => {
+    for (const fails of [false, true]) {
+      let context: FunctionContext | undefined;
+      const fn = withBackward((ctx, g) => {
+        context = ctx;
+        expect(ctx.saved).toHaveLength(1);
+        if (fails) throw new Error("on purpose");
+        return g;
+      });
+      const x = leaf(1);
+      const run = (): Tensor[] => grad(fn(x), [x]);
+      if (fails) expect(run).toThrow("on purpose");
+      else run();
+      expect(() => context?.saved).toThrow(/mine: saved was read outside backward/);
+      expect(() => context?.save(x)).toThrow(/mine: save\(\) was called after forward/);
+    }
+  });
+
   test("results that are no tensors, async functions, unknown entries", () => {
     const giving = (result: unknown) =>
       customFunction({ name: "mine", forward: (_, _x: Tensor) => result as Tensor, backward: (_, g) => g });
@@ -296,6 +324,35 @@ describe("refuses", () => {
     const unknown = { forward: (_: unknown, x: Tensor) => x, backward: (_: unknown, g: Tensor) => g, nmae: "x" };
     expect(() => customFunction(unknown)).toThrow(/unknown entry nmae; known: forward, backward, name, once/);
   });
+});
+
+test.each([
+  [false, false, [false]],
+  [false, true, [true]],
+  [true, false, [false]],
+  [true, true, [false]],
+])("once: %s, createGraph: %s: backward runs on the tape: %s", (once, createGraph, wanted) => {
+  const seen: boolean[] = [];
+  const fn = customFunction({
+    once,
+    forward(ctx, x: Tensor) {
+      ctx.save(x);
+      return x.square();
+    },
+    backward(ctx, g) {
+      const share = g.mul(ctx.saved[0]).mul(2);
+      seen.push(isGradEnabled());
+      expect(share.requiresGrad).toBe(isGradEnabled());
+      return share;
+    },
+  });
+  const x = leaf(3);
+  for (const around of [noGrad, enableGrad]) {
+    seen.length = 0;
+    const y = fn(x);
+    around(() => grad(y, [x], { createGraph }));
+    expect(seen).toEqual(wanted);
+  }
 });
 
 test("stands inside a checkpoint, and a checkpoint inside it", async () => {

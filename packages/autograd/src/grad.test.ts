@@ -229,6 +229,29 @@ describe("backward", () => {
     expect(await read(grad(x.grad as Tensor, [x])[0])).toEqual([14]);
   });
 
+  test.each([
+    ["every leaf", undefined],
+    ["chosen inputs", (x: Tensor) => x],
+    ["a list of inputs", (x: Tensor) => [x]],
+  ])(
+    "leaves one handle of a gradient, and none of the sums before, unless these are on the tape: %s",
+    async (_, choose) => {
+      for (const createGraph of [false, true]) {
+        const x = leaf(2, 3);
+        const values = [];
+        for (let i = 1; i < 4; i++) {
+          mul(x, x)
+            .sum()
+            .backward({ createGraph, inputs: choose?.(x) });
+          values.push((x.grad as Tensor)._value);
+          expect(await read(x.grad)).toEqual([4 * i, 6 * i]);
+          const before = values.slice(1).map(() => (createGraph ? 1 : 0));
+          expect(values.map(({ handles }) => handles)).toEqual([...before, 1]);
+        }
+      }
+    },
+  );
+
   test("a second time is an error that says what to do", () => {
     const y = exp(leaf(2));
     y.backward();

@@ -46,3 +46,31 @@ test("refuses float32, and inputs without gradients", async () => {
   await expect(gradcheck(tanh, [x])).rejects.toThrow(/input 0 is float32.*need float64/);
   await expect(gradcheck(tanh, [tensor([1])])).rejects.toThrow(/no input requires a gradient/);
 });
+
+/** Its derivative is `slope`, and off by `error` for who believes the tape. */
+const off = (slope: number, error: number) => (x: Tensor) => x.mul(slope).add(x.sub(x.detach()).mul(error));
+
+test.each([
+  // What two derivatives may differ by is atol + rtol · |numeric|.
+  [100, {}, 1e-5 + 0.1],
+  [-100, {}, 1e-5 + 0.1],
+  [0.01, {}, 1e-5 + 1e-5],
+  [0, {}, 1e-5],
+  [2, { rtol: 0 }, 1e-5],
+  [2, { atol: 0 }, 2e-3],
+  [-4, { rtol: 0.5, atol: 1 }, 3],
+])("a slope of %s, %j: is let off by %s, to either side, and no more", async (slope, options, limit) => {
+  for (const side of [-1, 1]) {
+    const check = (error: number): Promise<true> => gradcheck(off(slope, side * error), [leaf([0.5], 1)], options);
+    expect(await check(0.99 * limit)).toBe(true);
+    await expect(check(1.01 * limit)).rejects.toThrow(/numeric .*, analytic /);
+  }
+});
+
+test("eps is half the distance between the two evaluations", async () => {
+  // (ε³ − (−ε)³) / 2ε = ε²
+  const cube = (x: Tensor): Tensor => mul(mul(x, x), x);
+  await expect(gradcheck(cube, [leaf([0], 1)], { eps: 0.5 })).rejects.toThrow(/numeric 0\.25, analytic 0/);
+  expect(await gradcheck(cube, [leaf([0], 1)], { eps: 0.5, atol: 0.26 })).toBe(true);
+  expect(await gradcheck(cube, [leaf([0], 1)])).toBe(true);
+});

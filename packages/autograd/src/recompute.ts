@@ -327,7 +327,7 @@ export class Recomputation extends Call {
         if (i > 0) emitted.push(...results.slice(0, this.#emits));
         const before = results;
         const find = (place: Place): Tensor => (place >= 0 ? places[place] : before[-1 - place]);
-        results = resultsOf("checkpoint", runAgain(stage, find, start));
+        results = runAgain(stage, find, start);
         // Submitted, a stage's results are stored: the next one starts from them, and not from how they came about.
         pin(results.map((y) => y._live()));
         this.#submit();
@@ -340,7 +340,7 @@ export class Recomputation extends Call {
 }
 
 /** Runs a stage a second time, with everything as it was. */
-function runAgain(stage: Stage, find: (place: Place) => Tensor, start: number): Results {
+function runAgain(stage: Stage, find: (place: Place) => Tensor, start: number): readonly Tensor[] {
   const { fn, args, captured, rng } = stage;
   const xs = args.map((arg) => ("plain" in arg ? arg.plain : find(arg.place)));
   const rngNow = getRngState();
@@ -363,8 +363,9 @@ function runAgain(stage: Stage, find: (place: Place) => Tensor, start: number): 
     const returned = withStandIns(handles, standIns, () =>
       within(true, () => secondRun(stage.start, stage.notes, () => fn(...(xs as never[])))),
     );
-    checkSame(stage, recorder, find, resultsOf("checkpoint", returned));
-    return returned;
+    const results = resultsOf("checkpoint", returned);
+    checkSame(stage, recorder, find, results);
+    return results;
   } finally {
     stop();
     setRngState(rngNow);

@@ -13,6 +13,9 @@ import {
   zeros,
 } from "@loopgrad/tensor";
 import { checkpoint, enableGrad, grad, noGrad } from "./index.ts";
+import type { Recomputation } from "./recompute.ts";
+import { nodeOf } from "./tape.ts";
+import type { Trace } from "./trace.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
@@ -138,5 +141,36 @@ describe("taken", () => {
         expect(await values(a)).toEqual(await values(b));
       }
     }
+  });
+});
+
+describe("runs that are alike keep one copy of what they did", () => {
+  const stepsOf = (body: (h: Tensor) => Tensor, h: Tensor): Trace["steps"] => {
+    const call = nodeOf(checkpoint(body)(h))?.parents[0] as Recomputation;
+    return call.stages[0].trace.steps;
+  };
+
+  test("all of it, or the part that is alike", () => {
+    const h = x();
+    const steps = stepsOf((t) => t.mul(2).sin().mul(pair[0]), h);
+    expect([steps.names, steps.numbers]).toEqual([["mul", "sin", "mul"], [2]]);
+    expect(stepsOf((t) => t.mul(2).sin().mul(pair[0]), h)).toBe(steps);
+    const parts = (other: Trace["steps"]): boolean[] =>
+      (["names", "numbers", "reads"] as const).map((part) => other[part] === steps[part]);
+    expect(parts(stepsOf((t) => t.mul(3).sin().mul(pair[0]), h))).toEqual([true, false, true]);
+    expect(parts(stepsOf((t) => t.mul(2).sin().mul(pair[1]), h))).toEqual([true, true, false]);
+    expect(parts(stepsOf((t) => t.mul(2).cos().mul(pair[0]), h))).toEqual([false, true, true]);
+    expect(parts(stepsOf((t) => t.mul(2).sin().mul(pair[0]), x()))).toEqual([true, true, false]);
+  });
+
+  test("of the last four: what came before is let go of", () => {
+    const h = x();
+    const others: ((t: Tensor) => Tensor)[] = [(t) => t.sin(), (t) => t.cos(), (t) => t.exp(), (t) => t.tanh()];
+    const kept = (between: number): boolean => {
+      const first = stepsOf((t) => t.neg().abs(), h);
+      for (const other of others.slice(0, between)) stepsOf(other, h);
+      return stepsOf((t) => t.neg().abs(), h) === first;
+    };
+    expect([kept(3), kept(4)]).toEqual([true, false]);
   });
 });

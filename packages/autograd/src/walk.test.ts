@@ -228,4 +228,8 @@ test("walks are counted, for what looks at a walk's extent", () => {
     // A product, a sum, and the reshape that drops its dimension; the leaf has no rule.
     expect(cost).toEqual([4, 3]);
   }
+  // A call is one rule, however many results it has. These are nodes too, and so is the argument's place, whose rule passes on.
+  const pair = customFunction({ forward: (_, a: Tensor) => [a.mul(2), a.mul(3)], backward: (_, g, h) => g.add(h) });
+  const [a, b] = pair(x);
+  expect(counted(() => grad([a, b], [x]))).toEqual([5, 2]);
 });

@@ -365,6 +365,92 @@ describe("the loop", () => {
   });
 });
 
+describe("segments", () => {
+  /** Takes steps, and says how the outer backward runs them again: one segment after another, the last first. */
+  function segments(
+    checkpoint: Checkpoint,
+    take: (loop: InnerLoop<Net>, loss: (i: number) => Tensor) => void,
+  ): number[] {
+    const model = mlp();
+    using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.1 }), { checkpoint });
+    const order: number[] = [];
+    const loss = (i: number): Tensor => {
+      order.push(i);
+      return F.mseLoss(loop.fmodel.forward(xs[0]), ys[0]);
+    };
+    take(loop, loss);
+    order.length = 0;
+    F.mseLoss(loop.fmodel.forward(xs[0]), ys[0]).backward();
+    return order;
+  }
+  const count = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, k) => from + k);
+  /** From these borders. */
+  const backwards = (...borders: number[]): number[] =>
+    borders
+      .slice(1)
+      .map((to, k) => count(borders[k], to))
+      .reverse()
+      .flat();
+
+  const single =
+    (from: number, to: number) =>
+    (loop: InnerLoop<Net>, loss: (i: number) => Tensor): void => {
+      for (const i of count(from, to)) loop.step(() => loss(i));
+    };
+  const together =
+    (length: number) =>
+    (loop: InnerLoop<Net>, loss: (i: number) => Tensor): void =>
+      void loop.run(length, loss);
+
+  test.each<[Checkpoint, number, number[]]>([
+    ["step", 4, [0, 1, 2, 3, 4]],
+    [3, 7, [0, 3, 6, 7]],
+    [100, 7, [0, 7]],
+    ["sqrt", 9, [0, 3, 6, 9]],
+    ["sqrt", 10, [0, 4, 8, 10]],
+  ])("of run(): %s, %s steps, borders %j", (checkpoint, length, borders) => {
+    expect(segments(checkpoint, together(length))).toEqual(backwards(...borders));
+  });
+
+  test.each<[Checkpoint, number, number[]]>([
+    ["step", 4, [0, 1, 2, 3, 4]],
+    [3, 7, [0, 3, 6, 7]],
+    // By the number of steps so far up to 2 (before the 4th), 4 (before the 16th), then 8.
+    ["sqrt", 25, [0, 2, 6, 10, 14, 22, 25]],
+  ])("of single steps: %s, %s steps, borders %j", (checkpoint, length, borders) => {
+    expect(segments(checkpoint, single(0, length))).toEqual(backwards(...borders));
+  });
+
+  test("begin anew with run(), detach() and reset(), and have the lengths of a beginning", () => {
+    const cuts: Record<string, (loop: InnerLoop<Net>) => void> = {
+      detach: (loop) => loop.detach(),
+      reset: (loop) => loop.reset(),
+    };
+    for (const cut of Object.values(cuts)) {
+      const order = segments("sqrt", (loop, loss) => {
+        single(0, 7)(loop, loss);
+        cut(loop);
+        single(10, 15)(loop, loss);
+      });
+      expect(order).toEqual(backwards(10, 12, 15));
+    }
+    const order = segments(4, (loop, loss) => {
+      single(0, 2)(loop, loss);
+      loop.run(5, (i) => loss(10 + i));
+      single(20, 22)(loop, loss);
+    });
+    expect(order).toEqual([20, 21, 14, 10, 11, 12, 13, 0, 1]);
+    // What comes between single steps and uses the weights ends a segment, and the count goes on.
+    let query: Tensor | null = null;
+    const cutByUse = segments("sqrt", (loop, loss) => {
+      single(0, 3)(loop, loss);
+      query = loop.fmodel.parameters()[0].square();
+      single(3, 9)(loop, loss);
+    });
+    expect([query === null, cutByUse]).toEqual([false, backwards(0, 2, 3, 7, 9)]);
+  });
+});
+
 describe("checkpoint around a functional model", () => {
   test("its forward has the weights of then, and assigns buffers once", async () => {
     const model = new Sequential(new Linear(3, 4), new BatchNorm1d(4), new Tanh(), new Linear(4, 2)) as unknown as Net;

@@ -361,10 +361,8 @@ export class DifferentiableOptimizer {
   /** @internal Replaces what the rule remembers of a parameter; it is held by handles of the optimizer's own. */
   _setState(i: number, state: State): void {
     const before = this.#states[i];
-    const kept = new Set(Object.values(before));
-    this.#states[i] = mapTensors(state, (tensor) => (kept.has(tensor) ? tensor : held(tensor._share())));
-    const after = new Set(Object.values(this.#states[i]));
-    for (const value of kept) if (value instanceof Tensor && !after.has(value)) drop(value);
+    this.#states[i] = mapTensors(state, (tensor) => held(tensor._share()));
+    dropAll(before);
   }
 
   /** What the rule remembers of a parameter, by its position. */
