@@ -1,7 +1,7 @@
 /** Inner loops: modes, callbacks, truncation, and that memory is flat. */
-import { beforeAll, describe, expect, test } from "@jest/globals";
+import { beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { grad, makeDot } from "@loopgrad/autograd";
-import { functional as F, Linear, Sequential, Tanh } from "@loopgrad/nn";
+import { functional as F, Linear, Module, Parameter, Sequential, Tanh } from "@loopgrad/nn";
 import { Adam, clippedByNorm, SGD } from "@loopgrad/optim";
 import {
   ArgumentError,
@@ -177,6 +177,60 @@ describe("memory", () => {
     loop.dispose();
     expect(() => loop.fmodel.forward(x)).toThrow(ReleasedError);
     expect(() => loop.diffopt.step(x.sum())).toThrow(ReleasedError);
+  });
+});
+
+describe("seams: where kernels of one step end and those of the next begin", () => {
+  /** Seams, and flushes, of a function. */
+  const marked = (fn: () => void): [seams: number, flushes: number] => {
+    const seam = jest.spyOn(device, "seam");
+    const { flushes } = device.stats();
+    fn();
+    const seams = seam.mock.calls.length;
+    seam.mockRestore();
+    return [seams, device.stats().flushes - flushes];
+  };
+
+  test.each([1, 2, 5])("a loop of %s steps has one between two steps, there and back", (steps) => {
+    const model = make();
+    const [x, y] = batch();
+    using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.1 }));
+    const forward = marked(() => {
+      for (let k = 0; k < steps; k++) loop.diffopt.step(F.mseLoss(loop.fmodel.forward(x), y));
+    });
+    expect(forward).toEqual([steps - 1, 0]);
+    const query = F.mseLoss(loop.fmodel.forward(x), y);
+    // Of one step alone nothing repeats.
+    expect(marked(() => query.backward())).toEqual([steps === 1 ? 0 : steps, 0]);
+    model.zeroGrad();
+  });
+
+  test("a loop of more operations than are kept pending submits steps as it goes, and the walk back does", () => {
+    const w = new Parameter(tensor([0.5, -0.25]));
+    class Long extends Module {
+      readonly w = w;
+      override forward(times: number): Tensor {
+        let h: Tensor = this.w.mul(1);
+        for (let i = 0; i < times; i++) h = h.mul(0.999).add(0.001);
+        return h.square().sum();
+      }
+    }
+    const model = new Long();
+    const run = (times: number, steps: number): [forward: number[], backward: number] => {
+      using _ = scope();
+      using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.1 }));
+      const flushes = Array.from(
+        { length: steps },
+        () => marked(() => void loop.step(() => loop.fmodel.forward(times)))[1],
+      );
+      const query = loop.fmodel.forward(1);
+      return [flushes, marked(() => void grad(query, loop.fmodel.initialParams))[1]];
+    };
+    expect(run(10, 3)).toEqual([[0, 0, 0], 0]);
+    const [forward, backward] = run(1500, 4);
+    expect(forward.some((n) => n > 0)).toBe(true);
+    expect(forward.every((n) => n <= 1)).toBe(true);
+    expect(backward).toBeGreaterThan(1);
   });
 });
 
