@@ -173,7 +173,10 @@ describe("weights in time", () => {
 
   test("update checks number, names and shapes", () => {
     const fmodel = make();
-    expect(() => fmodel.update([])).toThrow(ArgumentError);
+    expect(() => fmodel.update([])).toThrow("update: got 0 tensors, wanted 1");
+    expect(() => fmodel.update([zeros([1, 1]), zeros([1, 1])])).toThrow(ArgumentError);
+    expect(() => fmodel.withParams([zeros([1, 1]), zeros([1, 1])])).toThrow("withParams: got 2 tensors, wanted 1");
+    expect(() => fmodel.withParams({ bias: zeros([1]) })).toThrow("withParams: unknown parameter bias: wanted weight");
     expect(() => fmodel.update({ bias: zeros([1]) })).toThrow(/unknown parameter bias: wanted weight/);
     expect(() => fmodel.update([zeros([2, 1])])).toThrow(ShapeError);
   });
@@ -182,9 +185,27 @@ describe("weights in time", () => {
     const fmodel = make();
     const w = tensor([[3]]);
     fmodel.update([w]);
-    fmodel.dispose();
+    const own = await read(fmodel.module.weight);
+    const view = fmodel.withParams([w]);
+    for (const _ of "twice") fmodel.dispose();
     expect(await read(w)).toEqual([3]);
-    expect(() => fmodel.forward(tensor([[1]]))).toThrow(ReleasedError);
+    const USES: (() => unknown)[] = [
+      () => fmodel.forward(tensor([[1]])),
+      () => fmodel.call(() => 1),
+      () => view.forward(tensor([[1]])),
+      () => fmodel.withParams([w]),
+      () => fmodel.parameters(),
+      () => fmodel.buffers,
+      () => fmodel.update([w]),
+      () => fmodel.detach(),
+      () => fmodel.reset(),
+      () => fmodel.commitTo(),
+    ];
+    for (const use of USES) {
+      expect(use).toThrow(ReleasedError);
+      expect(use).toThrow("the functional module was used after it was disposed of");
+    }
+    expect(await read(fmodel.module.weight)).toEqual(own);
   });
 
   test("weights outlive the scope they were made in", async () => {

@@ -1,7 +1,7 @@
 /** Inner loops: modes, callbacks, truncation, and that memory is flat. */
 import { beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { grad, makeDot } from "@loopgrad/autograd";
-import { functional as F, Linear, Module, Parameter, Sequential, Tanh } from "@loopgrad/nn";
+import { functional as F, Linear, Sequential, Tanh } from "@loopgrad/nn";
 import { Adam, clippedByNorm, SGD } from "@loopgrad/optim";
 import {
   ArgumentError,
@@ -14,7 +14,7 @@ import {
   type Tensor,
   tensor,
 } from "@loopgrad/tensor";
-import { createDifferentiable, innerLoop, type Mode } from "./index.ts";
+import { createDifferentiable, type InnerLoop, innerLoop, type Mode } from "./index.ts";
 import { read, readAll } from "./testing/differences.ts";
 
 let device: Device;
@@ -205,32 +205,37 @@ describe("seams: where kernels of one step end and those of the next begin", () 
     model.zeroGrad();
   });
 
-  test("a loop of more operations than are kept pending submits steps as it goes, and the walk back does", () => {
-    const w = new Parameter(tensor([0.5, -0.25]));
-    class Long extends Module {
-      readonly w = w;
-      override forward(times: number): Tensor {
-        let h: Tensor = this.w.mul(1);
-        for (let i = 0; i < times; i++) h = h.mul(0.999).add(0.001);
-        return h.square().sum();
-      }
-    }
-    const model = new Long();
-    const run = (times: number, steps: number): [forward: number[], backward: number] => {
-      using _ = scope();
-      using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.1 }));
-      const flushes = Array.from(
-        { length: steps },
-        () => marked(() => void loop.step(() => loop.fmodel.forward(times)))[1],
-      );
-      const query = loop.fmodel.forward(1);
-      return [flushes, marked(() => void grad(query, loop.fmodel.initialParams))[1]];
+  test("a loop submits its steps after each 8192 operations, and then the walk back begins with nothing pending", () => {
+    const model = make();
+    const opt = new SGD(model.parameters(), { lr: 0.1 });
+    const [x, y] = batch();
+    const step = (loop: InnerLoop<Sequential>, operations: number): void => {
+      loop.step(() => {
+        // They are recorded, and nobody needs them.
+        for (let i = 0; i < operations; i++) scope(() => void x.neg());
+        return F.mseLoss(loop.fmodel.forward(x), y);
+      });
     };
-    expect(run(10, 3)).toEqual([[0, 0, 0], 0]);
-    const [forward, backward] = run(1500, 4);
-    expect(forward.some((n) => n > 0)).toBe(true);
-    expect(forward.every((n) => n <= 1)).toBe(true);
-    expect(backward).toBeGreaterThan(1);
+    const [first, other] = ((): number[] => {
+      using loop = innerLoop(model, opt);
+      const before = device.recorded;
+      step(loop, 0);
+      const first = device.recorded - before;
+      step(loop, 0);
+      return [first, device.recorded - before - first];
+    })();
+    /** For steps of so many operations: which of them submit; seams and flushes of the walk back. */
+    const run = (...steps: number[]): unknown => {
+      using _ = scope();
+      device.flush();
+      using loop = innerLoop(model, opt);
+      const flushes = steps.map((count, i) => marked(() => step(loop, count - (i === 0 ? first : other)))[1]);
+      const query = F.mseLoss(loop.fmodel.forward(x), y);
+      return [flushes, marked(() => void grad(query, loop.fmodel.initialParams))];
+    };
+    expect(run(8192, 100)).toEqual([[0, 1], [1, 1]]); // biome-ignore format: a pair
+    expect(run(8193, 100)).toEqual([[1, 0], [1, 1]]); // biome-ignore format: a pair
+    expect(run(3000, 3000, 3000, 3000, 3000, 3000)).toEqual([[0, 0, 1, 0, 0, 1], [5, 1]]); // biome-ignore format: a pair
   });
 });
 
