@@ -451,6 +451,40 @@ describe("segments", () => {
   });
 });
 
+test.each(CHECKPOINTS)("a step's function sees the model as it is then, both times: %s", async (checkpoint) => {
+  const model = new Sequential(new Linear(3, 2), new BatchNorm1d(2)) as unknown as Net;
+  using loop = innerLoop(model, new Adam(model.parameters(), { lr: 0.1 }), { checkpoint, history: "all" });
+  const { fmodel } = loop;
+  const seen: Promise<unknown>[][] = [[], [], [], [], []];
+  /** All that can be asked for. */
+  const look = async (): Promise<unknown> => {
+    const [buffers, params, named] = [fmodel.buffers, fmodel.parameters(), fmodel.namedParameters()];
+    const asked = [
+      ...[fmodel.time, Object.keys(buffers), named.map(([name]) => name)],
+      ...[fmodel.fastParams, fmodel.initialParams, fmodel.parameters({ time: 0 })].map((list) => list.length),
+    ];
+    const times = Array.from({ length: fmodel.time + 1 }, (_, time) =>
+      fmodel.parameters({ time }).map(({ shape }) => shape),
+    );
+    return [asked, times, await readAll([...params, ...Object.values(buffers)])];
+  };
+  loop.run(5, (i) => {
+    seen[i].push(look());
+    return F.mseLoss(fmodel.forward(xs[i]), ys[i]);
+  });
+  F.mseLoss(fmodel.forward(xs[5]), ys[5]).backward();
+  const shapes = model.parameters().map(({ shape }) => shape);
+  for (const [i, looks] of seen.entries()) {
+    const [first, again, ...more] = await Promise.all(looks);
+    expect(more).toEqual([]);
+    expect(again).toEqual(first);
+    const [asked, times] = first as [unknown, unknown];
+    const buffers = ["1.running_mean", "1.running_var", "1.num_batches_tracked"];
+    expect(asked).toEqual([i, buffers, fmodel.names, 4, 4, 4]);
+    expect(times).toEqual(Array.from({ length: i + 1 }, () => shapes));
+  }
+});
+
 describe("checkpoint around a functional model", () => {
   test("its forward has the weights of then, and assigns buffers once", async () => {
     const model = new Sequential(new Linear(3, 4), new BatchNorm1d(4), new Tanh(), new Linear(4, 2)) as unknown as Net;

@@ -103,9 +103,6 @@ export function differentiable(
     arguments,
     "differentiable(opt: object, params: tensors, options?: { mode: string, override: object, gradCallback: function, fmodel: object, _wantsFunctions: boolean })",
   );
-  if (typeof opt !== "object" && typeof opt !== "function") {
-    throw new ArgumentError(`differentiable: got ${String(opt)}, wanted an optimizer`);
-  }
   for (
     let cls = opt.constructor;
     typeof cls === "function" && cls.prototype !== undefined;
@@ -116,7 +113,7 @@ export function differentiable(
   }
   if (opt instanceof Optimizer) return new DifferentiableOptimizer(opt as AnyOptimizer, params, options);
   throw new ArgumentError(
-    `differentiable: ${opt.constructor.name} has no update rule: make it a subclass of Optimizer, or registerDifferentiable`,
+    `differentiable: ${opt.constructor?.name ?? "the object"} has no update rule: make it a subclass of Optimizer, or registerDifferentiable`,
   );
 }
 
