@@ -47,9 +47,13 @@ describe("finds", () => {
       shape: [2],
       backwardOf: null,
     });
-    const [first] = (anomaly?.stack ?? "").split("\n");
-    expect(first).not.toMatch(/bind|anomaly/);
-    expect(anomaly?.stack).toMatch(/logOfNothing .*anomaly\.test\.ts/);
+    // The operations that were composed, then the program: names of functions, without files.
+    const names = (anomaly?.stack ?? "").split("\n").map((line) => /^ +at ([\w.<>]+)/.exec(line)?.[1] ?? "");
+    expect(
+      names.slice(0, names.indexOf("logOfNothing")).filter((name) => /bind|note|Anomaly|Error/.test(name)),
+    ).toEqual([]);
+    expect(names.indexOf("logOfNothing")).toBeGreaterThan(0);
+    expect(anomaly?.stack).toMatch(/logOfNothing .*anomaly\.test\./);
   });
 
   test("NaN made of infinities", async () => {
@@ -82,9 +86,34 @@ describe("finds", () => {
     expect(anomaly?.stack).toMatch(/backward/);
   });
 
-  test("a NaN that was there before", async () => {
-    const x = tensor([Number.NaN, 1]);
+  test("a NaN that was there before, in any operand", async () => {
+    const [x, y] = [tensor([Number.NaN, 1]), tensor([2, 3])];
     expect(await found(() => exp(x))).toMatchObject({ operation: "exp", origin: "given", value: "NaN" });
+    for (const fn of [() => mul(x, y), () => mul(y, x), () => where(y.gt(0), y, x)]) {
+      expect(await found(fn)).toMatchObject({ origin: "given", value: "NaN" });
+    }
+    // An infinity that was there is none, but the NaN that is made of it is.
+    const infinite = tensor([Number.POSITIVE_INFINITY, 1]);
+    for (const fn of [() => mul(infinite, y), () => sub(y, infinite), () => exp(infinite)]) {
+      expect(await found(fn)).toBeNull();
+    }
+    expect(await found(() => mul(infinite, tensor([0, 0])))).toMatchObject({
+      operation: "mul",
+      origin: "made",
+      value: "NaN",
+    });
+  });
+
+  test("what a long chain of calls made: fifty frames of it, and the program's limit stays", async () => {
+    const deep = (depth: number): Tensor => (depth === 0 ? logOfNothing(leaf(1)) : deep(depth - 1));
+    const frames = async (depth: number): Promise<number> => {
+      const anomaly = await found(() => deep(depth));
+      return (anomaly?.stack ?? "").split("\n").length;
+    };
+    const [few, many, more] = [await frames(0), await frames(60), await frames(70)];
+    expect(many).toBe(more);
+    expect(many).toBeGreaterThan(few);
+    expect(many).toBeLessThan(50);
   });
 });
 
@@ -111,6 +140,8 @@ describe("is not alarmed by", () => {
   test("integers and empty tensors", async () => {
     expect(await found(() => tensor([1, 2], { dtype: "int32" }).sum())).toBeNull();
     expect(await found(() => exp(tensor([], { shape: [0] })))).toBeNull();
+    expect(await found(() => tensor([], { shape: [0] }).sum())).toBeNull();
+    expect(await found(() => tensor([1, 2], { dtype: "int32" }).to("float64").exp())).toBeNull();
   });
 });
 
@@ -142,6 +173,10 @@ describe("detectAnomaly", () => {
     const [two, three] = [await looks((x) => x.exp()), await looks((x) => x.exp().exp())];
     expect(three).toBeGreaterThan(two);
     expect(await looks((x) => x.mul(x))).toBe(two);
+    // At floats only.
+    const places = tensor([1, 0], { dtype: "int32" });
+    expect(await looks((x) => x.gather(0, places))).toBe(two);
+    expect(await looks(() => places.add(places))).toBe(0);
     expect(await looks((x) => x.mul(x).exp().mul(x))).toBe(two + 2 * (three - two));
   });
 
@@ -202,6 +237,54 @@ describe("detectAnomaly", () => {
     log(sub(x, x));
     expect(device.stats().recorded).toBe(recorded + 2);
     await anomaly.check();
+  });
+
+  test("holds nothing once it was read", async () => {
+    const before = getDevice();
+    // What other tests have left to the collector does not count.
+    const own = await init({ device: "cpu", dtype: "float64" });
+    const x = leaf(...new Array<number>(64).fill(1));
+    await x.add(0).data();
+    const round = async (): Promise<number> => {
+      using anomaly = detectAnomaly();
+      scope(() => void x.exp().mul(2).add(1));
+      await anomaly.check();
+      for (let i = 0; i < 8; i++) own.flush();
+      return own.stats().usedBytes;
+    };
+    const bytes = [await round(), await round(), await round()];
+    own.destroy();
+    setDevice(before);
+    expect(new Set(bytes).size).toBe(1);
+  });
+
+  test("around an async function does not see what others do meanwhile; of two, each sees its own", async () => {
+    const running = detectAnomaly(async () => {
+      await null;
+      return exp(leaf(0)).data();
+    });
+    const other = detectAnomaly(async () => {
+      await null;
+      return logOfNothing(leaf(1)).data();
+    });
+    logOfNothing(leaf(1, 2));
+    expect(await running).toEqual(Float64Array.of(1));
+    await expect(other).rejects.toThrow(/log, with a result of float64 \[1\]/);
+  });
+
+  test("of blocks one in another all see what the inner one does, and the inner one nothing else", async () => {
+    const outer = detectAnomaly();
+    logOfNothing(leaf(1));
+    const inner = detectAnomaly();
+    expect([(await inner.find())?.operation, (await outer.find())?.operation]).toEqual([undefined, "log"]);
+    logOfNothing(leaf(1));
+    inner.end();
+    expect([(await inner.find())?.operation, (await outer.find())?.operation]).toEqual(["log", "log"]);
+    logOfNothing(leaf(1));
+    outer.end();
+    logOfNothing(leaf(1));
+    expect([(await inner.find())?.operation, (await outer.find())?.operation]).toEqual([undefined, "log"]);
+    expect(await outer.find()).toBeNull();
   });
 
   test("may be nested, and ended in any order", async () => {

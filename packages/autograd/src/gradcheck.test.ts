@@ -74,3 +74,33 @@ test("eps is half the distance between the two evaluations", async () => {
   expect(await gradcheck(cube, [leaf([0], 1)], { eps: 0.5, atol: 0.26 })).toBe(true);
   expect(await gradcheck(cube, [leaf([0], 1)])).toBe(true);
 });
+
+test("a tolerance of zero lets equal numbers pass", async () => {
+  const exact = { eps: 2 ** -20, rtol: 0, atol: 0 };
+  expect(await gradcheck((x) => mul(x, 2), [leaf([0.5, -1], 2)], exact)).toBe(true);
+  await expect(gradcheck(off(2, 2 ** -40), [leaf([0.5], 1)], exact)).rejects.toThrow(/analytic 2\.0000000000009/);
+});
+
+test("outputs off the tape, outputs that use one input, and inputs that nothing uses are checked as well", async () => {
+  const [a, b, c] = [leaf([0.3, 0.7], 2), leaf([1.5], 1), tensor([2, 3])];
+  const functions = [
+    (x: Tensor, y: Tensor) => [mul(x, x), tensor([1, 2, 3]), tanh(y)],
+    (x: Tensor) => mul(x, mul(x, x)),
+    (_: Tensor, y: Tensor) => [tensor([4]), mul(y, y)],
+    (x: Tensor, y: Tensor, z: Tensor) => mul(mul(x, z), mul(y, y)),
+  ];
+  for (const fn of functions) {
+    expect(await gradcheck(fn, [a, b, c])).toBe(true);
+    expect(await gradgradcheck(fn, [a, b, c])).toBe(true);
+  }
+  for (const check of [gradcheck, gradgradcheck]) {
+    await expect(check(functions[0], [c, c])).rejects.toThrow(
+      new RegExp(`^${check.name}: no input requires a gradient`),
+    );
+  }
+  // The second output, by the second input's only element.
+  const wrong = (x: Tensor, y: Tensor): Tensor[] => [mul(x, x), mul(y, y.detach())];
+  await expect(gradcheck(wrong, [a, b])).rejects.toThrow(/output 1 \[0\] by input 1 \[0\]: numeric (3|2\.999)/);
+  // What it changed on the way is as it was.
+  expect([await a.toArray(), await b.toArray()]).toEqual([[0.3, 0.7], [1.5]]);
+});

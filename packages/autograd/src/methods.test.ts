@@ -151,6 +151,21 @@ describe("hooks", () => {
     x.registerHook((g) => g.sum());
     expect(() => exp(x).sum().backward()).toThrow(/hook returned .*\[\].*for the gradient of leaf \[2\]/);
     expect(() => tensor([1]).registerHook(() => null)).toThrow(/does not require/);
+    // Of another dtype, or no tensor at all; in a chain after one that is right.
+    for (const wrong of [(g: Tensor) => g.to("float32"), () => 1, () => "g", () => [x], () => false]) {
+      const y = leaf(3, 4);
+      const seen: Tensor[] = [];
+      y.registerHook((g) => mul(g, 2));
+      const { remove } = y.registerHook(wrong as never);
+      y.registerHook((g) => void seen.push(g));
+      expect(() => exp(y).sum().backward()).toThrow(
+        /a hook returned .* for the gradient of leaf \[2\]: shape and dtype/,
+      );
+      expect([y.grad, seen]).toEqual([null, []]);
+      remove();
+      mul(y, 3).sum().backward();
+      expect(seen).toHaveLength(1);
+    }
   });
 
   test("retainGrad keeps the gradient of an intermediate result", async () => {
