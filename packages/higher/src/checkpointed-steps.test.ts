@@ -113,13 +113,17 @@ async function run(one: Case, how: "plain" | "step" | "run", checkpoint: Checkpo
 function same(name: string, make: () => Case, modes: readonly Mode[] = MODES): void {
   describe(name, () => {
     for (const mode of modes) {
-      test.each(CHECKPOINTS)(`${mode}, checkpoint %s`, async (checkpoint) => {
+      const inMode = (): Case => {
         const one = make();
-        const all = { ...one, options: { ...one.options, mode } };
-        const plain = await run(all, "plain", "none");
+        return { ...one, options: { ...one.options, mode } };
+      };
+      let wanted: Promise<number[][]> | null = null;
+      test.each(CHECKPOINTS)(`${mode}, checkpoint %s`, async (checkpoint) => {
+        wanted ??= run(inMode(), "plain", "none");
+        const [one, plain] = [inMode(), await wanted];
         expect(plain.flat().every(Number.isFinite)).toBe(true);
-        near(await run(all, "step", checkpoint), plain);
-        if (one.between === undefined && one.stepOptions === undefined) near(await run(all, "run", checkpoint), plain);
+        near(await run(one, "step", checkpoint), plain);
+        if (one.between === undefined && one.stepOptions === undefined) near(await run(one, "run", checkpoint), plain);
       });
     }
   });
