@@ -14,7 +14,7 @@ import {
   tensor,
   withStandIns,
 } from "@loopgrad/tensor";
-import { CheckpointChain, checkpoint, grad, gradcheck, gradgradcheck, noGrad } from "./index.ts";
+import { CheckpointChain, checkpoint, customFunction, grad, gradcheck, gradgradcheck, noGrad } from "./index.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
@@ -42,6 +42,16 @@ describe("gradients", () => {
     expect(parts(...(inputs as [Tensor, Tensor])).map((y) => y.requiresGrad)).toEqual([true, true, true, false]);
     await gradcheck(fn, inputs);
     await gradgradcheck(fn, inputs);
+  });
+
+  test("no result is on the tape that was not: a constant, an integer, what came of detached arguments", () => {
+    const x = leaf(0.5, 2);
+    const fn = (h: Tensor): Tensor[] => [h.mul(2), ones([2]), h.gt(1), h.detach().exp(), noGrad(() => h.sin()), h];
+    const wanted = fn(x).map((y) => y.requiresGrad);
+    expect(wanted).toEqual([true, false, false, false, false, true]);
+    expect(checkpoint(fn)(x).map((y) => y.requiresGrad)).toEqual(wanted);
+    const custom = customFunction({ forward: (_, h: Tensor) => fn(h), backward: (_, g) => g });
+    expect(custom(x).map((y) => y.requiresGrad)).toEqual(wanted);
   });
 
   test("when an argument was computed from what is captured too", async () => {

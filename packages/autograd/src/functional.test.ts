@@ -119,6 +119,29 @@ test("inputs that need no gradient are as good as others, with createGraph too",
   }
 });
 
+test("the function gets leaves of its own; with createGraph places of the inputs that are on the tape", () => {
+  const TRANSFORMS: Record<string, (fn: (v: Tensor) => Tensor, v: Tensor, createGraph: boolean) => unknown> = {
+    vjp: (fn, v, createGraph) => vjp(fn, v, tensor(1), { createGraph }),
+    jvp: (fn, v, createGraph) => jvp(fn, v, x(), { createGraph }),
+    hvp: (fn, v, createGraph) => hvp(fn, v, x(), { createGraph }),
+    jacobian: (fn, v, createGraph) => jacobian(fn, v, { createGraph }),
+    hessian: (fn, v, createGraph) => hessian(fn, v, { createGraph }),
+  };
+  for (const [name, transform] of Object.entries(TRANSFORMS)) {
+    for (const createGraph of [false, true]) {
+      for (const input of [x(), x().requiresGrad_(), x().requiresGrad_().mul(2)]) {
+        const seen: boolean[][] = [];
+        const fn = (v: Tensor): Tensor => {
+          seen.push([v.requiresGrad, v.isLeaf, v === input]);
+          return sum(mul(v, mul(v, v)));
+        };
+        transform(fn, input, createGraph);
+        expect([name, seen]).toEqual([name, [[true, !(createGraph && input.requiresGrad), false]]]);
+      }
+    }
+  }
+});
+
 test("a function that ignores its input has a gradient of zeros", async () => {
   const constant = add(tensor([1]), tensor([2]));
   const [, g] = vjp(() => constant, x(), tensor([1]));
