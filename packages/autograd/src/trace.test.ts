@@ -12,7 +12,7 @@ import {
   tensor,
   zeros,
 } from "@loopgrad/tensor";
-import { checkpoint, enableGrad, grad, noGrad } from "./index.ts";
+import { CheckpointChain, checkpoint, enableGrad, grad, noGrad } from "./index.ts";
 import type { Recomputation } from "./recompute.ts";
 import { nodeOf } from "./tape.ts";
 import type { Trace } from "./trace.ts";
@@ -90,6 +90,33 @@ describe("refused", () => {
     const z = checkpoint((t: Tensor) => body(t, run++))(h);
     expect(() => grad(z.sum(), [h])).toThrow(says);
   });
+});
+
+test("refused: results of another number, shape or dtype, of any stage, whether or not a gradient goes there", () => {
+  /** The second run's results, for the first one's [h · 2, h]. */
+  const AGAIN: Record<string, [(h: Tensor) => Tensor[], RegExp]> = {
+    "one less": [(h) => [h.mul(2)], /fn's result 1 was .*, and run again is missing/],
+    none: [() => [], /an empty list/],
+    "one more": [(h) => [h.mul(2), h, h.exp()], /fn's result 2 was undefined, and run again .*\[3\]/],
+    "another shape": [(h) => [h.mul(2), h.sum()], /fn's result 1 was .*\[3\].*, and run again .*\[\]/],
+    "another dtype": [(h) => [h.mul(2).to("float32"), h], /fn's result 0 was .*float64.*, and run again .*float32/],
+    "the other order": [(h) => [h, h.mul(2)], /fn did something else/],
+  };
+  for (const [second, says] of Object.values(AGAIN)) {
+    for (const at of [0, 1]) {
+      for (const stages of [1, 2]) {
+        let run = 0;
+        const body = (h: Tensor): Tensor[] => (run++ < stages ? [h.mul(2), h] : second(h));
+        const h = x();
+        const chain = new CheckpointChain(() => h.device.flush());
+        let results = chain.extend(body, [h]);
+        if (stages === 2) results = chain.extend(body, [results[0]]);
+        expect(chain.length).toBe(stages);
+        const walk = (): unknown => grad(results[at].sum(), [h]);
+        expect(walk).toThrow(says);
+      }
+    }
+  }
 });
 
 describe("taken", () => {
