@@ -15,6 +15,7 @@ import {
   withStandIns,
 } from "@loopgrad/tensor";
 import { CheckpointChain, checkpoint, customFunction, grad, gradcheck, gradgradcheck, noGrad } from "./index.ts";
+import { nodeOf } from "./tape.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
@@ -173,6 +174,24 @@ describe("memory", () => {
     const [g, h] = [y, z].map((t) => grad(t.sum(), [x, w]) as Tensor[]);
     expect(await values(h[0])).toEqual(await values(g[0]));
     expect(await values(h[1])).toEqual(await values(g[1]));
+  });
+
+  test("what no result depends on keeps no graph: arguments, captured tensors", () => {
+    const [x, w] = [leaf(1, 2), leaf(3, 4)];
+    for (const captures of [false, true]) {
+      const used = w.exp();
+      const unused = w.exp();
+      const nodes = [used, unused].map(nodeOf);
+      const fn = (h: Tensor, a: Tensor, b: Tensor): Tensor[] => [h.mul(a), b.mul(2).detach()];
+      const [y, z] = captures ? checkpoint((h: Tensor) => fn(h, used, unused))(x) : checkpoint(fn)(x, used, unused);
+      expect([y.requiresGrad, z.requiresGrad]).toEqual([true, false]);
+      for (const t of [used, unused]) t.dispose();
+      expect(nodes.map((node) => [node?.refs, node?.saved === null])).toEqual([
+        [1, false],
+        [0, true],
+      ]);
+      expect(grad(y.sum(), [x, w])).toHaveLength(2);
+    }
   });
 
   test("after backward nothing is saved", () => {

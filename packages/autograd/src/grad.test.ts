@@ -1,6 +1,7 @@
 /** grad and backward: what they return, where they put it, and what they refuse. */
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import {
+  ArgumentError,
   add,
   type Device,
   exp,
@@ -176,6 +177,29 @@ describe("what grad refuses", () => {
     expect(() => tensor([1], { dtype: "int32" }).requiresGrad_()).toThrow(/int32: only float tensors/);
     expect(() => grad(x.gt(1), [x])).toThrow(/output 0 is bool: only float tensors have gradients/);
     expect(() => grad(exp(x), [tensor([1], { dtype: "int32" })])).toThrow(/input 0 is int32/);
+  });
+
+  test("what is no tensor, in every place", () => {
+    const x = leaf(2);
+    const y = (): Tensor => mul(x, x);
+    for (const wrong of [3, "x", undefined, {}, [x], () => x] as never[]) {
+      const CALLS: [RegExp, () => unknown][] = [
+        [/^grad: output 1 is /, () => grad([y(), wrong], [x])],
+        [/^grad: input 1 is /, () => grad(y(), [x, wrong])],
+        [/^grad: output 1's gradOutputs is /, () => grad([y(), y()], [x], { gradOutputs: [null, wrong ?? 3] })],
+        [/^backward: input 1 is /, () => y().backward({ inputs: [x, wrong] })],
+      ];
+      for (const [begins, call] of CALLS) {
+        expect(call).toThrow(ArgumentError);
+        expect(call).toThrow(begins);
+      }
+    }
+    for (const inputs of [[], [tensor([1])], [tensor([1], { dtype: "int32" })]]) {
+      const call = (): void => y().backward({ inputs });
+      if (inputs.length === 0) expect(call).not.toThrow();
+      else expect(call).toThrow(/^backward: input 0/);
+    }
+    expect(x.grad).toBeNull();
   });
 
   test("an option that it does not know", () => {

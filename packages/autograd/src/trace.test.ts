@@ -10,6 +10,7 @@ import {
   randn,
   type Tensor,
   tensor,
+  untracked,
   zeros,
 } from "@loopgrad/tensor";
 import { CheckpointChain, checkpoint, enableGrad, grad, noGrad } from "./index.ts";
@@ -77,6 +78,14 @@ describe("refused", () => {
         return h.mul(tensor(data));
       },
       /other data/,
+    ],
+    "another operation where no listener hears": [
+      (h, run) => h.mul(untracked(() => (run === 0 ? pair[0].sin() : pair[0].exp()))),
+      /other operands/,
+    ],
+    "another operand there, three operations before": [
+      (h, run) => h.mul(untracked(() => pair[run].sin().mul(2).exp())),
+      /other operands|another tensor/,
     ],
     "an operation off the tape the second time": [(h, run) => h.mul(run === 0 ? h : h.detach()), /other operands/],
   };
@@ -169,6 +178,18 @@ describe("taken", () => {
       }
     }
   });
+});
+
+test("a captured tensor may have a long history that is still to be computed", async () => {
+  const h = x();
+  let c = pair[0];
+  for (let i = 0; i < 20_000; i++) {
+    const next = c.add(1);
+    if (c !== pair[0]) c.dispose();
+    c = next;
+  }
+  const [g] = grad(checkpoint((t: Tensor) => t.mul(c))(h).sum(), [h]);
+  expect(await values(g)).toEqual([20_001, 20_002, 20_003]);
 });
 
 describe("runs that are alike keep one copy of what they did", () => {
