@@ -183,13 +183,13 @@ describe("taken", () => {
 test("a captured tensor may have a long history that is still to be computed", async () => {
   const h = x();
   let c = pair[0];
-  for (let i = 0; i < 20_000; i++) {
+  for (let i = 0; i < 12_000; i++) {
     const next = c.add(1);
     if (c !== pair[0]) c.dispose();
     c = next;
   }
   const [g] = grad(checkpoint((t: Tensor) => t.mul(c))(h).sum(), [h]);
-  expect(await values(g)).toEqual([20_001, 20_002, 20_003]);
+  expect(await values(g)).toEqual([12_001, 12_002, 12_003]);
 });
 
 describe("runs that are alike keep one copy of what they did", () => {
