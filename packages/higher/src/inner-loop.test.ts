@@ -1,7 +1,7 @@
 /** Inner loops: modes, callbacks, truncation, and that memory is flat. */
 import { beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { grad, makeDot } from "@loopgrad/autograd";
-import { functional as F, Linear, Sequential, Tanh } from "@loopgrad/nn";
+import { BatchNorm1d, functional as F, Linear, Sequential, Tanh } from "@loopgrad/nn";
 import { Adam, clippedByNorm, SGD } from "@loopgrad/optim";
 import {
   ArgumentError,
@@ -167,6 +167,68 @@ describe("memory", () => {
     });
     expect((await readAll(weights)).flat().every(Number.isFinite)).toBe(true);
     expect((leaked as Tensor | null)?.isReleased).toBe(true);
+  });
+
+  test("what is returned, in whatever collection, belongs to who began the loop; what he had before stays his", async () => {
+    const model = new Sequential(new Linear(3, 2), new BatchNorm1d(2));
+    const opt = new SGD(model.parameters(), { lr: 0.1 });
+    const [x, y] = batch();
+    const run = (): { returned: Tensor[]; left: Tensor } => {
+      let left: Tensor | null = null;
+      const { a, b, c, d } = innerLoop(model, opt, {}, ({ fmodel, diffopt }) => {
+        for (let k = 0; k < 2; k++) diffopt.step(F.mseLoss(fmodel.forward(x), y));
+        left = fmodel.forward(x);
+        const all = {
+          a: [fmodel.parameters(), fmodel.parameters({ time: 1 })],
+          b: new Map([["loss", left.square().sum()]]),
+        };
+        return { ...all, c: { buffers: fmodel.buffers, start: fmodel.initialParams }, d: [x, y] };
+      });
+      expect(d).toEqual([x, y]);
+      return {
+        returned: [...a.flat(), ...b.values(), ...Object.values(c.buffers), ...c.start],
+        left: left as unknown as Tensor,
+      };
+    };
+    const { returned, left } = run();
+    expect([returned.length, left.isReleased, returned.some((t) => t.isReleased)]).toEqual([16, true, false]);
+    expect((await readAll(returned)).flat().every(Number.isFinite)).toBe(true);
+    const inner = scope(() => {
+      const { returned } = run();
+      expect(returned.some((t) => t.isReleased)).toBe(false);
+      return { kept: [returned] };
+    }).kept[0];
+    // A scope keeps what its function returns as well.
+    expect(inner.some((t) => t.isReleased)).toBe(false);
+    let gone: Tensor[] = [];
+    scope(() => {
+      gone = run().returned;
+    });
+    expect(gone.map((t) => t.isReleased)).toEqual(gone.map(() => true));
+    expect([x, y].map((t) => t.isReleased)).toEqual([false, false]);
+    for (const t of [...returned, ...inner]) t.dispose();
+  });
+
+  test("a loop that fails to begin holds nothing", () => {
+    const model = make();
+    for (const p of model.parameters()) p.requiresGrad_(false);
+    const pins = (): number[] => model.parameters().map((p) => p._value.pins);
+    const before = pins();
+    const opt = new SGD(model.parameters());
+    const WRONG: object[] = [
+      { override: { rate: 1 } },
+      { mode: "third" },
+      { checkpoint: -1 },
+      { history: "some" },
+      { initial: "copied" },
+    ];
+    for (const options of WRONG) expect(() => innerLoop(model, opt, options)).toThrow(ArgumentError);
+    expect(() => innerLoop(model, new SGD(make().parameters()))).toThrow(ArgumentError);
+    expect(pins()).toEqual(before);
+    const loop = innerLoop(model, opt);
+    expect(pins()).toEqual(before.map((n) => n + 1));
+    loop.dispose();
+    expect(pins()).toEqual(before);
   });
 
   test("after its end a loop cannot be used", () => {
