@@ -276,6 +276,25 @@ describe("backward", () => {
     },
   );
 
+  test("adds what is on the tape to what is not, and the other way round", async () => {
+    for (const [first, second] of [
+      [false, true],
+      [true, false],
+      [true, true],
+      [false, false],
+    ]) {
+      const x = leaf(2);
+      mul(mul(x, x), x).backward({ createGraph: first });
+      const before = x.grad as Tensor;
+      mul(x, x).backward({ createGraph: second });
+      const now = x.grad as Tensor;
+      expect(await read(now)).toEqual([16]);
+      // The sum is recorded as the second backward is.
+      expect([before.requiresGrad, now.requiresGrad, now === before]).toEqual([first, second, !first && !second]);
+      if (second) expect(await read(grad(now, [x])[0])).toEqual([first ? 14 : 2]);
+    }
+  });
+
   test("a second time is an error that says what to do", () => {
     const y = exp(leaf(2));
     y.backward();
