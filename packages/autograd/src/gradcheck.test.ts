@@ -1,6 +1,6 @@
 /** gradcheck accepts what is right, and says where something is wrong. */
 import { beforeAll, expect, test } from "@jest/globals";
-import { add, init, matmul, mul, softmax, sum, type Tensor, tanh, tensor } from "@loopgrad/tensor";
+import { ArgumentError, add, init, matmul, mul, softmax, sum, type Tensor, tanh, tensor } from "@loopgrad/tensor";
 import { gradcheck, gradgradcheck } from "./index.ts";
 
 beforeAll(async () => {
@@ -103,4 +103,22 @@ test("outputs off the tape, outputs that use one input, and inputs that nothing 
   await expect(gradcheck(wrong, [a, b])).rejects.toThrow(/output 1 \[0\] by input 1 \[0\]: numeric (3|2\.999)/);
   // What it changed on the way is as it was.
   expect([await a.toArray(), await b.toArray()]).toEqual([[0.3, 0.7], [1.5]]);
+});
+
+test("a function that gives other things than tensors is refused, with the place and the thing", async () => {
+  const x = (): Tensor[] => [leaf([1], 1)];
+  for (const check of [gradcheck, gradgradcheck]) {
+    for (const [given, said] of [
+      [3, "3"],
+      [undefined, "undefined"],
+      ["y", "y"],
+    ] as const) {
+      await expect(check((() => given) as never, x())).rejects.toThrow(
+        `output 0 of fn is ${said}: wanted a tensor, or several`,
+      );
+      const second = ((t: Tensor) => [mul(t, t), given]) as never;
+      await expect(check(second, x())).rejects.toThrow(ArgumentError);
+      await expect(check(second, x())).rejects.toThrow(`output 1 of fn is ${said}: wanted a tensor, or several`);
+    }
+  }
 });
