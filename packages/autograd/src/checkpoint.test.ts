@@ -140,6 +140,21 @@ describe("the second run means what the first did", () => {
     expect(await values(grad(y, [x])[0])).toEqual([40]);
   });
 
+  test("differentiating a graph that was made before is an error that says so; one made inside is not", async () => {
+    const [x, w] = [leaf(2, 3), leaf(5, 7)];
+    const before = x.mul(w).square();
+    const derivative = (y: Tensor): Tensor => grad(y.sum(), [x], { createGraph: true })[0] as Tensor;
+    expect(() => checkpoint((h: Tensor) => h.mul(derivative(before)))(w)).toThrow(
+      /checkpoint: fn differentiates a graph that was made before it \(.*\): compute that inside fn, or take its gradient/,
+    );
+    const inside = checkpoint((h: Tensor) => h.mul(derivative(x.mul(w).square())))(w);
+    // w · 2 x w² → by w: 6 x w²
+    expect(await values(grad(inside.sum(), [w])[0])).toEqual([6 * 2 * 25, 6 * 3 * 49]);
+    const outside = derivative(x.mul(w).square());
+    const passed = checkpoint((h: Tensor) => h.mul(outside))(w);
+    expect(await values(grad(passed.sum(), [w])[0])).toEqual([6 * 2 * 25, 6 * 3 * 49]);
+  });
+
   test("reading another tensor of the tape, or giving another result, is an error", () => {
     const ws = [leaf(2), leaf(3)];
     let calls = 0;
@@ -154,6 +169,11 @@ describe("the second run means what the first did", () => {
 });
 
 describe("memory", () => {
+  // Bytes are counted on a device of its own: what other tests have left to the collector does not count.
+  beforeAll(async () => {
+    await init({ device: "cpu", dtype: "float64" });
+  });
+
   test("between forward and backward only arguments, captured tensors and results are stored", async () => {
     const device = getDevice();
     const n = 1024;
@@ -253,8 +273,8 @@ describe("chains", () => {
     expect(handles()).toEqual([0, 0, 0, 0, 0, 0]);
   });
 
-  test("hold nothing between the stages of a call", () => {
-    const [n, device] = [1024, getDevice()];
+  test("hold nothing between the stages of a call", async () => {
+    const [n, device] = [1024, await init({ device: "cpu", dtype: "float64" })];
     const [w0, lr] = [new Float64Array(n).fill(0.5), [0.1]].map((v) => tensor(v, { requiresGrad: true }));
     const held = (length: number): number => {
       device.flush();
