@@ -135,6 +135,21 @@ describe("a sum of pieces", () => {
     expect(interpret(simplify(graph), data, [])).toEqual(interpret(graph, data, []));
   });
 
+  test("has terms that are repeated over it", () => {
+    const wide = (x: Tensor): Tensor => bind(sliceP, [x], [0, 0, 1, 1, 1, 1]);
+    for (const at of [1, 5, 19]) {
+      for (const term of [(x: Tensor) => x, wide]) {
+        const graph = captured(20, (pieces) => {
+          const terms = pieces.map((piece, i) => padded(piece, i));
+          terms[at] = term(pieces[at]);
+          return total(terms);
+        });
+        const data = leaves(20);
+        expect(interpret(simplify(graph), data, [])).toEqual(interpret(graph, data, []));
+      }
+    }
+  });
+
   test("that is read twice is one sum, and a term of what reads it", () => {
     const graph = captured(LENGTH, (pieces) => {
       const inner = total(pieces.slice(0, 10).map(padded));
