@@ -131,6 +131,8 @@ describe("hyperparameters", () => {
   });
 
   test("flatten goes through arrays and plain objects", () => {
+    const map = new Map();
+    expect(flatten<unknown>({ a: null, b: [undefined, map], c: { d: null } })).toEqual([null, undefined, map, null]);
     expect(flatten<number>({ a: [1, { b: 2 }], c: [[3]], d: [] })).toEqual([1, 2, 3]);
   });
 });
@@ -343,6 +345,42 @@ describe("optimizers of all kinds", () => {
     expect(() => diffopt.step(loss, { params: [w] })).toThrow(/retainGraph/);
     expect(() => diffopt.step(loss, { params: [w, w] })).toThrow(ArgumentError);
   });
+});
+
+test("a rule may return the parameter itself; what is frozen altogether stays as it is", async () => {
+  class Same extends Optimizer<{ lr: Scalar }> {
+    override update(param: Tensor, _grad: Tensor, state: State): Updated {
+      return { param, state };
+    }
+  }
+  const [x, y] = batch();
+  for (const frozen of [false, true]) {
+    for (const history of ["all", "ends"] as const) {
+      const model = make();
+      if (frozen) for (const p of model.parameters()) p.requiresGrad_(false);
+      const wanted = await readAll(model.parameters());
+      const opt = frozen ? new SGD(model.parameters(), { lr: 1 }) : new Same(model.parameters(), {}, { lr: 1 });
+      using loop = innerLoop(model, opt, { history });
+      for (let k = 1; k < 4; k++) {
+        loop.step(() => F.mseLoss(loop.fmodel.forward(x), y));
+        expect(loop.fmodel.time).toBe(k);
+        expect(await readAll(loop.fmodel.parameters())).toEqual(wanted);
+        expect(await readAll(loop.fmodel.initialParams)).toEqual(wanted);
+      }
+      expect(loop.fmodel.parameters().some((p) => p.isReleased)).toBe(false);
+    }
+  }
+});
+
+test.each(["none", "step", 2] as const)("losses are on the tape in mode second-order, checkpoint %s", (checkpoint) => {
+  const model = new Linear(3, 2);
+  const [x, y] = batch();
+  for (const mode of ["second-order", "first-order", "none"] as const) {
+    using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.1 }), { mode, checkpoint });
+    const loss = (): Tensor => F.mseLoss(loop.fmodel.forward(x), y);
+    const losses = [loop.step(loss), ...loop.run(3, loss), loop.step(loss)];
+    expect([mode, losses.map((l) => l.requiresGrad)]).toEqual([mode, losses.map(() => mode === "second-order")]);
+  }
 });
 
 test("shapes of new weights are checked", () => {
