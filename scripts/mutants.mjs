@@ -11,7 +11,7 @@
  *   --seed N         another draw; 1 by default
  *   --survivors      only those that the last run of the folder left alive or found not covered
  *   --equivalents    only those that are declared equivalent: are they?
- *   --quick          without the tests that take more than half a second: while tests are written
+ *   --quick          without the tests that take more than half a second of the processor: while tests are written
  *   --list           prints the mutants, runs nothing
  *   --goal           ends with 1 where a folder's score is below its goal
  */

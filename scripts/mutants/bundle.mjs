@@ -1,5 +1,6 @@
 /**
- * Bundling tests with planted sources: one file a test file, in which the files of a folder carry their mutants.
+ * Bundling tests with planted sources: one file a test file, in which the files of a folder carry their mutants. What Jest
+ * runs before every test file, the checks of plans and the audit of devices, comes first in each.
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -16,6 +17,8 @@ import { cache, root, sources } from "../workspace.mjs";
  * @property {string[]} imports  what it requires when it runs
  */
 
+const SETUP = "packages/tensor/src/testing/setup.ts";
+
 /**
  * @param {string[]} tests  test files, relative to the root
  * @param {Map<string, string>} planted  TypeScript with mutants in it, by path relative to the root
@@ -27,6 +30,7 @@ export async function bundle(tests, planted, folder) {
   const { outputFiles, metafile } = await build({
     absWorkingDir: root,
     entryPoints: tests,
+    inject: [join(root, SETUP)],
     outdir,
     outbase: root,
     write: false,

@@ -61,7 +61,7 @@ export class Suite {
   }
 
   /**
-   * Runs tests, in the file's order, with the hooks of the blocks around them.
+   * Runs tests, in the file's order, with the hooks of the blocks around them. What a last hook throws fails the last test.
    *
    * @param {readonly number[]} chosen  which; by place in the file
    * @param {(test: number, error: unknown) => boolean | undefined} ended
@@ -76,11 +76,16 @@ export class Suite {
     const close = async (/** @type {Block[]} */ until) => {
       while (open.length > until.length || open.some((one, i) => one !== until[i])) {
         const last = open.pop();
-        for (const hook of last?.hooks.afterAll ?? [])
-          await Promise.resolve(hook()).catch((error) => (broken ??= error));
+        for (const hook of last?.hooks.afterAll ?? []) {
+          try {
+            await hook();
+          } catch (error) {
+            broken ??= error;
+          }
+        }
       }
     };
-    for (const at of chosen) {
+    for (const [i, at] of chosen.entries()) {
       const { block, body } = this.tests[at];
       const path = pathTo(block);
       begins(at);
@@ -102,6 +107,10 @@ export class Suite {
         for (const one of [...path].reverse()) for (const hook of one.hooks.afterEach) await hook();
       } catch (thrown) {
         error ??= thrown;
+      }
+      if (i === chosen.length - 1) {
+        await close([]);
+        error ??= broken;
       }
       broken = undefined;
       if (ended(at, error)) break;

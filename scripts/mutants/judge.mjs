@@ -23,6 +23,7 @@ import { cache } from "../workspace.mjs";
  * @property {number} test   its place in the file
  * @property {string} name
  * @property {number} ms
+ * @property {number} cpuMs
  *
  * @typedef {object} Verdict
  * @property {"killed" | "survived" | "not covered"} is
@@ -184,8 +185,8 @@ export class Judge {
     mkdirSync(folder, { recursive: true });
     writeFileSync(memory, JSON.stringify(learnt));
     this.left.push(...learnt.left);
-    for (const { test, name, ms, reached = [] } of learnt.tests) {
-      const known = { bundle, test, name, ms };
+    for (const { test, name, ms, cpuMs = ms, reached = [] } of learnt.tests) {
+      const known = { bundle, test, name, ms, cpuMs };
       for (const id of reached) this.#reaching.set(id, [...(this.#reaching.get(id) ?? []), known]);
     }
   }
@@ -214,12 +215,12 @@ export class Judge {
 
   /**
    * @param {Mutant} mutant
-   * @param {number} [slowest]  tests that take longer, in ms, are not asked
+   * @param {number} [slowest]  tests that take longer, in ms of the processor, are not asked
    * @returns {Promise<Verdict>}
    */
   async judge(mutant, slowest = Number.POSITIVE_INFINITY) {
     const all = this.#reaching.get(mutant.id) ?? [];
-    const reaching = all.filter(({ ms }) => ms <= slowest);
+    const reaching = all.filter(({ cpuMs }) => cpuMs <= slowest);
     if (all.length === 0) return { is: "not covered", by: "no test" };
     const killers = this.#killers.get(mutant.file) ?? [];
     const first = killers.filter((known) => reaching.includes(known)).slice(0, 4);

@@ -24,6 +24,7 @@ import { Suite } from "./harness.mjs";
  * @property {number} test
  * @property {string} name
  * @property {number} ms
+ * @property {number} cpuMs         of the processor, or `ms` where that is less: a busy machine makes no test slow
  * @property {string | null} error  its text, where the test failed
  * @property {number[]} [reached]   mutants
  */
@@ -55,7 +56,7 @@ say({ type: "ready" });
 async function run(task) {
   const { mutant } = task;
   const suite = await load(task, (id) => id === mutant);
-  let started = performance.now();
+  let started = now();
   await suite.run(
     task.tests ?? taking(suite, task),
     (test, error) => {
@@ -63,7 +64,7 @@ async function run(task) {
       return task.mutant >= 0 && error !== undefined;
     },
     (test) => {
-      started = performance.now();
+      started = now();
       say({ type: "begin", test });
     },
   );
@@ -75,7 +76,7 @@ async function runAlone(task) {
     /** @type {Set<number>} */
     const reached = new Set();
     say({ type: "begin", test });
-    const started = performance.now();
+    const started = now();
     const suite = await load(task, (id) => {
       reached.add(id);
       return false;
@@ -121,15 +122,26 @@ async function load({ bundle, imports }, isOn) {
   return suite;
 }
 
+const now = () => ({ wall: performance.now(), cpu: process.cpuUsage() });
+
 /**
  * @param {Suite} suite
  * @param {number} test
- * @param {number} started
+ * @param {ReturnType<typeof now>} started
  * @param {unknown} error
  */
 function endOf(suite, test, started, error) {
-  const ms = performance.now() - started;
-  return { type: "end", test, name: suite.tests[test].name, ms, error: error === undefined ? null : textOf(error) };
+  const ms = performance.now() - started.wall;
+  const { user, system } = process.cpuUsage(started.cpu);
+  const cpuMs = Math.min(ms, (user + system) / 1000);
+  return {
+    type: "end",
+    test,
+    name: suite.tests[test].name,
+    ms,
+    cpuMs,
+    error: error === undefined ? null : textOf(error),
+  };
 }
 
 /** @param {unknown} error */

@@ -16,7 +16,7 @@ import {
   tensor,
   where,
 } from "@loopgrad/tensor";
-import { type Anomaly, AnomalyError, detectAnomaly, grad } from "./index.ts";
+import { type Anomaly, AnomalyError, customFunction, detectAnomaly, enableGrad, grad } from "./index.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
@@ -47,9 +47,13 @@ describe("finds", () => {
       shape: [2],
       backwardOf: null,
     });
-    const [first] = (anomaly?.stack ?? "").split("\n");
-    expect(first).not.toMatch(/bind|anomaly/);
-    expect(anomaly?.stack).toMatch(/logOfNothing .*anomaly\.test\.ts/);
+    // The operations that were composed, then the program: names of functions, without files.
+    const names = (anomaly?.stack ?? "").split("\n").map((line) => /^ +at ([\w.<>]+)/.exec(line)?.[1] ?? "");
+    expect(
+      names.slice(0, names.indexOf("logOfNothing")).filter((name) => /bind|note|Anomaly|Error/.test(name)),
+    ).toEqual([]);
+    expect(names.indexOf("logOfNothing")).toBeGreaterThan(0);
+    expect(anomaly?.stack).toMatch(/logOfNothing .*anomaly\.test\./);
   });
 
   test("NaN made of infinities", async () => {
@@ -82,13 +86,44 @@ describe("finds", () => {
     expect(anomaly?.stack).toMatch(/backward/);
   });
 
-  test("a NaN that was there before", async () => {
-    const x = tensor([Number.NaN, 1]);
+  test("a NaN that was there before, in any operand", async () => {
+    const [x, y] = [tensor([Number.NaN, 1]), tensor([2, 3])];
     expect(await found(() => exp(x))).toMatchObject({ operation: "exp", origin: "given", value: "NaN" });
+    for (const fn of [() => mul(x, y), () => mul(y, x), () => where(y.gt(0), y, x)]) {
+      expect(await found(fn)).toMatchObject({ origin: "given", value: "NaN" });
+    }
+    // An infinity that was there is none, but the NaN that is made of it is.
+    const infinite = tensor([Number.POSITIVE_INFINITY, 1]);
+    for (const fn of [() => mul(infinite, y), () => sub(y, infinite), () => exp(infinite)]) {
+      expect(await found(fn)).toBeNull();
+    }
+    expect(await found(() => mul(infinite, tensor([0, 0])))).toMatchObject({
+      operation: "mul",
+      origin: "made",
+      value: "NaN",
+    });
+  });
+
+  test("what a long chain of calls made: fifty frames of it, and the program's limit stays", async () => {
+    const deep = (depth: number): Tensor => (depth === 0 ? logOfNothing(leaf(1)) : deep(depth - 1));
+    const frames = async (depth: number): Promise<number> => {
+      const anomaly = await found(() => deep(depth));
+      return (anomaly?.stack ?? "").split("\n").length;
+    };
+    const [few, many, more] = [await frames(0), await frames(60), await frames(70)];
+    expect(many).toBe(more);
+    expect(many).toBeGreaterThan(few);
+    expect(many).toBeLessThan(50);
   });
 });
 
 describe("is not alarmed by", () => {
+  test("infinities and NaN that are numbers in the program, whatever is computed from them", async () => {
+    for (const number of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(await found(() => leaf(1, 2).mul(number).add(1).exp().sum().backward())).toBeNull();
+    }
+  });
+
   test("finite numbers, and derivatives that are safe where others are not", async () => {
     expect(await found(() => std(leaf(0, 0, 0)).backward())).toBeNull();
   });
@@ -105,6 +140,8 @@ describe("is not alarmed by", () => {
   test("integers and empty tensors", async () => {
     expect(await found(() => tensor([1, 2], { dtype: "int32" }).sum())).toBeNull();
     expect(await found(() => exp(tensor([], { shape: [0] })))).toBeNull();
+    expect(await found(() => tensor([], { shape: [0] }).sum())).toBeNull();
+    expect(await found(() => tensor([1, 2], { dtype: "int32" }).to("float64").exp())).toBeNull();
   });
 });
 
@@ -116,6 +153,53 @@ describe("detectAnomaly", () => {
     await expect(failing).rejects.toThrow(
       /log, with a result of float64 \[1\], made the first Infinity; called at\n +at/,
     );
+  });
+
+  test("looks at each value once, however often it is read", async () => {
+    const device = getDevice();
+    const recorded = (fn: (x: Tensor) => void): number => {
+      const x = leaf(1, 2);
+      const before = device.stats().recorded;
+      fn(x);
+      return device.stats().recorded - before;
+    };
+    const looks = async (fn: (x: Tensor) => void): Promise<number> => {
+      const plain = recorded(fn);
+      using anomaly = detectAnomaly();
+      const extra = recorded(fn) - plain;
+      await anomaly.check();
+      return extra;
+    };
+    const [two, three] = [await looks((x) => x.exp()), await looks((x) => x.exp().exp())];
+    expect(three).toBeGreaterThan(two);
+    expect(await looks((x) => x.mul(x))).toBe(two);
+    // At floats only.
+    const places = tensor([1, 0], { dtype: "int32" });
+    expect(await looks((x) => x.gather(0, places))).toBe(two);
+    expect(await looks(() => places.add(places))).toBe(0);
+    expect(await looks((x) => x.mul(x).exp().mul(x))).toBe(two + 2 * (three - two));
+  });
+
+  test("names a backward's node as long as its rule runs: not in hooks, not in what follows", async () => {
+    const x = leaf(0, 1);
+    const made = async (fn: () => unknown): Promise<unknown> => (await found(fn))?.backwardOf?.operation ?? null;
+    expect(await made(() => [exp(x).sum().backward(), log(x)])).toBeNull();
+    const y = exp(x);
+    y.registerHook((g) => void log(g.sub(g)));
+    expect(await made(() => y.sum().backward())).toBeNull();
+    const within = (backward: (g: Tensor) => Tensor): Tensor =>
+      customFunction({ name: "mine", forward: (_, t: Tensor) => t.mul(2), backward: (_, g) => backward(g) })(x);
+    const inner = (g: Tensor): Tensor => {
+      const z = leaf(1, 2);
+      enableGrad(() => grad(z.square().sum(), [z]));
+      return log(g.sub(g));
+    };
+    expect(await made(() => within(inner).sum().backward())).toBe("mine");
+    const failing = within(() => {
+      throw new Error("on purpose");
+    });
+    expect(() => failing.sum().backward()).toThrow("on purpose");
+    expect(await made(() => log(x))).toBeNull();
   });
 
   test("names both calls in a message about a backward", async () => {
@@ -153,6 +237,54 @@ describe("detectAnomaly", () => {
     log(sub(x, x));
     expect(device.stats().recorded).toBe(recorded + 2);
     await anomaly.check();
+  });
+
+  test("holds nothing once it was read", async () => {
+    const before = getDevice();
+    // What other tests have left to the collector does not count.
+    const own = await init({ device: "cpu", dtype: "float64" });
+    const x = leaf(...new Array<number>(64).fill(1));
+    await x.add(0).data();
+    const round = async (): Promise<number> => {
+      using anomaly = detectAnomaly();
+      scope(() => void x.exp().mul(2).add(1));
+      await anomaly.check();
+      for (let i = 0; i < 8; i++) own.flush();
+      return own.stats().usedBytes;
+    };
+    const bytes = [await round(), await round(), await round()];
+    own.destroy();
+    setDevice(before);
+    expect(new Set(bytes).size).toBe(1);
+  });
+
+  test("around an async function does not see what others do meanwhile; of two, each sees its own", async () => {
+    const running = detectAnomaly(async () => {
+      await null;
+      return exp(leaf(0)).data();
+    });
+    const other = detectAnomaly(async () => {
+      await null;
+      return logOfNothing(leaf(1)).data();
+    });
+    logOfNothing(leaf(1, 2));
+    expect(await running).toEqual(Float64Array.of(1));
+    await expect(other).rejects.toThrow(/log, with a result of float64 \[1\]/);
+  });
+
+  test("of blocks one in another all see what the inner one does, and the inner one nothing else", async () => {
+    const outer = detectAnomaly();
+    logOfNothing(leaf(1));
+    const inner = detectAnomaly();
+    expect([(await inner.find())?.operation, (await outer.find())?.operation]).toEqual([undefined, "log"]);
+    logOfNothing(leaf(1));
+    inner.end();
+    expect([(await inner.find())?.operation, (await outer.find())?.operation]).toEqual(["log", "log"]);
+    logOfNothing(leaf(1));
+    outer.end();
+    logOfNothing(leaf(1));
+    expect([(await inner.find())?.operation, (await outer.find())?.operation]).toEqual([undefined, "log"]);
+    expect(await outer.find()).toBeNull();
   });
 
   test("may be nested, and ended in any order", async () => {

@@ -14,7 +14,8 @@ import {
   tensor,
   withStandIns,
 } from "@loopgrad/tensor";
-import { CheckpointChain, checkpoint, grad, gradcheck, gradgradcheck, noGrad } from "./index.ts";
+import { CheckpointChain, checkpoint, customFunction, grad, gradcheck, gradgradcheck, noGrad } from "./index.ts";
+import { nodeOf } from "./tape.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
@@ -42,6 +43,16 @@ describe("gradients", () => {
     expect(parts(...(inputs as [Tensor, Tensor])).map((y) => y.requiresGrad)).toEqual([true, true, true, false]);
     await gradcheck(fn, inputs);
     await gradgradcheck(fn, inputs);
+  });
+
+  test("no result is on the tape that was not: a constant, an integer, what came of detached arguments", () => {
+    const x = leaf(0.5, 2);
+    const fn = (h: Tensor): Tensor[] => [h.mul(2), ones([2]), h.gt(1), h.detach().exp(), noGrad(() => h.sin()), h];
+    const wanted = fn(x).map((y) => y.requiresGrad);
+    expect(wanted).toEqual([true, false, false, false, false, true]);
+    expect(checkpoint(fn)(x).map((y) => y.requiresGrad)).toEqual(wanted);
+    const custom = customFunction({ forward: (_, h: Tensor) => fn(h), backward: (_, g) => g });
+    expect(custom(x).map((y) => y.requiresGrad)).toEqual(wanted);
   });
 
   test("when an argument was computed from what is captured too", async () => {
@@ -129,6 +140,21 @@ describe("the second run means what the first did", () => {
     expect(await values(grad(y, [x])[0])).toEqual([40]);
   });
 
+  test("differentiating a graph that was made before is an error that says so; one made inside is not", async () => {
+    const [x, w] = [leaf(2, 3), leaf(5, 7)];
+    const before = x.mul(w).square();
+    const derivative = (y: Tensor): Tensor => grad(y.sum(), [x], { createGraph: true })[0] as Tensor;
+    expect(() => checkpoint((h: Tensor) => h.mul(derivative(before)))(w)).toThrow(
+      /checkpoint: fn differentiates a graph that was made before it \(.*\): compute that inside fn, or take its gradient/,
+    );
+    const inside = checkpoint((h: Tensor) => h.mul(derivative(x.mul(w).square())))(w);
+    // w · 2 x w² → by w: 6 x w²
+    expect(await values(grad(inside.sum(), [w])[0])).toEqual([6 * 2 * 25, 6 * 3 * 49]);
+    const outside = derivative(x.mul(w).square());
+    const passed = checkpoint((h: Tensor) => h.mul(outside))(w);
+    expect(await values(grad(passed.sum(), [w])[0])).toEqual([6 * 2 * 25, 6 * 3 * 49]);
+  });
+
   test("reading another tensor of the tape, or giving another result, is an error", () => {
     const ws = [leaf(2), leaf(3)];
     let calls = 0;
@@ -143,6 +169,11 @@ describe("the second run means what the first did", () => {
 });
 
 describe("memory", () => {
+  // Bytes are counted on a device of its own: what other tests have left to the collector does not count.
+  beforeAll(async () => {
+    await init({ device: "cpu", dtype: "float64" });
+  });
+
   test("between forward and backward only arguments, captured tensors and results are stored", async () => {
     const device = getDevice();
     const n = 1024;
@@ -163,6 +194,24 @@ describe("memory", () => {
     const [g, h] = [y, z].map((t) => grad(t.sum(), [x, w]) as Tensor[]);
     expect(await values(h[0])).toEqual(await values(g[0]));
     expect(await values(h[1])).toEqual(await values(g[1]));
+  });
+
+  test("what no result depends on keeps no graph: arguments, captured tensors", () => {
+    const [x, w] = [leaf(1, 2), leaf(3, 4)];
+    for (const captures of [false, true]) {
+      const used = w.exp();
+      const unused = w.exp();
+      const nodes = [used, unused].map(nodeOf);
+      const fn = (h: Tensor, a: Tensor, b: Tensor): Tensor[] => [h.mul(a), b.mul(2).detach()];
+      const [y, z] = captures ? checkpoint((h: Tensor) => fn(h, used, unused))(x) : checkpoint(fn)(x, used, unused);
+      expect([y.requiresGrad, z.requiresGrad]).toEqual([true, false]);
+      for (const t of [used, unused]) t.dispose();
+      expect(nodes.map((node) => [node?.refs, node?.saved === null])).toEqual([
+        [1, false],
+        [0, true],
+      ]);
+      expect(grad(y.sum(), [x, w])).toHaveLength(2);
+    }
   });
 
   test("after backward nothing is saved", () => {
@@ -215,8 +264,17 @@ describe("chains", () => {
     },
   );
 
-  test("hold nothing between the stages of a call", () => {
-    const [n, device] = [1024, getDevice()];
+  test.each([1, 2, 5])("of %s stages hand over what they emit, and keep no handle of it", (length) => {
+    const [w0, lr] = [leaf(0.3, -0.5), leaf(0.7)];
+    const { w, losses } = scope(() => chained(length, w0, lr));
+    const handles = (): number[] => [...losses, w].map((t) => t._value.handles);
+    expect(handles()).toEqual([1, 1, 1, 1, 1, 1]);
+    for (const t of [...losses, w]) t.dispose();
+    expect(handles()).toEqual([0, 0, 0, 0, 0, 0]);
+  });
+
+  test("hold nothing between the stages of a call", async () => {
+    const [n, device] = [1024, await init({ device: "cpu", dtype: "float64" })];
     const [w0, lr] = [new Float64Array(n).fill(0.5), [0.1]].map((v) => tensor(v, { requiresGrad: true }));
     const held = (length: number): number => {
       device.flush();

@@ -1,7 +1,17 @@
 /** Functions with a backward of the user's: values, second derivatives, and what is refused. */
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { exp, getDevice, init, mul, scope, sigmoid, sum, type Tensor, tensor } from "@loopgrad/tensor";
-import { checkpoint, customFunction, type FunctionContext, grad, gradcheck, gradgradcheck, noGrad } from "./index.ts";
+import { ArgumentError, exp, getDevice, init, mul, scope, sigmoid, sum, type Tensor, tensor } from "@loopgrad/tensor";
+import {
+  checkpoint,
+  customFunction,
+  enableGrad,
+  type FunctionContext,
+  grad,
+  gradcheck,
+  gradgradcheck,
+  isGradEnabled,
+  noGrad,
+} from "./index.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
@@ -83,6 +93,50 @@ describe("derivatives", () => {
     y.dispose();
     const [g] = grad(z, [x], { createGraph: true }) as [Tensor]; // 2 + eˣ, by its backward
     expect((await values(grad(g, [x])[0]))[0]).toBeCloseTo(Math.exp(0.3), 12);
+  });
+
+  test("at a saved result are at the result's one place, with its hooks", async () => {
+    const e = customFunction({
+      forward(ctx, x: Tensor) {
+        const [y, z] = [exp(x), x.mul(2)];
+        ctx.save(y, z);
+        return [y, z];
+      },
+      backward: (ctx, g, k) => mul(g, ctx.saved[0]).add(k.mul(2)),
+    });
+    const x = leaf(0.3);
+    const [y] = e(x);
+    const seen: number[] = [];
+    y.registerHook((g) => {
+      seen.push(g.size);
+    });
+    const [g] = grad(y.mul(3), [x], { createGraph: true }) as [Tensor];
+    expect(seen).toHaveLength(1);
+    // 3 y, by y and on by x
+    const [byY, byX] = grad(g, [y, x]);
+    expect(await values(byY)).toEqual([3]);
+    expect((await values(byX))[0]).toBeCloseTo(3 * Math.exp(0.3), 12);
+    expect(seen).toHaveLength(2);
+  });
+
+  test("read saved constants, of which there is no place", async () => {
+    for (const others of [[], [tensor([5])], [2]] as never[][]) {
+      const fn = customFunction({
+        forward(ctx, x: Tensor, ..._: unknown[]) {
+          ctx.save(x.detach().exp(), x);
+          return x.exp();
+        },
+        backward: (ctx, g) => [g.mul(ctx.saved[0]), ...others.map(() => null)],
+      });
+      const x = leaf(0.5);
+      const saves = (): number => x._value.saves;
+      expect(await values(grad(fn(x, ...others), [x])[0])).toEqual([Math.exp(0.5)]);
+      expect(saves()).toBe(0);
+      const y = fn(x, ...others);
+      expect(saves()).toBe(1);
+      y.dispose();
+      expect(saves()).toBe(0);
+    }
   });
 
   test("flow through saved intermediate values", async () => {
@@ -287,6 +341,24 @@ describe("refuses", () => {
     expect(() => early(x)).toThrow(/custom: saved was read outside backward/);
   });
 
+  test("what was saved is there while backward runs, and at no other time", () => {
+    for (const fails of [false, true]) {
+      let context: FunctionContext | undefined;
+      const fn = withBackward((ctx, g) => {
+        context = ctx;
+        expect(ctx.saved).toHaveLength(1);
+        if (fails) throw new Error("on purpose");
+        return g;
+      });
+      const x = leaf(1);
+      const run = (): Tensor[] => grad(fn(x), [x]);
+      if (fails) expect(run).toThrow("on purpose");
+      else run();
+      expect(() => context?.saved).toThrow(/mine: saved was read outside backward/);
+      expect(() => context?.save(x)).toThrow(/mine: save\(\) was called after forward/);
+    }
+  });
+
   test("results that are no tensors, async functions, unknown entries", () => {
     const giving = (result: unknown) =>
       customFunction({ name: "mine", forward: (_, _x: Tensor) => result as Tensor, backward: (_, g) => g });
@@ -295,7 +367,44 @@ describe("refuses", () => {
     expect(() => giving(Promise.resolve(1))(leaf(1))).toThrow(/mine: the function is async/);
     const unknown = { forward: (_: unknown, x: Tensor) => x, backward: (_: unknown, g: Tensor) => g, nmae: "x" };
     expect(() => customFunction(unknown)).toThrow(/unknown entry nmae; known: forward, backward, name, once/);
+    const right = { forward: (_: unknown, x: Tensor) => x, backward: (_: unknown, g: Tensor) => g };
+    for (const key of ["forward", "backward"] as const) {
+      for (const wrong of [undefined, null, 1, {}]) {
+        const define = () => customFunction({ ...right, [key]: wrong } as never);
+        expect(define).toThrow(ArgumentError);
+        expect(define).toThrow(`customFunction: ${key} is not a function`);
+      }
+    }
   });
+});
+
+test.each([
+  [false, false, [false]],
+  [false, true, [true]],
+  [true, false, [false]],
+  [true, true, [false]],
+])("once: %s, createGraph: %s: backward runs on the tape: %s", (once, createGraph, wanted) => {
+  const seen: boolean[] = [];
+  const fn = customFunction({
+    once,
+    forward(ctx, x: Tensor) {
+      ctx.save(x);
+      return x.square();
+    },
+    backward(ctx, g) {
+      const share = g.mul(ctx.saved[0]).mul(2);
+      seen.push(isGradEnabled());
+      expect(share.requiresGrad).toBe(isGradEnabled());
+      return share;
+    },
+  });
+  const x = leaf(3);
+  for (const around of [noGrad, enableGrad]) {
+    seen.length = 0;
+    const y = fn(x);
+    around(() => grad(y, [x], { createGraph }));
+    expect(seen).toEqual(wanted);
+  }
 });
 
 test("stands inside a checkpoint, and a checkpoint inside it", async () => {

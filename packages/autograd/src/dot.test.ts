@@ -130,6 +130,81 @@ describe("makeDot", () => {
     expect(nodes(none)).toBe(nodes(boxes));
   });
 
+  test("boxes of groups in groups in groups, nodes of each in its own", () => {
+    const x = leaf(1);
+    const y = graphGroup("a", () =>
+      graphGroup("b", () => graphGroup("c", () => exp(x)).sin()).mul(graphGroup('d\n"e" \\', () => x.cos())),
+    ).tanh();
+    const lines = makeDot(y, {}, { groups: "box" }).split("\n");
+    /** The path of boxes that each node stands in. */
+    const path: string[] = [];
+    const found: Record<string, string> = {};
+    for (const line of lines) {
+      const [, box] = /^ *label="(.*)";$/.exec(line) ?? [];
+      const [, node] = /^ *n\d+ \[label="(\w+)/.exec(line) ?? [];
+      if (line.includes("subgraph")) path.push("?");
+      if (box !== undefined) path[path.length - 1] = box;
+      if (node !== undefined) found[node] = path.join(" > ");
+      if (/^ +}$/.test(line)) path.pop();
+      expect(line.search(/\S|$/)).toBe(
+        line === "" || /^[d}]/.test(line) ? 0 : 2 * (path.length + 1 - Number(/subgraph/.test(line))),
+      );
+    }
+    expect(found).toEqual({
+      ...{ leaf: "", exp: "a > b > c", sin: "a > b", cos: 'a > d\\n\\"e\\" \\\\', mul: "a", tanh: "" },
+    });
+    expect(path).toEqual([]);
+  });
+
+  test("names results in the middle, which are not folded; and takes names in every form", () => {
+    const w = leaf(1);
+    let h: Tensor = w;
+    const y = graphGroup("step", () => {
+      h = exp(w);
+      return h.mul(2);
+    });
+    const labels = (dot: string): string[] =>
+      [...dot.matchAll(/label="([^"]*)\\n\[1\]"(?: style=filled, fillcolor="(#\w+)")?/g)].map(([, label]) => label);
+    const forms = [
+      { h, w },
+      Object.entries({ h, w }),
+      new Map([
+        ["h", h],
+        ["w", w],
+      ]),
+      new Set([
+        ["h", h],
+        ["w", w],
+      ] as const),
+    ];
+    for (const names of forms) expect(labels(makeDot(y, names as never))).toEqual(["w", "h = exp"]);
+    // A constant has no place to be named.
+    expect(labels(makeDot(y, { c: tensor([1]) }))).toEqual(["leaf"]);
+    expect(makeDot(y, {})).toContain('label="step"');
+    for (const wrong of [["w"], [w], { w: 1 }, { w: [w] }, [["w", null]]]) {
+      expect(() => makeDot(y, wrong as never)).toThrow(/makeDot: params is no list of pairs \[name, tensor\]/);
+    }
+  });
+
+  test("draws to each side, of several results; an option that is undefined is not given", () => {
+    const x = leaf(1);
+    const [a, b] = [exp(x), x.sin()];
+    for (const direction of ["TB", "BT", "LR", "RL"] as const) {
+      expect(makeDot(a, {}, { direction })).toContain(`rankdir=${direction};`);
+    }
+    const plain = makeDot(a);
+    expect(makeDot([a], undefined, { direction: undefined, groups: undefined })).toBe(plain);
+    expect(plain).toContain("rankdir=TB;");
+    const both = makeDot([a, b]);
+    expect(both.match(/fillcolor="#d5efcf"/g)).toHaveLength(2);
+    expect(() => makeDot([a, tensor([1])])).toThrow(/makeDot: output 1 is not on the tape/);
+    for (const direction of ["", "UP"]) {
+      expect(() => makeDot(a, {}, { direction } as object)).toThrow(
+        `makeDot: direction is ${direction}: wanted one of TB, BT, LR, RL`,
+      );
+    }
+  });
+
   test("refuses what is not on the tape, and unknown options", () => {
     expect(() => makeDot(tensor([1]))).toThrow(/makeDot: output 0 is not on the tape/);
     expect(() => makeDot(exp(leaf(1)), {}, { rankdir: "LR" } as object)).toThrow(/unknown option rankdir/);

@@ -42,10 +42,9 @@ export function makeDot(
     "makeDot(outputs: tensor|tensors, params?: iterable|object, options?: { groups: string, direction: string })",
   );
   const { groups = "fold", direction = "TB" } = options;
-  for (const [key, value] of Object.entries(options)) {
-    const choices: readonly string[] | undefined = CHOICES[key as keyof typeof CHOICES];
-    if (choices === undefined) throw new ArgumentError(`makeDot: unknown option ${key}; known: groups, direction`);
-    if (value !== undefined && !choices.includes(value)) {
+  for (const [key, value] of Object.entries({ groups, direction })) {
+    const choices = CHOICES[key as keyof typeof CHOICES];
+    if (!choices.includes(value)) {
       throw new ArgumentError(`makeDot: ${key} is ${value}: wanted one of ${choices.join(", ")}`);
     }
   }

@@ -87,6 +87,61 @@ test("with createGraph results are differentiated through the inputs", async () 
   expect(await (grad(sum(forward), [w])[0] as Tensor).toArray()).toEqual([2, 2, 2]);
 });
 
+test("inputs that need no gradient are as good as others, with createGraph too", async () => {
+  const fn = (a: Tensor, b: Tensor): Tensor => sum(mul(exp(a), mul(b, b)));
+  const TRANSFORMS: Record<string, (xs: Tensor[], createGraph: boolean) => Tensor[]> = {
+    vjp: (xs, createGraph) => vjp(fn, xs, tensor(3), { createGraph }).flat(),
+    jvp: (xs, createGraph) => jvp(fn, xs, [tensor([1, 2]), tensor([3, 4])], { createGraph }),
+    hvp: (xs, createGraph) => hvp(fn, xs, [tensor([1, 2]), tensor([3, 4])], { createGraph }).flat(),
+    jacobian: (xs, createGraph) => jacobian(fn, xs, { createGraph }),
+    hessian: (xs, createGraph) => hessian(fn, xs, { createGraph }).flat(),
+  };
+  const [a, b] = [tensor([0.1, 0.2]), tensor([0.3, 0.4])];
+  const leaves = [a, b].map((t) => t.detach().requiresGrad_());
+  for (const [name, transform] of Object.entries(TRANSFORMS)) {
+    const read = (ts: Tensor[]): Promise<unknown[]> => Promise.all(ts.map((t) => t.toArray()));
+    const wanted = [name, await read(transform([a, b], false))];
+    for (const xs of [[a, b], [leaves[0], b], [a, leaves[1]], leaves]) {
+      for (const createGraph of [false, true]) {
+        const results = transform(xs, createGraph);
+        expect([name, await read(results)]).toEqual(wanted);
+        if (!createGraph) expect(results.some((t) => t.requiresGrad)).toBe(false);
+        const on = createGraph ? xs.filter((x) => x.requiresGrad) : [];
+        if (on.length > 0)
+          expect(
+            grad(
+              results.map((t) => t.sum()).reduce((p, q) => p.add(q)),
+              on,
+            ),
+          ).toHaveLength(on.length);
+      }
+    }
+  }
+});
+
+test("the function gets leaves of its own; with createGraph places of the inputs that are on the tape", () => {
+  const TRANSFORMS: Record<string, (fn: (v: Tensor) => Tensor, v: Tensor, createGraph: boolean) => unknown> = {
+    vjp: (fn, v, createGraph) => vjp(fn, v, tensor(1), { createGraph }),
+    jvp: (fn, v, createGraph) => jvp(fn, v, x(), { createGraph }),
+    hvp: (fn, v, createGraph) => hvp(fn, v, x(), { createGraph }),
+    jacobian: (fn, v, createGraph) => jacobian(fn, v, { createGraph }),
+    hessian: (fn, v, createGraph) => hessian(fn, v, { createGraph }),
+  };
+  for (const [name, transform] of Object.entries(TRANSFORMS)) {
+    for (const createGraph of [false, true]) {
+      for (const input of [x(), x().requiresGrad_(), x().requiresGrad_().mul(2)]) {
+        const seen: boolean[][] = [];
+        const fn = (v: Tensor): Tensor => {
+          seen.push([v.requiresGrad, v.isLeaf, v === input]);
+          return sum(mul(v, mul(v, v)));
+        };
+        transform(fn, input, createGraph);
+        expect([name, seen]).toEqual([name, [[true, !(createGraph && input.requiresGrad), false]]]);
+      }
+    }
+  }
+});
+
 test("a function that ignores its input has a gradient of zeros", async () => {
   const constant = add(tensor([1]), tensor([2]));
   const [, g] = vjp(() => constant, x(), tensor([1]));

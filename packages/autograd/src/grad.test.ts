@@ -1,6 +1,7 @@
 /** grad and backward: what they return, where they put it, and what they refuse. */
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import {
+  ArgumentError,
   add,
   type Device,
   exp,
@@ -178,6 +179,29 @@ describe("what grad refuses", () => {
     expect(() => grad(exp(x), [tensor([1], { dtype: "int32" })])).toThrow(/input 0 is int32/);
   });
 
+  test("what is no tensor, in every place", () => {
+    const x = leaf(2);
+    const y = (): Tensor => mul(x, x);
+    for (const wrong of [3, "x", undefined, {}, [x], () => x] as never[]) {
+      const CALLS: [RegExp, () => unknown][] = [
+        [/^grad: output 1 is /, () => grad([y(), wrong], [x])],
+        [/^grad: input 1 is /, () => grad(y(), [x, wrong])],
+        [/^grad: output 1's gradOutputs is /, () => grad([y(), y()], [x], { gradOutputs: [null, wrong ?? 3] })],
+        [/^backward: input 1 is /, () => y().backward({ inputs: [x, wrong] })],
+      ];
+      for (const [begins, call] of CALLS) {
+        expect(call).toThrow(ArgumentError);
+        expect(call).toThrow(begins);
+      }
+    }
+    for (const inputs of [[], [tensor([1])], [tensor([1], { dtype: "int32" })]]) {
+      const call = (): void => y().backward({ inputs });
+      if (inputs.length === 0) expect(call).not.toThrow();
+      else expect(call).toThrow(/^backward: input 0/);
+    }
+    expect(x.grad).toBeNull();
+  });
+
   test("an option that it does not know", () => {
     const x = leaf(2);
     expect(() => grad(exp(x), [x], { create_graph: true } as object)).toThrow(/unknown option create_graph/);
@@ -227,6 +251,48 @@ describe("backward", () => {
     mul(x, x).backward({ createGraph: true });
     expect(await read(x.grad)).toEqual([16]);
     expect(await read(grad(x.grad as Tensor, [x])[0])).toEqual([14]);
+  });
+
+  test.each([
+    ["every leaf", undefined],
+    ["chosen inputs", (x: Tensor) => x],
+    ["a list of inputs", (x: Tensor) => [x]],
+  ])(
+    "leaves one handle of a gradient, and none of the sums before, unless these are on the tape: %s",
+    async (_, choose) => {
+      for (const createGraph of [false, true]) {
+        const x = leaf(2, 3);
+        const values = [];
+        for (let i = 1; i < 4; i++) {
+          mul(x, x)
+            .sum()
+            .backward({ createGraph, inputs: choose?.(x) });
+          values.push((x.grad as Tensor)._value);
+          expect(await read(x.grad)).toEqual([4 * i, 6 * i]);
+          const before = values.slice(1).map(() => (createGraph ? 1 : 0));
+          expect(values.map(({ handles }) => handles)).toEqual([...before, 1]);
+        }
+      }
+    },
+  );
+
+  test("adds what is on the tape to what is not, and the other way round", async () => {
+    for (const [first, second] of [
+      [false, true],
+      [true, false],
+      [true, true],
+      [false, false],
+    ]) {
+      const x = leaf(2);
+      mul(mul(x, x), x).backward({ createGraph: first });
+      const before = x.grad as Tensor;
+      mul(x, x).backward({ createGraph: second });
+      const now = x.grad as Tensor;
+      expect(await read(now)).toEqual([16]);
+      // The sum is recorded as the second backward is.
+      expect([before.requiresGrad, now.requiresGrad, now === before]).toEqual([first, second, !first && !second]);
+      if (second) expect(await read(grad(now, [x])[0])).toEqual([first ? 14 : 2]);
+    }
   });
 
   test("a second time is an error that says what to do", () => {

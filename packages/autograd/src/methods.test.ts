@@ -1,7 +1,8 @@
 /** The tape's methods on Tensor: leaves, detaching, hooks, images. And the switch. */
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { add, exp, init, mul, scope, type Tensor, tensor } from "@loopgrad/tensor";
+import { add, exp, GradError, init, mul, scope, type Tensor, tensor } from "@loopgrad/tensor";
 import { enableGrad, grad, image, isGradEnabled, noGrad } from "./index.ts";
+import type { GradMode } from "./mode.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
@@ -92,6 +93,54 @@ describe("the switch", () => {
   });
 });
 
+describe("while the code of a block waits for a read, an operation for which the switch makes a difference", () => {
+  /** Opens blocks one in another, and waits in the innermost. */
+  async function waiting(x: Tensor, ...modes: (() => GradMode)[]): Promise<boolean> {
+    if (modes.length === 0) {
+      await x.add(1).data();
+      return exp(x).requiresGrad;
+    }
+    using _ = modes[0]();
+    return await waiting(x, ...modes.slice(1));
+  }
+  const BLOCKS: [string, (() => GradMode)[], refused: boolean, wanted: boolean][] = [
+    ["noGrad", [noGrad], true, false],
+    ["enableGrad", [enableGrad], false, true],
+    ["enableGrad in noGrad", [noGrad, enableGrad], true, true],
+    ["noGrad in enableGrad", [enableGrad, noGrad], true, false],
+    ["noGrad in noGrad", [noGrad, noGrad], true, false],
+    ["enableGrad in enableGrad", [enableGrad, enableGrad], false, true],
+  ];
+  test.each(BLOCKS)("is refused where it cannot be told whose it is: %s", async (_, modes, refused, wanted) => {
+    const x = leaf(1, 2);
+    const running = waiting(x, ...modes);
+    const call = (): boolean => exp(x).requiresGrad;
+    if (refused) {
+      expect(call).toThrow(GradError);
+      expect(call).toThrow(/exp: is a gradient wanted\? A block with \w+\(\) waits for a read/);
+    } else expect(call()).toBe(true);
+    // What the caller says himself is clear; and what has no gradient in any case.
+    expect([noGrad(call), enableGrad(call), exp(tensor([1])).requiresGrad]).toEqual([false, true, false]);
+    expect(await running).toBe(wanted);
+    expect(call()).toBe(true);
+  });
+
+  test("is not, where all around it is turned alike", async () => {
+    const x = leaf(1, 2);
+    const [inside, block] = noGrad(() => {
+      const running = waiting(x, noGrad);
+      return [exp(x).requiresGrad, running];
+    });
+    expect([inside, await block]).toEqual([false, false]);
+    const other = noGrad(() => {
+      const running = waiting(x, enableGrad);
+      expect(() => exp(x)).toThrow(/A block with enableGrad\(\) waits/);
+      return running;
+    });
+    expect(await other).toBe(true);
+  });
+});
+
 describe("hooks", () => {
   test("see the whole gradient once, and may replace it", async () => {
     const x = leaf(3);
@@ -151,6 +200,21 @@ describe("hooks", () => {
     x.registerHook((g) => g.sum());
     expect(() => exp(x).sum().backward()).toThrow(/hook returned .*\[\].*for the gradient of leaf \[2\]/);
     expect(() => tensor([1]).registerHook(() => null)).toThrow(/does not require/);
+    // Of another dtype, or no tensor at all; in a chain after one that is right.
+    for (const wrong of [(g: Tensor) => g.to("float32"), () => 1, () => "g", () => [x], () => false]) {
+      const y = leaf(3, 4);
+      const seen: Tensor[] = [];
+      y.registerHook((g) => mul(g, 2));
+      const { remove } = y.registerHook(wrong as never);
+      y.registerHook((g) => void seen.push(g));
+      expect(() => exp(y).sum().backward()).toThrow(
+        /a hook returned .* for the gradient of leaf \[2\]: shape and dtype/,
+      );
+      expect([y.grad, seen]).toEqual([null, []]);
+      remove();
+      mul(y, 3).sum().backward();
+      expect(seen).toHaveLength(1);
+    }
   });
 
   test("retainGrad keeps the gradient of an intermediate result", async () => {

@@ -269,6 +269,27 @@ describe("a chain begins a new call", () => {
     expect(length).toBe(1);
   });
 
+  test.each([
+    [[], 2],
+    [[0], 1],
+    [[1], 1],
+    [[0, 1], 1],
+  ])("where of several things that it takes others use %j: %s stages", async (used, stages) => {
+    const both = (a: Tensor, b: Tensor): Tensor[] => [a.mul(b), a.add(b.sin())];
+    const run = async (extend: (args: Tensor[]) => Tensor[]): Promise<number[]> => {
+      const [x, y] = [leaf(0.3, -0.5), leaf(0.7, 0.2)];
+      const first = extend([x, y]);
+      const others = used.map((i) => first[i].exp().sum());
+      const [p, q] = extend(first);
+      const loss = others.reduce((sum, t) => sum.add(t), p.mul(q).sum());
+      return (await Promise.all(grad(loss, [x, y]).map(values))).flat();
+    };
+    const chain = new CheckpointChain(() => device.flush());
+    const again = await run((args) => chain.extend(both as (...args: Tensor[]) => Tensor[], args));
+    expect(again).toEqual((await run(([a, b]) => both(a, b))).map((v) => expect.closeTo(v, 12)));
+    expect(chain.length).toBe(stages);
+  });
+
   test("where a walk has gone through, and where the tape was off; else it goes on", () => {
     const lengths = (between: (h: Tensor, a: Tensor) => void): number => {
       const chain = new CheckpointChain(() => device.flush());

@@ -23,7 +23,6 @@ import {
   markTasks,
   openLevels,
   type RngState,
-  sameShape,
   scope,
   setRngState,
   Tensor,
@@ -307,12 +306,8 @@ export class Recomputation extends Call {
     });
     const results = this.#again(places, start);
     const seeds = gs.flatMap((cotangent, at) => {
-      const y = results[at];
       if (cotangent === null) return [];
-      if (y === undefined || !sameShape(y._live().shape, cotangent.shape) || y.dtype !== cotangent.dtype) {
-        throw new GradError(`checkpoint: fn's result ${at} was ${cotangent}, and run again ${y ?? "is missing"}`);
-      }
-      const node = nodeOf(y);
+      const node = nodeOf(results[at]);
       return node === null ? [] : [{ node, cotangent }];
     });
     const at = sites.flatMap(({ node }, i) => (node === null ? [] : [i]));
@@ -340,7 +335,7 @@ export class Recomputation extends Call {
         if (i > 0) emitted.push(...results.slice(0, this.#emits));
         const before = results;
         const find = (place: Place): Tensor => (place >= 0 ? places[place] : before[-1 - place]);
-        results = resultsOf("checkpoint", runAgain(stage, find, start));
+        results = runAgain(stage, find, start);
         // Submitted, a stage's results are stored: the next one starts from them, and not from how they came about.
         pin(results.map((y) => y._live()));
         this.#submit();
@@ -353,7 +348,7 @@ export class Recomputation extends Call {
 }
 
 /** Runs a stage a second time, with everything as it was. */
-function runAgain(stage: Stage, find: (place: Place) => Tensor, start: number): Results {
+function runAgain(stage: Stage, find: (place: Place) => Tensor, start: number): readonly Tensor[] {
   const { fn, args, captured, rng, levels } = stage;
   const xs = args.map((arg) => ("plain" in arg ? arg.plain : find(arg.place)));
   const rngNow = getRngState();
@@ -376,8 +371,9 @@ function runAgain(stage: Stage, find: (place: Place) => Tensor, start: number): 
     const returned = withStandIns(handles, standIns, () =>
       within(true, () => insideVmap(levels, () => secondRun(stage.start, stage.notes, () => fn(...(xs as never[]))))),
     );
-    checkSame(stage, recorder, find, resultsOf("checkpoint", returned));
-    return returned;
+    const results = resultsOf("checkpoint", returned);
+    checkSame(stage, recorder, find, results);
+    return results;
   } finally {
     stop();
     setRngState(rngNow);

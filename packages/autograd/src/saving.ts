@@ -59,7 +59,7 @@ const isSettled = ({ primitive, storage, saves }: Value): boolean =>
  */
 export function recipeFor(value: Value, made: Saver | null): Recipe | null {
   if (isSettled(value) || !isCheap(value.primitive as Primitive)) return null;
-  return chain(value) ?? (made === null || made.saved === null ? null : fromOperands(value, made));
+  return chain(value) ?? (made === null ? null : fromOperands(value, made));
 }
 
 /** What the node of an operation has saved of its operands, by their places. */

@@ -7,6 +7,7 @@ import {
   exp,
   init,
   mul,
+  ones,
   type Primitive,
   ShapeError,
   scope,
@@ -19,6 +20,7 @@ import {
 } from "@loopgrad/tensor";
 import { grad, image, noGrad } from "./index.ts";
 import { RULES } from "./rules/index.ts";
+import { d } from "./rules/rule.ts";
 import { type Sources, sourcesOf } from "./sources.ts";
 import { nodeOf } from "./tape.ts";
 
@@ -72,6 +74,21 @@ describe("a node", () => {
   });
 });
 
+test("a rule that gives a share of another shape is an error", () => {
+  const x = tensor([[1, 2, 3]], { requiresGrad: true });
+  const rule = RULES[sinP.code];
+  try {
+    for (const shape of [[3], [1, 4], []]) {
+      RULES[(sinP as Primitive).code] = [d("", () => ones(shape))];
+      expect(() => grad(x.sin().sum(), [x])).toThrow(
+        /internal: a rule gave a cotangent of shape .* for an input of \[1, 3\]/,
+      );
+    }
+  } finally {
+    RULES[(sinP as Primitive).code] = rule;
+  }
+});
+
 test("a slot's stand-in is what goes on the tape", async () => {
   const slot = leaf(1);
   const other = leaf(5);
@@ -117,6 +134,22 @@ describe("sources", () => {
     expect(ab.union(a)).toBe(ab);
     expect(a.union(c).union(b)).toBe(ab.union(c));
     expect(sourcesOf(1_000_001)).toBe(a);
+  });
+
+  test("of one hash are told apart", () => {
+    // By FNV-1a {b} and {b, c} have one hash where c = h ^ (h · prime), and h is that of b before its multiplication.
+    let pairs = 0;
+    for (let b = 2_000_000; pairs < 3; b++) {
+      const h = 0x811c9dc5 ^ b;
+      const c = h ^ Math.imul(h, 0x01000193);
+      if (c <= b) continue;
+      pairs++;
+      const [one, other] = [sourcesOf(b), sourcesOf(c)];
+      const both = one.union(other);
+      expect([ids(one), ids(both), ids(other.union(one))]).toEqual([[b], [b, c], [b, c]]);
+      expect([sourcesOf(b), other.union(one)]).toEqual([one, both]);
+      expect(sourcesOf(b)).toBe(one);
+    }
   });
 
   test("know what they include", () => {

@@ -145,7 +145,6 @@ export class Node implements TapeLink {
 
   /** Makes this a place at which gradients are asked for. */
   markSource(): void {
-    if (this.source !== 0) return;
     this.source = ++sourceCount;
     const own = sourcesOf(this.source);
     this.sources = this.sources === null ? own : this.sources.union(own);

@@ -10,9 +10,13 @@ import {
   randn,
   type Tensor,
   tensor,
+  untracked,
   zeros,
 } from "@loopgrad/tensor";
-import { checkpoint, enableGrad, grad, noGrad } from "./index.ts";
+import { CheckpointChain, checkpoint, enableGrad, grad, noGrad } from "./index.ts";
+import type { Recomputation } from "./recompute.ts";
+import { nodeOf } from "./tape.ts";
+import type { Trace } from "./trace.ts";
 
 beforeAll(async () => {
   await init({ device: "cpu", dtype: "float64" });
@@ -75,6 +79,14 @@ describe("refused", () => {
       },
       /other data/,
     ],
+    "another operation where no listener hears": [
+      (h, run) => h.mul(untracked(() => (run === 0 ? pair[0].sin() : pair[0].exp()))),
+      /other operands/,
+    ],
+    "another operand there, three operations before": [
+      (h, run) => h.mul(untracked(() => pair[run].sin().mul(2).exp())),
+      /other operands|another tensor/,
+    ],
     "an operation off the tape the second time": [(h, run) => h.mul(run === 0 ? h : h.detach()), /other operands/],
   };
 
@@ -87,6 +99,33 @@ describe("refused", () => {
     const z = checkpoint((t: Tensor) => body(t, run++))(h);
     expect(() => grad(z.sum(), [h])).toThrow(says);
   });
+});
+
+test("refused: results of another number, shape or dtype, of any stage, whether or not a gradient goes there", () => {
+  /** The second run's results, for the first one's [h · 2, h]. */
+  const AGAIN: Record<string, [(h: Tensor) => Tensor[], RegExp]> = {
+    "one less": [(h) => [h.mul(2)], /fn's result 1 was .*, and run again is missing/],
+    none: [() => [], /an empty list/],
+    "one more": [(h) => [h.mul(2), h, h.exp()], /fn's result 2 was undefined, and run again .*\[3\]/],
+    "another shape": [(h) => [h.mul(2), h.sum()], /fn's result 1 was .*\[3\].*, and run again .*\[\]/],
+    "another dtype": [(h) => [h.mul(2).to("float32"), h], /fn's result 0 was .*float64.*, and run again .*float32/],
+    "the other order": [(h) => [h, h.mul(2)], /fn did something else/],
+  };
+  for (const [second, says] of Object.values(AGAIN)) {
+    for (const at of [0, 1]) {
+      for (const stages of [1, 2]) {
+        let run = 0;
+        const body = (h: Tensor): Tensor[] => (run++ < stages ? [h.mul(2), h] : second(h));
+        const h = x();
+        const chain = new CheckpointChain(() => h.device.flush());
+        let results = chain.extend(body, [h]);
+        if (stages === 2) results = chain.extend(body, [results[0]]);
+        expect(chain.length).toBe(stages);
+        const walk = (): unknown => grad(results[at].sum(), [h]);
+        expect(walk).toThrow(says);
+      }
+    }
+  }
 });
 
 describe("taken", () => {
@@ -138,5 +177,48 @@ describe("taken", () => {
         expect(await values(a)).toEqual(await values(b));
       }
     }
+  });
+});
+
+test("a captured tensor may have a long history that is still to be computed", async () => {
+  const h = x();
+  let c = pair[0];
+  for (let i = 0; i < 12_000; i++) {
+    const next = c.add(1);
+    if (c !== pair[0]) c.dispose();
+    c = next;
+  }
+  const [g] = grad(checkpoint((t: Tensor) => t.mul(c))(h).sum(), [h]);
+  expect(await values(g)).toEqual([12_001, 12_002, 12_003]);
+});
+
+describe("runs that are alike keep one copy of what they did", () => {
+  const stepsOf = (body: (h: Tensor) => Tensor, h: Tensor): Trace["steps"] => {
+    const call = nodeOf(checkpoint(body)(h))?.parents[0] as Recomputation;
+    return call.stages[0].trace.steps;
+  };
+
+  test("all of it, or the part that is alike", () => {
+    const h = x();
+    const steps = stepsOf((t) => t.mul(2).sin().mul(pair[0]), h);
+    expect([steps.names, steps.numbers]).toEqual([["mul", "sin", "mul"], [2]]);
+    expect(stepsOf((t) => t.mul(2).sin().mul(pair[0]), h)).toBe(steps);
+    const parts = (other: Trace["steps"]): boolean[] =>
+      (["names", "numbers", "reads"] as const).map((part) => other[part] === steps[part]);
+    expect(parts(stepsOf((t) => t.mul(3).sin().mul(pair[0]), h))).toEqual([true, false, true]);
+    expect(parts(stepsOf((t) => t.mul(2).sin().mul(pair[1]), h))).toEqual([true, true, false]);
+    expect(parts(stepsOf((t) => t.mul(2).cos().mul(pair[0]), h))).toEqual([false, true, true]);
+    expect(parts(stepsOf((t) => t.mul(2).sin().mul(pair[0]), x()))).toEqual([true, true, false]);
+  });
+
+  test("of the last four: what came before is let go of", () => {
+    const h = x();
+    const others: ((t: Tensor) => Tensor)[] = [(t) => t.sin(), (t) => t.cos(), (t) => t.exp(), (t) => t.tanh()];
+    const kept = (between: number): boolean => {
+      const first = stepsOf((t) => t.neg().abs(), h);
+      for (const other of others.slice(0, between)) stepsOf(other, h);
+      return stepsOf((t) => t.neg().abs(), h) === first;
+    };
+    expect([kept(3), kept(4)]).toEqual([true, false]);
   });
 });

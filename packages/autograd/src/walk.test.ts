@@ -1,5 +1,5 @@
 /** How far a walk goes, and what it leaves behind: counted in nodes and bytes. */
-import { beforeAll, describe, expect, test } from "@jest/globals";
+import { beforeAll, describe, expect, jest, test } from "@jest/globals";
 import {
   add,
   type Device,
@@ -15,6 +15,7 @@ import {
   tensor,
 } from "@loopgrad/tensor";
 import { customFunction, grad, image, noGrad } from "./index.ts";
+import { beginUpdate, type StepLoop } from "./tape.ts";
 import { walkCounts } from "./walk.ts";
 
 let device: Device;
@@ -219,6 +220,46 @@ describe("memory", () => {
   });
 });
 
+describe("a walk back through a loop of updates", () => {
+  const loopOf = (isLong = false): StepLoop => ({ updates: 0, isLong });
+  /** One step of descent on w². */
+  const step = (w: Tensor, loop: StepLoop): Tensor => {
+    const [g] = grad(mul(w, w), [w], { createGraph: true });
+    beginUpdate(loop);
+    return sub(w, mul(g as Tensor, 0.1));
+  };
+  /** Seams and flushes of the gradient of what the steps lead to, by where they began. */
+  const marked = (steps: readonly StepLoop[]): [seams: number, flushes: number] => {
+    using _ = scope();
+    const w0 = leaf(1);
+    const w = steps.reduce((w, loop) => step(image(w), loop), w0);
+    device.flush();
+    const seam = jest.spyOn(device, "seam");
+    const { flushes } = device.stats();
+    grad(w, [w0]);
+    const seams = seam.mock.calls.length;
+    seam.mockRestore();
+    return [seams, device.stats().flushes - flushes];
+  };
+
+  test("has a seam before every update but none for a loop of one", () => {
+    const [a, b, one] = [loopOf(), loopOf(), loopOf()];
+    expect(marked([])).toEqual([0, 0]);
+    expect(marked([one])).toEqual([0, 0]);
+    expect(marked([a, a, a])).toEqual([3, 0]);
+    expect(marked([b, b, loopOf(), b])).toEqual([3, 0]);
+  });
+
+  test("begins a long loop with nothing pending", () => {
+    const [a, b, c, short] = [loopOf(true), loopOf(true), loopOf(true), loopOf()];
+    expect(marked([a, a, a])).toEqual([2, 1]);
+    expect(marked([b, b, c, c, c])).toEqual([3, 2]);
+    expect(marked([short, short])).toEqual([2, 0]);
+    const [d, e] = [loopOf(true), loopOf()];
+    expect(marked([d, d, e, e])).toEqual([3, 1]);
+  });
+});
+
 test("walks are counted, for what looks at a walk's extent", () => {
   const x = leaf(1);
   const before = walkCounts.walks;
@@ -228,4 +269,8 @@ test("walks are counted, for what looks at a walk's extent", () => {
     // A product, a sum, and the reshape that drops its dimension; the leaf has no rule.
     expect(cost).toEqual([4, 3]);
   }
+  // A call is one rule, however many results it has. These are nodes too, and so is the argument's place, whose rule passes on.
+  const pair = customFunction({ forward: (_, a: Tensor) => [a.mul(2), a.mul(3)], backward: (_, g, h) => g.add(h) });
+  const [a, b] = pair(x);
+  expect(counted(() => grad([a, b], [x]))).toEqual([5, 2]);
 });

@@ -113,13 +113,17 @@ async function run(one: Case, how: "plain" | "step" | "run", checkpoint: Checkpo
 function same(name: string, make: () => Case, modes: readonly Mode[] = MODES): void {
   describe(name, () => {
     for (const mode of modes) {
-      test.each(CHECKPOINTS)(`${mode}, checkpoint %s`, async (checkpoint) => {
+      const inMode = (): Case => {
         const one = make();
-        const all = { ...one, options: { ...one.options, mode } };
-        const plain = await run(all, "plain", "none");
+        return { ...one, options: { ...one.options, mode } };
+      };
+      let wanted: Promise<number[][]> | null = null;
+      test.each(CHECKPOINTS)(`${mode}, checkpoint %s`, async (checkpoint) => {
+        wanted ??= run(inMode(), "plain", "none");
+        const [one, plain] = [inMode(), await wanted];
         expect(plain.flat().every(Number.isFinite)).toBe(true);
-        near(await run(all, "step", checkpoint), plain);
-        if (one.between === undefined && one.stepOptions === undefined) near(await run(all, "run", checkpoint), plain);
+        near(await run(one, "step", checkpoint), plain);
+        if (one.between === undefined && one.stepOptions === undefined) near(await run(one, "run", checkpoint), plain);
       });
     }
   });
@@ -363,6 +367,126 @@ describe("the loop", () => {
     expect(() => ends.fmodel.parameters({ time: 2 })).toThrow(/time 2 were not kept.*history: "all"/);
     expect(all.fmodel.parameters({ time: 2 })).toHaveLength(4);
   });
+});
+
+describe("segments", () => {
+  /** Takes steps, and says how the outer backward runs them again: one segment after another, the last first. */
+  function segments(
+    checkpoint: Checkpoint,
+    take: (loop: InnerLoop<Net>, loss: (i: number) => Tensor) => void,
+  ): number[] {
+    const model = new Linear(3, 2);
+    using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.1 }), { checkpoint }) as InnerLoop<Net>;
+    const order: number[] = [];
+    const loss = (i: number): Tensor => {
+      order.push(i);
+      return F.mseLoss(loop.fmodel.forward(xs[0]), ys[0]);
+    };
+    take(loop, loss);
+    order.length = 0;
+    F.mseLoss(loop.fmodel.forward(xs[0]), ys[0]).backward();
+    return order;
+  }
+  const count = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, k) => from + k);
+  /** From these borders. */
+  const backwards = (...borders: number[]): number[] =>
+    borders
+      .slice(1)
+      .map((to, k) => count(borders[k], to))
+      .reverse()
+      .flat();
+
+  const single =
+    (from: number, to: number) =>
+    (loop: InnerLoop<Net>, loss: (i: number) => Tensor): void => {
+      for (const i of count(from, to)) loop.step(() => loss(i));
+    };
+  const together =
+    (length: number) =>
+    (loop: InnerLoop<Net>, loss: (i: number) => Tensor): void =>
+      void loop.run(length, loss);
+
+  test.each<[Checkpoint, number, number[]]>([
+    ["step", 4, [0, 1, 2, 3, 4]],
+    [3, 7, [0, 3, 6, 7]],
+    [100, 7, [0, 7]],
+    ["sqrt", 9, [0, 3, 6, 9]],
+    ["sqrt", 10, [0, 4, 8, 10]],
+  ])("of run(): %s, %s steps, borders %j", (checkpoint, length, borders) => {
+    expect(segments(checkpoint, together(length))).toEqual(backwards(...borders));
+  });
+
+  test.each<[Checkpoint, number, number[]]>([
+    ["step", 4, [0, 1, 2, 3, 4]],
+    [3, 7, [0, 3, 6, 7]],
+    // By the number of steps so far up to 2 (before the 4th), 4 (before the 16th), then 8.
+    ["sqrt", 20, [0, 2, 6, 10, 14, 20]],
+  ])("of single steps: %s, %s steps, borders %j", (checkpoint, length, borders) => {
+    expect(segments(checkpoint, single(0, length))).toEqual(backwards(...borders));
+  });
+
+  test("begin anew with run(), detach() and reset(), and have the lengths of a beginning", () => {
+    const cuts: Record<string, (loop: InnerLoop<Net>) => void> = {
+      detach: (loop) => loop.detach(),
+      reset: (loop) => loop.reset(),
+    };
+    for (const cut of Object.values(cuts)) {
+      const order = segments("sqrt", (loop, loss) => {
+        single(0, 7)(loop, loss);
+        cut(loop);
+        single(10, 15)(loop, loss);
+      });
+      expect(order).toEqual(backwards(10, 12, 15));
+    }
+    const order = segments(4, (loop, loss) => {
+      single(0, 2)(loop, loss);
+      loop.run(5, (i) => loss(10 + i));
+      single(20, 22)(loop, loss);
+    });
+    expect(order).toEqual([20, 21, 14, 10, 11, 12, 13, 0, 1]);
+    // What comes between single steps and uses the weights ends a segment, and the count goes on.
+    let query: Tensor | null = null;
+    const cutByUse = segments("sqrt", (loop, loss) => {
+      single(0, 3)(loop, loss);
+      query = loop.fmodel.parameters()[0].square();
+      single(3, 9)(loop, loss);
+    });
+    expect([query === null, cutByUse]).toEqual([false, backwards(0, 2, 3, 7, 9)]);
+  });
+});
+
+test.each(CHECKPOINTS)("a step's function sees the model as it is then, both times: %s", async (checkpoint) => {
+  const model = new Sequential(new Linear(3, 2), new BatchNorm1d(2)) as unknown as Net;
+  using loop = innerLoop(model, new Adam(model.parameters(), { lr: 0.1 }), { checkpoint, history: "all" });
+  const { fmodel } = loop;
+  const seen: Promise<unknown>[][] = [[], [], [], [], []];
+  /** All that can be asked for. */
+  const look = async (): Promise<unknown> => {
+    const [buffers, params, named] = [fmodel.buffers, fmodel.parameters(), fmodel.namedParameters()];
+    const asked = [
+      ...[fmodel.time, Object.keys(buffers), named.map(([name]) => name)],
+      ...[fmodel.fastParams, fmodel.initialParams, fmodel.parameters({ time: 0 })].map((list) => list.length),
+    ];
+    const times = Array.from({ length: fmodel.time + 1 }, (_, time) =>
+      fmodel.parameters({ time }).map(({ shape }) => shape),
+    );
+    return [asked, times, await readAll([...params, ...Object.values(buffers)])];
+  };
+  loop.run(5, (i) => {
+    seen[i].push(look());
+    return F.mseLoss(fmodel.forward(xs[i]), ys[i]);
+  });
+  F.mseLoss(fmodel.forward(xs[5]), ys[5]).backward();
+  const shapes = model.parameters().map(({ shape }) => shape);
+  for (const [i, looks] of seen.entries()) {
+    const [first, again, ...more] = await Promise.all(looks);
+    expect(more).toEqual([]);
+    expect(again).toEqual(first);
+    const [asked, times] = first as [unknown, unknown];
+    const buffers = ["1.running_mean", "1.running_var", "1.num_batches_tracked"];
+    expect(asked).toEqual([i, buffers, fmodel.names, 4, 4, 4]);
+    expect(times).toEqual(Array.from({ length: i + 1 }, () => shapes));
+  }
 });
 
 describe("checkpoint around a functional model", () => {

@@ -1,6 +1,6 @@
 /** Differentiable optimizers: overrides, hyperparameters, state, and rules of all kinds. */
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { grad } from "@loopgrad/autograd";
+import { grad, makeDot } from "@loopgrad/autograd";
 import { functional as F, Linear, type Module, Sequential, Tanh } from "@loopgrad/nn";
 import { Adam, Optimizer, type Params, type Scalar, SGD, type State, StepLR, type Updated } from "@loopgrad/optim";
 import {
@@ -19,8 +19,10 @@ import {
   createDifferentiable,
   DifferentiableOptimizer,
   differentiable,
+  FunctionalModule,
   flatten,
   functionalize,
+  type GradCallback,
   innerLoop,
   perParameter,
   registerDifferentiable,
@@ -129,6 +131,8 @@ describe("hyperparameters", () => {
   });
 
   test("flatten goes through arrays and plain objects", () => {
+    const map = new Map();
+    expect(flatten<unknown>({ a: null, b: [undefined, map], c: { d: null } })).toEqual([null, undefined, map, null]);
     expect(flatten<number>({ a: [1, { b: 2 }], c: [[3]], d: [] })).toEqual([1, 2, 3]);
   });
 });
@@ -249,6 +253,78 @@ describe("optimizers of all kinds", () => {
     }
     registerDifferentiable(Foreign, (_, params, options) => new Doubling(new SGD(params), params, options));
     expect(differentiable(new Derived(), [w])).toBeInstanceOf(Doubling);
+    for (const [odd, name] of [
+      [{}, "Object"],
+      [Object.create(null), "the object"],
+      [new Map(), "Map"],
+    ] as const) {
+      expect(() => differentiable(odd, [])).toThrow(ArgumentError);
+      expect(() => differentiable(odd, [])).toThrow(`differentiable: ${name} has no update rule`);
+    }
+    for (const odd of [1, "SGD", null, SGD]) expect(() => differentiable(odd as never, [])).toThrow(ArgumentError);
+  });
+
+  test("without a functional module steps are numbered, parameters go by their places, and each follows the last", async () => {
+    const [u, v] = [tensor([1, 2], { requiresGrad: true }), tensor([3], { requiresGrad: true })];
+    const seen: string[][] = [];
+    const gradCallback: GradCallback = (grads) => {
+      seen.push(grads.map(({ name, grad: g }) => `${name} ${g === null ? "none" : g.shape}`));
+      return grads.map(({ grad: g }) => g);
+    };
+    const diffopt = createDifferentiable(SGD, { lr: 0.5 }, { params: [u, v], gradCallback });
+    let now: Tensor[] = [u, v];
+    for (let k = 0; k < 3; k++) now = diffopt.step(now[0].square().sum().mul(0.5));
+    expect(await readAll(now)).toEqual([[0.125, 0.25], [3]]);
+    expect(seen).toEqual([1, 2, 3].map(() => ["0 2", "1 none"]));
+    const dot = makeDot(now[0], { u });
+    expect([0, 1, 2, 3, 4].map((k) => dot.includes(`"step ${k}"`))).toEqual([false, true, true, true, false]);
+    // Others than the last step's, for once.
+    const [other] = diffopt.step(u.square().sum(), { params: [u, v] });
+    expect(await read(other)).toEqual([0, 0]);
+    for (const params of [[u], [u, v, u], []]) {
+      expect(() => diffopt.step(u.sum(), { params })).toThrow(`step: got ${params.length} parameters, wanted 2`);
+    }
+    diffopt.dispose();
+    expect(() => diffopt.step(u.sum())).toThrow(ReleasedError);
+  });
+
+  test("what is optimized is a list of tensors, or of groups of them", () => {
+    const w = tensor([1], { requiresGrad: true });
+    for (const params of [[w], new Set([w]), [{ params: [w] }], [{ params: new Set([w]), lr: 3 }]]) {
+      const diffopt = createDifferentiable(SGD, { lr: 2 }, { params: params as Tensor[] });
+      expect(diffopt.paramGroups.map(({ params, lr }) => [params.length, lr])).toEqual([
+        [1, "lr" in [...params][0] ? 3 : 2],
+      ]);
+    }
+    for (const params of [undefined, null, 1, "w", w, {}, () => [w]]) {
+      const make = () => createDifferentiable(SGD, { lr: 1 }, { params: params as never });
+      expect(make).toThrow(ArgumentError);
+      expect(make).toThrow("the target has no params: wanted { fmodel } or { params: [tensor, …] }");
+    }
+    for (const cls of [class {}, () => {}, Optimizer]) {
+      expect(() => createDifferentiable(cls as never, {}, { params: [w] })).toThrow(
+        /cls is .*: wanted a class of optimizers/,
+      );
+    }
+  });
+
+  test("both constructors refuse options that do not exist", () => {
+    const model = make();
+    const opt = new SGD(model.parameters());
+    expect(() => new DifferentiableOptimizer(opt, model.parameters(), { lr: 1, rate: 2 } as object)).toThrow(
+      "differentiable: unknown option lr, rate",
+    );
+    expect(() => new FunctionalModule(model, { time: 1 } as object)).toThrow("functionalize: unknown option time");
+    for (const mode of ["third", "", undefined]) {
+      const make = () => new DifferentiableOptimizer(opt, model.parameters(), { mode } as object).dispose();
+      if (mode === undefined) expect(make).not.toThrow();
+      else expect(make).toThrow(`mode ${mode}: wanted "second-order", "first-order" or "none"`);
+    }
+    for (const history of ["some", ""]) {
+      expect(() => new FunctionalModule(model, { history } as object)).toThrow(
+        `history is ${history}, wanted "all" or "ends"`,
+      );
+    }
   });
 
   test("a parameter that the loss does not use is left alone, or an error if wanted", async () => {
@@ -269,6 +345,42 @@ describe("optimizers of all kinds", () => {
     expect(() => diffopt.step(loss, { params: [w] })).toThrow(/retainGraph/);
     expect(() => diffopt.step(loss, { params: [w, w] })).toThrow(ArgumentError);
   });
+});
+
+test("a rule may return the parameter itself; what is frozen altogether stays as it is", async () => {
+  class Same extends Optimizer<{ lr: Scalar }> {
+    override update(param: Tensor, _grad: Tensor, state: State): Updated {
+      return { param, state };
+    }
+  }
+  const [x, y] = batch();
+  for (const frozen of [false, true]) {
+    for (const history of ["all", "ends"] as const) {
+      const model = make();
+      if (frozen) for (const p of model.parameters()) p.requiresGrad_(false);
+      const wanted = await readAll(model.parameters());
+      const opt = frozen ? new SGD(model.parameters(), { lr: 1 }) : new Same(model.parameters(), {}, { lr: 1 });
+      using loop = innerLoop(model, opt, { history });
+      for (let k = 1; k < 4; k++) {
+        loop.step(() => F.mseLoss(loop.fmodel.forward(x), y));
+        expect(loop.fmodel.time).toBe(k);
+        expect(await readAll(loop.fmodel.parameters())).toEqual(wanted);
+        expect(await readAll(loop.fmodel.initialParams)).toEqual(wanted);
+      }
+      expect(loop.fmodel.parameters().some((p) => p.isReleased)).toBe(false);
+    }
+  }
+});
+
+test.each(["none", "step", 2] as const)("losses are on the tape in mode second-order, checkpoint %s", (checkpoint) => {
+  const model = new Linear(3, 2);
+  const [x, y] = batch();
+  for (const mode of ["second-order", "first-order", "none"] as const) {
+    using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.1 }), { mode, checkpoint });
+    const loss = (): Tensor => F.mseLoss(loop.fmodel.forward(x), y);
+    const losses = [loop.step(loss), ...loop.run(3, loss), loop.step(loss)];
+    expect([mode, losses.map((l) => l.requiresGrad)]).toEqual([mode, losses.map(() => mode === "second-order")]);
+  }
 });
 
 test("shapes of new weights are checked", () => {

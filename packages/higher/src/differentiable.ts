@@ -106,9 +106,6 @@ export function differentiable(
     arguments,
     "differentiable(opt: object, params: tensors, options?: { mode: string, override: object, gradCallback: function, fmodel: object, _wantsFunctions: boolean })",
   );
-  if (typeof opt !== "object" && typeof opt !== "function") {
-    throw new ArgumentError(`differentiable: got ${String(opt)}, wanted an optimizer`);
-  }
   for (
     let cls = opt.constructor;
     typeof cls === "function" && cls.prototype !== undefined;
@@ -119,7 +116,7 @@ export function differentiable(
   }
   if (opt instanceof Optimizer) return new DifferentiableOptimizer(opt as AnyOptimizer, params, options);
   throw new ArgumentError(
-    `differentiable: ${opt.constructor.name} has no update rule: make it a subclass of Optimizer, or registerDifferentiable`,
+    `differentiable: ${opt.constructor?.name ?? "the object"} has no update rule: make it a subclass of Optimizer, or registerDifferentiable`,
   );
 }
 
@@ -373,10 +370,8 @@ export class DifferentiableOptimizer {
       );
     }
     const before = this.#states[i];
-    const kept = new Set(Object.values(before));
-    this.#states[i] = mapTensors(state, (tensor) => (kept.has(tensor) ? tensor : held(tensor._share())));
-    const after = new Set(Object.values(this.#states[i]));
-    for (const value of kept) if (value instanceof Tensor && !after.has(value)) drop(value);
+    this.#states[i] = mapTensors(state, (tensor) => held(tensor._share()));
+    dropAll(before);
   }
 
   /** What the rule remembers of a parameter, by its position. */

@@ -17,6 +17,7 @@ import {
 } from "@loopgrad/nn";
 import {
   ArgumentError,
+  getDevice,
   init,
   manualSeed,
   ones,
@@ -150,9 +151,16 @@ describe("weights in time", () => {
 
   test("a time that has not been is a RangeError", () => {
     const fmodel = make();
-    expect(() => fmodel.parameters({ time: 1 })).toThrow(RangeError);
-    expect(() => fmodel.parameters({ time: -2 })).toThrow(RangeError);
-    expect(() => fmodel.parameters({ time: 0.5 })).toThrow(RangeError);
+    const wrong = (latest: number, times: number[]): void => {
+      for (const time of times) {
+        const ask = (): unknown => fmodel.parameters({ time });
+        expect(ask).toThrow(RangeError);
+        expect(ask).toThrow(`time ${time}: wanted an integer from 0 to ${latest}, or -1 for the latest`);
+      }
+    };
+    wrong(0, [1, -2, 0.5, Number.NaN, Number.POSITIVE_INFINITY]);
+    fmodel.update([tensor([[5]])]);
+    wrong(1, [2, -2, 0.5, 1.5]);
   });
 
   test("without history only time 0 and the latest are kept", () => {
@@ -165,7 +173,10 @@ describe("weights in time", () => {
 
   test("update checks number, names and shapes", () => {
     const fmodel = make();
-    expect(() => fmodel.update([])).toThrow(ArgumentError);
+    expect(() => fmodel.update([])).toThrow("update: got 0 tensors, wanted 1");
+    expect(() => fmodel.update([zeros([1, 1]), zeros([1, 1])])).toThrow(ArgumentError);
+    expect(() => fmodel.withParams([zeros([1, 1]), zeros([1, 1])])).toThrow("withParams: got 2 tensors, wanted 1");
+    expect(() => fmodel.withParams({ bias: zeros([1]) })).toThrow("withParams: unknown parameter bias: wanted weight");
     expect(() => fmodel.update({ bias: zeros([1]) })).toThrow(/unknown parameter bias: wanted weight/);
     expect(() => fmodel.update([zeros([2, 1])])).toThrow(ShapeError);
   });
@@ -174,9 +185,27 @@ describe("weights in time", () => {
     const fmodel = make();
     const w = tensor([[3]]);
     fmodel.update([w]);
-    fmodel.dispose();
+    const own = await read(fmodel.module.weight);
+    const view = fmodel.withParams([w]);
+    for (const _ of "twice") fmodel.dispose();
     expect(await read(w)).toEqual([3]);
-    expect(() => fmodel.forward(tensor([[1]]))).toThrow(ReleasedError);
+    const USES: (() => unknown)[] = [
+      () => fmodel.forward(tensor([[1]])),
+      () => fmodel.call(() => 1),
+      () => view.forward(tensor([[1]])),
+      () => fmodel.withParams([w]),
+      () => fmodel.parameters(),
+      () => fmodel.buffers,
+      () => fmodel.update([w]),
+      () => fmodel.detach(),
+      () => fmodel.reset(),
+      () => fmodel.commitTo(),
+    ];
+    for (const use of USES) {
+      expect(use).toThrow(ReleasedError);
+      expect(use).toThrow("the functional module was used after it was disposed of");
+    }
+    expect(await read(fmodel.module.weight)).toEqual(own);
   });
 
   test("weights outlive the scope they were made in", async () => {
@@ -215,6 +244,42 @@ describe("weights in time", () => {
     fmodel.reset();
     expect(fmodel.time).toBe(0);
     expect(await read(fmodel.forward(tensor([[1]])))).toEqual([9]);
+  });
+
+  test("commitTo a module that does not fit assigns nothing", async () => {
+    const model = new Linear(2, 2);
+    const fmodel = functionalize(model);
+    fmodel.update({ bias: tensor([7, 8]) });
+    // As many slots, of other shapes: the first fits.
+    const other = new Linear(2, 2);
+    const before = await read(other.weight);
+    Object.defineProperty(other, "bias", { value: new Parameter(zeros([3])), enumerable: true });
+    expect(() => fmodel.commitTo(other)).toThrow(ShapeError);
+    expect(await read(other.weight)).toEqual(before);
+    expect(() => fmodel.commitTo(new Linear(2, 2, { bias: false }))).toThrow(
+      "commitTo: the module has 1 parameters and buffers, wanted 2",
+    );
+  });
+
+  test("frozen parameters are held as they are, trainable ones at places of their own", () => {
+    for (const initial of ["connected", "detached"] as const) {
+      const model = new Linear(2, 2);
+      model.weight.requiresGrad_(false);
+      const { recorded } = getDevice().stats();
+      const fmodel = functionalize(model, { initial });
+      // An image is an operation; a constant is none.
+      expect(getDevice().stats().recorded - recorded).toBe(initial === "connected" ? 1 : 0);
+      const [weight, bias] = fmodel.parameters();
+      expect([weight.requiresGrad, bias.requiresGrad]).toEqual([false, true]);
+      expect(weight._value).toBe(model.weight._value);
+      expect([weight.isLeaf, bias.isLeaf]).toEqual([true, initial === "detached"]);
+      fmodel.update(fmodel.parameters().map((p) => p.mul(2)));
+      fmodel.detach();
+      expect(fmodel.parameters().map((p) => [p.requiresGrad, p.isLeaf])).toEqual([
+        [false, true],
+        [true, true],
+      ]);
+    }
   });
 
   test("commitTo assigns weights and buffers to the module, or to one like it", async () => {

@@ -1,7 +1,7 @@
 /** Inner loops: modes, callbacks, truncation, and that memory is flat. */
-import { beforeAll, describe, expect, test } from "@jest/globals";
+import { beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { grad, makeDot } from "@loopgrad/autograd";
-import { functional as F, Linear, Sequential, Tanh } from "@loopgrad/nn";
+import { BatchNorm1d, functional as F, Linear, Sequential, Tanh } from "@loopgrad/nn";
 import { Adam, clippedByNorm, SGD } from "@loopgrad/optim";
 import {
   ArgumentError,
@@ -14,7 +14,7 @@ import {
   type Tensor,
   tensor,
 } from "@loopgrad/tensor";
-import { createDifferentiable, innerLoop, type Mode } from "./index.ts";
+import { createDifferentiable, type InnerLoop, innerLoop, type Mode } from "./index.ts";
 import { read, readAll } from "./testing/differences.ts";
 
 let device: Device;
@@ -169,6 +169,68 @@ describe("memory", () => {
     expect((leaked as Tensor | null)?.isReleased).toBe(true);
   });
 
+  test("what is returned, in whatever collection, belongs to who began the loop; what he had before stays his", async () => {
+    const model = new Sequential(new Linear(3, 2), new BatchNorm1d(2));
+    const opt = new SGD(model.parameters(), { lr: 0.1 });
+    const [x, y] = batch();
+    const run = (): { returned: Tensor[]; left: Tensor } => {
+      let left: Tensor | null = null;
+      const { a, b, c, d } = innerLoop(model, opt, {}, ({ fmodel, diffopt }) => {
+        for (let k = 0; k < 2; k++) diffopt.step(F.mseLoss(fmodel.forward(x), y));
+        left = fmodel.forward(x);
+        const all = {
+          a: [fmodel.parameters(), fmodel.parameters({ time: 1 })],
+          b: new Map([["loss", left.square().sum()]]),
+        };
+        return { ...all, c: { buffers: fmodel.buffers, start: fmodel.initialParams }, d: [x, y] };
+      });
+      expect(d).toEqual([x, y]);
+      return {
+        returned: [...a.flat(), ...b.values(), ...Object.values(c.buffers), ...c.start],
+        left: left as unknown as Tensor,
+      };
+    };
+    const { returned, left } = run();
+    expect([returned.length, left.isReleased, returned.some((t) => t.isReleased)]).toEqual([16, true, false]);
+    expect((await readAll(returned)).flat().every(Number.isFinite)).toBe(true);
+    const inner = scope(() => {
+      const { returned } = run();
+      expect(returned.some((t) => t.isReleased)).toBe(false);
+      return { kept: [returned] };
+    }).kept[0];
+    // A scope keeps what its function returns as well.
+    expect(inner.some((t) => t.isReleased)).toBe(false);
+    let gone: Tensor[] = [];
+    scope(() => {
+      gone = run().returned;
+    });
+    expect(gone.map((t) => t.isReleased)).toEqual(gone.map(() => true));
+    expect([x, y].map((t) => t.isReleased)).toEqual([false, false]);
+    for (const t of [...returned, ...inner]) t.dispose();
+  });
+
+  test("a loop that fails to begin holds nothing", () => {
+    const model = make();
+    for (const p of model.parameters()) p.requiresGrad_(false);
+    const pins = (): number[] => model.parameters().map((p) => p._value.pins);
+    const before = pins();
+    const opt = new SGD(model.parameters());
+    const WRONG: object[] = [
+      { override: { rate: 1 } },
+      { mode: "third" },
+      { checkpoint: -1 },
+      { history: "some" },
+      { initial: "copied" },
+    ];
+    for (const options of WRONG) expect(() => innerLoop(model, opt, options)).toThrow(ArgumentError);
+    expect(() => innerLoop(model, new SGD(make().parameters()))).toThrow(ArgumentError);
+    expect(pins()).toEqual(before);
+    const loop = innerLoop(model, opt);
+    expect(pins()).toEqual(before.map((n) => n + 1));
+    loop.dispose();
+    expect(pins()).toEqual(before);
+  });
+
   test("after its end a loop cannot be used", () => {
     const model = make();
     const loop = innerLoop(model, new SGD(model.parameters()));
@@ -177,6 +239,69 @@ describe("memory", () => {
     loop.dispose();
     expect(() => loop.fmodel.forward(x)).toThrow(ReleasedError);
     expect(() => loop.diffopt.step(x.sum())).toThrow(ReleasedError);
+  });
+});
+
+describe("seams: where kernels of one step end and those of the next begin", () => {
+  /** Seams, and flushes, of a function. */
+  const marked = (fn: () => void): [seams: number, flushes: number] => {
+    const seam = jest.spyOn(device, "seam");
+    const { flushes } = device.stats();
+    fn();
+    const seams = seam.mock.calls.length;
+    seam.mockRestore();
+    return [seams, device.stats().flushes - flushes];
+  };
+
+  test.each([1, 2, 5])("a loop of %s steps has one between two steps, there and back", (steps) => {
+    const model = make();
+    const [x, y] = batch();
+    using loop = innerLoop(model, new SGD(model.parameters(), { lr: 0.1 }));
+    const forward = marked(() => {
+      for (let k = 0; k < steps; k++) loop.diffopt.step(F.mseLoss(loop.fmodel.forward(x), y));
+    });
+    expect(forward).toEqual([steps - 1, 0]);
+    const query = F.mseLoss(loop.fmodel.forward(x), y);
+    // Of one step alone nothing repeats.
+    expect(marked(() => query.backward())).toEqual([steps === 1 ? 0 : steps, 0]);
+    model.zeroGrad();
+  });
+
+  test("a loop submits its steps after each 8192 operations, and then the walk back begins with nothing pending", () => {
+    const model = make();
+    const opt = new SGD(model.parameters(), { lr: 0.1 });
+    const [x, y] = batch();
+    const step = (loop: InnerLoop<Sequential>, operations: number): void => {
+      loop.step(() => {
+        // They are recorded, and nobody needs them.
+        for (let i = 0; i < operations; i++) scope(() => void x.neg());
+        return F.mseLoss(loop.fmodel.forward(x), y);
+      });
+    };
+    /** Operations of the first step, and of another. */
+    const own = (): number[] => {
+      device.flush();
+      using loop = innerLoop(model, opt);
+      return [0, 1].map(() => {
+        const before = device.recorded;
+        step(loop, 0);
+        return device.recorded - before;
+      });
+    };
+    own(); // What is made once for a device is there from now on.
+    const [first, other] = own();
+    /** For steps of so many operations: which of them submit; seams and flushes of the walk back. */
+    const run = (...steps: number[]): unknown => {
+      using _ = scope();
+      device.flush();
+      using loop = innerLoop(model, opt);
+      const flushes = steps.map((count, i) => marked(() => step(loop, count - (i === 0 ? first : other)))[1]);
+      const query = F.mseLoss(loop.fmodel.forward(x), y);
+      return [flushes, marked(() => void grad(query, loop.fmodel.initialParams))];
+    };
+    expect(run(8192, 100)).toEqual([[0, 1], [1, 1]]); // biome-ignore format: a pair
+    expect(run(8193, 100)).toEqual([[1, 0], [1, 1]]); // biome-ignore format: a pair
+    expect(run(3000, 3000, 3000, 3000, 3000, 3000)).toEqual([[0, 0, 1, 0, 0, 1], [5, 1]]); // biome-ignore format: a pair
   });
 });
 

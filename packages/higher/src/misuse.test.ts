@@ -1,9 +1,22 @@
 /** What cannot be meant is an error that says so, at the call that is wrong. */
-import { beforeAll, expect, test } from "@jest/globals";
+import { beforeAll, describe, expect, test } from "@jest/globals";
 import { Linear } from "@loopgrad/nn";
 import { SGD } from "@loopgrad/optim";
 import { ArgumentError, GradError, init, ones, type Tensor } from "@loopgrad/tensor";
-import { type GradCallback, innerLoop } from "./index.ts";
+import {
+  applyHyperparameters,
+  createDifferentiable,
+  DifferentiableOptimizer,
+  differentiable,
+  FunctionalModule,
+  functionalize,
+  type GradCallback,
+  innerLoop,
+  perParameter,
+  registerDifferentiable,
+  trainableHyperparameters,
+} from "./index.ts";
+import { PerParameter } from "./override.ts";
 
 let model: Linear;
 let inner: SGD;
@@ -81,4 +94,63 @@ test("innerLoop takes a module and an optimizer", () => {
   expect(() => begin()).toThrow("innerLoop: model is missing: wanted a module");
   expect(() => begin(inner, model)).toThrow("wanted a module");
   expect(() => begin(model)).toThrow("innerLoop: opt is missing: wanted an optimizer");
+});
+
+describe("arguments that do not exist are refused, and change nothing", () => {
+  type Loop = ReturnType<typeof innerLoop<Linear>>;
+  const lossOf = ({ fmodel }: Loop): Tensor => fmodel.forward(x).square().mean();
+  const make =
+    (cls: unknown) =>
+    (...args: unknown[]): unknown =>
+      new (cls as new (...args: unknown[]) => unknown)(...args);
+  class Own extends SGD {}
+  /** What is called, on what, and the arguments that it takes. */
+  const CALLS: Record<string, (loop: Loop) => [fn: unknown, self: object | null, ...args: unknown[]]> = {
+    innerLoop: () => [innerLoop, null, model, inner, {}, () => 1],
+    functionalize: () => [functionalize, null, model, {}],
+    FunctionalModule: () => [make(FunctionalModule), null, model, {}],
+    differentiable: () => [differentiable, null, inner, model.parameters(), {}],
+    DifferentiableOptimizer: () => [make(DifferentiableOptimizer), null, inner, model.parameters(), {}],
+    createDifferentiable: () => [createDifferentiable, null, SGD, { lr: 1 }, { params: model.parameters() }],
+    registerDifferentiable: () => [registerDifferentiable, null, Own, differentiable],
+    trainableHyperparameters: () => [trainableHyperparameters, null, inner, ["lr"]],
+    applyHyperparameters: () => [applyHyperparameters, null, inner, { lr: [0.1] }],
+    perParameter: () => [perParameter, null, [1, 2]],
+    PerParameter: () => [make(PerParameter), null, [1, 2]],
+    "InnerLoop.step": (loop) => [loop.step, loop, () => lossOf(loop), {}],
+    "InnerLoop.run": (loop) => [loop.run, loop, 2, () => lossOf(loop), {}],
+    "InnerLoop.stats": (loop) => [loop.stats, loop],
+    "InnerLoop.detach": (loop) => [loop.detach, loop],
+    "InnerLoop.reset": (loop) => [loop.reset, loop],
+    "InnerLoop.dispose": (loop) => [loop.dispose, loop],
+    "DifferentiableOptimizer.step": (loop) => [loop.diffopt.step, loop.diffopt, lossOf(loop), {}],
+    "DifferentiableOptimizer.reset": ({ diffopt }) => [diffopt.reset, diffopt],
+    "DifferentiableOptimizer.stateOf": ({ diffopt }) => [diffopt.stateOf, diffopt, 0],
+    "DifferentiableOptimizer.detach": ({ diffopt }) => [diffopt.detach, diffopt],
+    "DifferentiableOptimizer.commitTo": ({ diffopt }) => [diffopt.commitTo, diffopt, inner],
+    "DifferentiableOptimizer.dispose": ({ diffopt }) => [diffopt.dispose, diffopt],
+    "FunctionalModule.call": ({ fmodel }) => [fmodel.call, fmodel, () => 1],
+    "FunctionalModule.withParams": ({ fmodel }) => [fmodel.withParams, fmodel, fmodel.parameters()],
+    "FunctionalModule.parameters": ({ fmodel }) => [fmodel.parameters, fmodel, {}],
+    "FunctionalModule.namedParameters": ({ fmodel }) => [fmodel.namedParameters, fmodel, {}],
+    "FunctionalModule.detach": ({ fmodel }) => [fmodel.detach, fmodel],
+    "FunctionalModule.reset": ({ fmodel }) => [fmodel.reset, fmodel],
+    "FunctionalModule.commitTo": ({ fmodel }) => [fmodel.commitTo, fmodel, model],
+    "FunctionalModule.dispose": ({ fmodel }) => [fmodel.dispose, fmodel],
+  };
+
+  test.each(Object.keys(CALLS))("by %s", async (name) => {
+    using loop = innerLoop(model, inner);
+    loop.step(() => lossOf(loop));
+    const [fn, self, ...args] = CALLS[name](loop);
+    const call = async (...more: unknown[]): Promise<unknown> =>
+      Reflect.apply(fn as () => void, self, [...args, ...more]);
+    const weights = loop.fmodel.parameters();
+    // Array.map gives a function of one argument three.
+    await expect(call(1, 2, 3, 4)).rejects.toThrow(ArgumentError);
+    await expect(call(1, 2, 3, 4)).rejects.toThrow(new RegExp(`^${name}: `));
+    expect([loop.fmodel.time, loop.fmodel.parameters()]).toEqual([1, weights]);
+    const made = await call();
+    (made as { dispose?: () => void } | undefined)?.dispose?.();
+  });
 });

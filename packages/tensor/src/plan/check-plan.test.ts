@@ -10,7 +10,7 @@ import { watch } from "../debug/watch.ts";
 import { Device } from "../device.ts";
 import "../ops/methods.ts";
 import { pack, unpack } from "../ops/pack.ts";
-import { flipP, padP } from "../primitives.ts";
+import { flipP, gatherP, padP } from "../primitives.ts";
 import { scope } from "../scope.ts";
 import { numel, type Shape } from "../shape.ts";
 import { Tensor } from "../tensor.ts";
@@ -202,6 +202,35 @@ describe("of WebGPU", () => {
       expect(() => checkPlan(wider)).toThrow(/load: a view reaches elements -1 to/);
     }
   });
+});
+
+test("a gather that reaches beyond what it is of is refused; all that is wrong is listed, in order", async () => {
+  const device = new Device(await createWebGPUBackend({}));
+  const { gpu } = await planOf(device, (device) => {
+    const table = ramp(device, [6, 4]);
+    const places = new Tensor(device.fromHost(Int32Array.of(1, 5, 0, 2), [1, 4], "int32"));
+    return [bind(gatherP, [table.exp(), places], [0]).mul(2)];
+  });
+  device.destroy();
+  checkPlan(gpu);
+  let gathers = 0;
+  /** Every gather of so many rows more. */
+  const edited = (more: number): GpuPlan => ({
+    ...gpu,
+    kernels: gpu.kernels.map((kernel) => {
+      const { description } = kernel;
+      if (description.role !== "map") return kernel;
+      const code = description.output.code.map((instruction) => {
+        if (instruction.kind !== "gather") return instruction;
+        gathers++;
+        return { ...instruction, size: instruction.size + more };
+      });
+      return { ...kernel, description: { ...description, output: { ...description.output, code } } };
+    }),
+  });
+  expect(() => checkPlan(edited(0))).not.toThrow();
+  expect(gathers).toBeGreaterThan(0);
+  expect(() => checkPlan(edited(1))).toThrow(/gather: a view reaches elements/);
 });
 
 describe("of the cpu device", () => {

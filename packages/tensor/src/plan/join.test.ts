@@ -135,6 +135,34 @@ describe("a sum of pieces", () => {
     expect(interpret(simplify(graph), data, [])).toEqual(interpret(graph, data, []));
   });
 
+  test("says the shapes of what it makes, before anything infers them again", () => {
+    const graph = captured(LENGTH, (pieces) =>
+      total([...pieces.map((piece, i) => padded(piece, i)), padded(pieces[0], 3).mul(2)]),
+    );
+    const { nodes } = joinPieces(graph);
+    for (const { primitive, inputs, attrs, shape } of nodes) {
+      const [x, y] = inputs.map((input) => nodes[input].shape);
+      if (primitive === padP) expect(shape).toEqual(x.map((d, axis) => d + attrs[axis] + attrs[x.length + axis]));
+      if (primitive === addP) expect([x, y]).toEqual([shape, shape]);
+    }
+    expect(nodes.filter(({ primitive }) => primitive === padP).length).toBeGreaterThan(LENGTH);
+  });
+
+  test("has terms that are repeated over it", () => {
+    const wide = (x: Tensor): Tensor => bind(sliceP, [x], [0, 0, 1, 1, 1, 1]);
+    for (const at of [1, 5, 19]) {
+      for (const term of [(x: Tensor) => x, wide]) {
+        const graph = captured(20, (pieces) => {
+          const terms = pieces.map((piece, i) => padded(piece, i));
+          terms[at] = term(pieces[at]);
+          return total(terms);
+        });
+        const data = leaves(20);
+        expect(interpret(simplify(graph), data, [])).toEqual(interpret(graph, data, []));
+      }
+    }
+  });
+
   test("that is read twice is one sum, and a term of what reads it", () => {
     const graph = captured(LENGTH, (pieces) => {
       const inner = total(pieces.slice(0, 10).map(padded));

@@ -45,7 +45,7 @@ function works(shapes: number[][], program: (...inputs: Tensor[]) => Tensor | Te
         ];
       case "position":
         return [
-          `position ${show(w.shape)} of ${w.size}, flag ${w.flag?.node ?? "none"}, site ${w.site}, ignores ${w.ignored}`,
+          `position ${show(w.shape)} of ${w.size}, flag ${w.flag?.node ?? "none"}, site ${w.site}, ignores ${w.ignored}${w.fromEnd ? "" : ", none from the end"}`,
         ];
       default:
         return [`${w.kind} ${show(w.shape)}`];
@@ -68,6 +68,10 @@ function times(count: number, x: Tensor, step: (x: Tensor) => Tensor): Tensor {
 const position = (at: Tensor, n: number, site: number, ignored: number | null = null): Tensor =>
   bind(ops.positionP, [cast(at, "int32")], [n, 1, site, ignored === null ? 0 : 1, ignored ?? 0]);
 const geometry = { n: 2, groups: 1, stride: [1, 1], padding: [0, 0], dilation: [1, 1] };
+
+/** 0, 1, 2, …, which no kernel stores. */
+const counted = (x: Tensor, n: number, dtype: ops.DType = "float32"): Tensor =>
+  ops.bindConstant(x.device, ops.iotaP, [dtypeCode(dtype), n]);
 
 /** A constant of one number, repeated. */
 const constant = (x: Tensor, primitive: ops.Primitive): Tensor =>
@@ -313,6 +317,15 @@ const CASES: Record<string, readonly Case[]> = {
       ["map mul [5, 3, 4]", "sum [3, 4, 5] over 1"],
     ],
     [
+      "nor where the other does",
+      [
+        [1, 3, 1],
+        [5, 1, 4],
+      ],
+      (x, y) => sum(product(x, y), [0]),
+      ["map mul [5, 3, 4]", "sum [3, 4, 5] over 1"],
+    ],
+    [
       "over a dimension of size 1 as well",
       [
         [1, 5, 3, 1],
@@ -553,7 +566,29 @@ const CASES: Record<string, readonly Case[]> = {
       ["store alias [4, 3]", "scan [4, 3]", "store alias [4, 3]", "scan [4, 3]"],
     ],
   ],
+  "what is read at all places": [
+    [
+      "counted numbers are stored to be summed up",
+      [[1]],
+      (x) => bind(ops.cumsumP, [counted(x, 5)], [0]),
+      ["store alias [5]", "scan [5]"],
+    ],
+    ["and to be sorted", [[1]], (x) => bind(ops.argsortP, [counted(x, 5)], [0, 1]), ["store alias [5]", "sort [5]"]],
+    [
+      "and to be gathered from",
+      [[3]],
+      (x) => bind(ops.gatherP, [counted(x, 5), cast(x, "int32")], [0]),
+      ["map cast [3]", "store alias [5]", "gather [3]"],
+    ],
+    ["what is stored is read as it is", [[5]], (x) => bind(ops.cumsumP, [x.exp()], [0]), ["map exp [5]", "scan [5]"]],
+  ],
   positions: [
+    [
+      "of what does not count from the end",
+      [[2, 3]],
+      (x) => bind(ops.positionP, [cast(x, "int32")], [5, 0, 3, 0, 0]),
+      ["map cast [2, 3]", "position [2, 3] of 5, flag 2, site 3, ignores null, none from the end"],
+    ],
     [
       "are noted at their site",
       [[2, 3]],
