@@ -18,6 +18,7 @@ export interface Given {
   readonly iterations?: number;
   readonly steps?: readonly number[];
   readonly tasks?: readonly number[];
+  readonly batched?: boolean;
   readonly size?: readonly number[];
   readonly shape?: Settings["shape"][];
   readonly part?: readonly string[];
@@ -64,7 +65,7 @@ const checkpoint = (text: string): Checkpoint =>
   text === "none" || text === "step" || text === "sqrt" ? text : count(text);
 
 /** The options that depend on the workload, besides `--iterations`. */
-const DEPENDENT = ["steps", "tasks", "size", "shape", "part", "dtype", "optimizer", "checkpoint"] as const;
+const DEPENDENT = ["steps", "tasks", "batched", "size", "shape", "part", "dtype", "optimizer", "checkpoint"] as const;
 
 /** Every workload, what it is and what it takes. */
 export function listing(): string {
@@ -88,6 +89,8 @@ export const command = new Command("bench")
   .argument("<id...>", "workloads; or list: what there is; or page, and files that --json printed")
   .option("--steps <k>", "inner steps", list(count))
   .option("--tasks <n>", "tasks in one meta-gradient", list(count))
+  .option("--batched", "all tasks at once, by vmap")
+  .option("--no-batched", "one task after another")
   .option("--size <n>", "how large; what n is stands beside each workload", list(count))
   .option("--shape <name>", SHAPES.join(", "), list(oneOf(SHAPES)))
   .option("--part <name>", "of adam200: update, train; of bundle: some, all", list(String))

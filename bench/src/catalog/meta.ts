@@ -2,7 +2,7 @@
  * w0, w1, w2: what one timed *meta-step* does, from task data on the host to the meta-gradients on the host.
  *
  * w0  sinusoid MLP 1-40-40-1, one task of 10 + 10 points, k inner SGD steps, second order, all meta-gradients
- * w1  the same with 25 tasks in one meta-gradient
+ * w1  the same with 25 tasks in one meta-gradient: all at once, by vmap, or one after another
  * w2  few-shot classification: three blocks of convolution, batch norm, ReLU and max-pool; 5 tasks of 5 ways, 5 shots, 15 queries
  */
 import {
@@ -18,8 +18,10 @@ import {
   Sequential,
   SGD,
   scope,
+  stack,
   type Tensor,
   tensor,
+  vmap,
 } from "loopgrad";
 import { uniform } from "../data.ts";
 import { sinusoid } from "../workloads.ts";
@@ -29,7 +31,7 @@ import type { Settings, Task, Workload } from "./workload.ts";
 const WAYS = 5;
 const [SHOTS, QUERIES] = [5, 15];
 
-function fewShot(device: Device, { steps, tasks, size, dtype }: Settings): Task {
+function fewShot(device: Device, { steps, tasks, batched, size, dtype }: Settings): Task {
   const block = (channels: number) => [
     new Conv2d(channels, size, 3),
     new BatchNorm2d(size, { momentum: 1 }),
@@ -52,15 +54,24 @@ function fewShot(device: Device, { steps, tasks, size, dtype }: Settings): Task 
     images(101 + 2 * i, WAYS * QUERIES),
   ]);
   const params = model.parameters();
+  const queryLoss = (xs: Tensor, xq: Tensor): Tensor =>
+    innerLoop(model, inner, {}, ({ fmodel, diffopt }) => {
+      for (let k = 0; k < steps; k++) diffopt.step(F.crossEntropy(fmodel.forward(xs), support));
+      return F.crossEntropy(fmodel.forward(xq), query);
+    });
+  const together = vmap(queryLoss);
+  const [allSupport, allQuery] = [0, 1].map((part) => stack(sets.map((task) => task[part])));
   const call = async () => {
     using _ = scope();
     model.zeroGrad();
-    for (const [xs, xq] of sets) {
-      using loop = innerLoop(model, inner);
-      for (let k = 0; k < steps; k++) loop.diffopt.step(F.crossEntropy(loop.fmodel.forward(xs), support));
-      F.crossEntropy(loop.fmodel.forward(xq), query)
-        .mul(1 / tasks)
-        .backward();
+    if (batched) together(allSupport, allQuery).mean().backward();
+    else {
+      for (const [xs, xq] of sets) {
+        using _ = scope();
+        queryLoss(xs, xq)
+          .mul(1 / tasks)
+          .backward();
+      }
     }
     return Promise.all(params.map((param) => (param.grad as Tensor).data()));
   };
@@ -68,28 +79,28 @@ function fewShot(device: Device, { steps, tasks, size, dtype }: Settings): Task 
   return { call, repeat: 1, tolerance: 2e-2 };
 }
 
-const waves = (id: string, what: string, tasks: number): Workload => ({
+const waves = (id: string, what: string, tasks: number, batched: boolean): Workload => ({
   id,
   what,
-  options: { steps: 1, tasks, dtype: "float32" },
+  options: { steps: 1, tasks, batched, dtype: "float32" },
   fits: { dtype: ["float32", "float64"] },
   iterations: 30,
   warmup: { calls: 5, ms: 500 },
   peers: ["jax-js", "tfjs", "torch", "higher", "jax"],
-  make: (device, { steps, tasks, dtype }) => ({
-    call: sinusoid(device, { steps, tasks, dtype }),
+  make: (device, { steps, tasks, batched, dtype }) => ({
+    call: sinusoid(device, { steps, tasks, batched, dtype }),
     repeat: 1,
     tolerance: 2e-3,
   }),
 });
 
 export const META: readonly Workload[] = [
-  waves("w0", "sinusoid MLP, one task, second order", 1),
-  waves("w1", "sinusoid MLP, 25 tasks, second order", 25),
+  waves("w0", "sinusoid MLP, one task, second order", 1, false),
+  waves("w1", "sinusoid MLP, 25 tasks at once, second order", 25, true),
   {
     id: "w2",
     what: "few-shot classification: three convolutions n wide, 5 tasks of 5 ways, 5 shots, 15 queries, second order",
-    options: { steps: 1, tasks: 5, size: 64, dtype: "float32" },
+    options: { steps: 1, tasks: 5, batched: true, size: 64, dtype: "float32" },
     fits: { dtype: ["float32", "float64"] },
     iterations: 5,
     peers: ["torch", "higher"],

@@ -16,6 +16,8 @@ export const DTYPES = ["float32", "float64", "float16"] as const;
 export interface Settings {
   readonly steps: number;
   readonly tasks: number;
+  /** All tasks at once, by vmap. */
+  readonly batched: boolean;
   readonly size: number;
   readonly shape: Shape;
   readonly part: string;
