@@ -32,11 +32,12 @@ test("list names every workload, with what it takes", () => {
 
 test("there is a row for each id and each combination of lists", () => {
   expect(rows("w0 w1 --steps 1,5")).toEqual([
-    'w0 {"steps":1,"tasks":1,"dtype":"float32"}',
-    'w0 {"steps":5,"tasks":1,"dtype":"float32"}',
-    'w1 {"steps":1,"tasks":25,"dtype":"float32"}',
-    'w1 {"steps":5,"tasks":25,"dtype":"float32"}',
+    'w0 {"steps":1,"tasks":1,"batched":false,"dtype":"float32"}',
+    'w0 {"steps":5,"tasks":1,"batched":false,"dtype":"float32"}',
+    'w1 {"steps":1,"tasks":25,"batched":true,"dtype":"float32"}',
+    'w1 {"steps":5,"tasks":25,"batched":true,"dtype":"float32"}',
   ]);
+  expect(rows("w1 --no-batched")).toEqual(['w1 {"steps":1,"tasks":25,"batched":false,"dtype":"float32"}']);
   expect(rows("adam200")).toHaveLength(2);
   expect(rows("matmul --size 64,128 --shape square,tall --dtype float32")).toHaveLength(4);
 });
@@ -49,6 +50,9 @@ test.each([
   ["w3 --iterations 2", "--iterations is not for w3"],
   ["bundle --steps 2", "--steps is not for bundle, which takes --part some,all"],
   ["w3 --checkpoint most", "Wanted a whole number"],
+  ["w4 --batched", "--batched is not for w4"],
+  ["mlp --no-batched", "--batched is not for mlp"],
+  ["w1 --shape tall", "--shape is not for w1, which takes --steps 1  --tasks 25  --batched  --dtype float32"],
   ["w0 --steps 0", "at least 1"],
   ["w0 --steps 1,x", "Wanted a whole number"],
   ["w4 --steps 9", "--steps of w4: at least 10"],
