@@ -81,7 +81,7 @@ export function listing(): string {
 /** `--steps 1  --tasks 25`: the options of a workload, with what they are if not given. */
 function takes({ options, iterations }: Workload): string {
   const shown = [...Object.entries(options), ...(iterations === null ? [] : [["iterations", iterations]])];
-  return shown.length === 0 ? "no options" : shown.map(([name, value]) => flag(name, value)).join("  ");
+  return shown.length === 0 ? "no options" : shown.map(([name, value]) => flag(String(name), value)).join("  ");
 }
 
 const flag = (name: string, value: unknown): string =>
