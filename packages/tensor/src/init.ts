@@ -7,6 +7,7 @@
 import { admit } from "./checked.ts";
 import { around, enclosed, enter, find, Kind } from "./context.ts";
 import { CpuBackend } from "./cpu/backend.ts";
+import { loadTiles } from "./cpu/wasm/load.ts";
 import { Device } from "./device.ts";
 import { type DType, isFloat } from "./dtype.ts";
 import { ArgumentError, DeviceError, DTypeError } from "./errors.ts";
@@ -18,7 +19,7 @@ const ADAPTERS = ["hardware", "software", "null"] as const;
 
 export interface InitOptions {
   /**
-   * "webgpu": a GPU, or a software adapter where there is none; "cpu": plain JavaScript, float64 too;
+   * "webgpu": a GPU, or a software adapter where there is none; "cpu": JavaScript and WebAssembly, float64 too;
    * "auto": WebGPU on real hardware, else cpu; cpu for float64. Default "auto".
    */
   device?: (typeof DEVICES)[number];
@@ -65,7 +66,7 @@ export async function init(options: InitOptions = {}): Promise<Device> {
   const kind = device === "auto" && dtype === "float64" && adapter === undefined ? "cpu" : device;
   const backend =
     kind === "cpu"
-      ? new CpuBackend(undefined, memory)
+      ? await cpu(memory)
       : kind === "webgpu"
         ? await webgpu({ powerPreference, adapter, memory })
         : await automatic({ powerPreference, adapter, memory });
@@ -133,7 +134,12 @@ async function automatic(options: WebGPUOptions): Promise<Backend> {
     if (options.adapter !== undefined) throw error;
     warnOnce(error);
   }
-  return new CpuBackend(undefined, options.memory);
+  return cpu(options.memory);
+}
+
+async function cpu(memory: number | undefined): Promise<Backend> {
+  await loadTiles();
+  return new CpuBackend(undefined, memory);
 }
 
 let warned = false;

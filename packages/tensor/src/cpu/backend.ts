@@ -24,6 +24,7 @@ import { OUTSIDE, peek } from "./peek.ts";
 import { type Allocate, type Block, Pool } from "./pool.ts";
 import { takeOutside } from "./positions.ts";
 import { type CpuProgram, NOTHING } from "./program.ts";
+import { hasTiles } from "./steps/panels.ts";
 
 interface CpuStorage extends Storage {
   readonly block: Block;
@@ -41,7 +42,9 @@ const TURN_MS = 16;
 
 export class CpuBackend implements Backend {
   readonly kind = "cpu";
-  readonly description = "JavaScript on one core";
+  readonly description = hasTiles()
+    ? "JavaScript, and WebAssembly SIMD for products, on one core"
+    : "JavaScript on one core";
   readonly limits: { readonly largest: number; readonly budget: number };
   readonly #pool: Pool;
   readonly #bank = new Bank<Float64Array>({

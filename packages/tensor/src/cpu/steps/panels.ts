@@ -7,6 +7,7 @@
  * and one kernel serves float32 and float64.
  */
 import type { HostArray } from "../../dtype.ts";
+import type { MultiplyPanels } from "../wasm/tiles.ts";
 
 /** Lines of a panel; rows and columns of a tile. */
 export const TILE = 4;
@@ -92,6 +93,21 @@ export function packGathered(to: Doubles, from: HostArray, at: number, lines: Of
   }
 }
 
+let tiles: MultiplyPanels | null = null;
+
+/** Lets panels be multiplied by another kernel, that of wasm/tiles.ts; null: by this one. Returns the one before. */
+export function useTiles(next: MultiplyPanels | null): MultiplyPanels | null {
+  const before = tiles;
+  tiles = next;
+  return before;
+}
+
+/** Are panels multiplied by another kernel than this one? */
+export const hasTiles = (): boolean => tiles !== null;
+
+/** Multiplications from which on the other kernel, whose panels are copied, is the faster one. */
+const MANY = 4096;
+
 /** sum += A B for packed A and B: `rows` × `columns` results, row-major, both rounded up to tiles. */
 export function multiplyPanels(
   a: Doubles,
@@ -102,6 +118,11 @@ export function multiplyPanels(
   sum: Doubles,
 ): void {
   const width = tiled(columns);
+  const height = tiled(rows);
+  if (tiles !== null && height * width * depth >= MANY) {
+    tiles(a.data.subarray(a.at), b.data.subarray(b.at), depth, height, width, sum.data.subarray(sum.at));
+    return;
+  }
   // A right panel stays in the first cache while all rows pass by.
   for (let q = 0; q < columns; q += TILE) {
     const j = b.at + q * depth;
