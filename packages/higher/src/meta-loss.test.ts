@@ -325,3 +325,16 @@ describe("wrong input says what is wanted", () => {
     expect(call(tasks(makeTasks()), options)).toThrow(message);
   });
 });
+
+test("tasks with different numbers of steps: the rate of one that is through is 0", async () => {
+  const model = network();
+  const opt = new SGD(model.parameters(), { lr: 0.2, momentum: 0.5 });
+  const counts = [3, 0, 1];
+  const tasks = { ...makeTasks(), count: tensor(counts) };
+  const override = (step: number, task: typeof tasks) => ({ lr: task.count.gt(step).mul(0.2) });
+  const together = metaLoss(model, opt, tasks, { steps: 3, loss: F.mseLoss, override });
+  const each = counts.map((steps) => metaLoss(model, opt, tasks, { steps, loss: F.mseLoss }));
+  const own = stack(each.map((losses, t) => losses.select(0, t)));
+  const by = model.parameters();
+  expect(distance(await derived(together, by), await derived(own, by))).toBeLessThan(1e-10);
+});
