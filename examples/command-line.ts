@@ -39,6 +39,13 @@ export function withDeviceOptions(command: Command): Command {
     .addOption(new Option("--adapter <kind>", "for webgpu").choices(["hardware", "software"]));
 }
 
+/** Adds `--batched`, which is on, and `--no-batched`; what they choose between is in `meta-learning/over-tasks.ts`. */
+export function withBatchedOption(command: Command): Command {
+  return command
+    .option("--batched", "all tasks at once, by vmap", true)
+    .option("--no-batched", "one task after the other: the same to rounding, slower");
+}
+
 /** Makes the device that the options name, and says which one it is. */
 export async function openDevice({ device, adapter }: Pick<InitOptions, "device" | "adapter">): Promise<Device> {
   const opened = await init(adapter === undefined ? { device } : { device, adapter });

@@ -17,8 +17,9 @@ const programs = Array.from(
   ([, program]) => program,
 );
 
-test("there are an inner loop and a plain one", () => {
-  expect(programs.map((program) => program.includes("innerLoop"))).toEqual([true, false]);
+test("there are an inner loop, a batch of them, and a plain one", () => {
+  const shown = programs.map((program) => ["innerLoop", "metaLoss"].filter((name) => program.includes(name)));
+  expect(shown).toEqual([["innerLoop"], ["metaLoss"], []]);
 });
 
 test.each(programs.map((program, i) => [i, program]))(
@@ -57,6 +58,9 @@ test("the pieces of code in higher's README run", () => {
       return { x, y, queryX, queryY };
     });
     const [task] = tasks;
+    const together = (name) => stack(tasks.map((one) => one[name]));
+    const support = { x: together("x"), y: together("y") };
+    const query = { x: together("queryX"), y: together("queryY") };
     const scale = new Parameter(tensor(1));
     const outer = new Adam([...model.parameters(), scale]);`;
   const blocks = pieces.map((piece, i) => `{\n${piece}\nconsole.log("piece ${i}");\n}`);

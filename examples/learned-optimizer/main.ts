@@ -11,14 +11,14 @@ import { join } from "node:path";
 import { Command, Option } from "commander";
 import { Adam, keep, manualSeed, SGD, scope } from "loopgrad";
 import { writeChart } from "../chart.ts";
-import { integer, openDevice, Progress, positive, withDeviceOptions } from "../command-line.ts";
+import { integer, openDevice, Progress, positive, withBatchedOption, withDeviceOptions } from "../command-line.ts";
 import { printTable } from "../table.ts";
 import { type MakeOptimizer, optimize, tuned } from "./compare.ts";
 import { metaTrain } from "./meta-train.ts";
 import { LEARNERS } from "./rules.ts";
 import { FAMILIES, type Family } from "./tasks.ts";
 
-const command = withDeviceOptions(new Command("learned-optimizer"))
+const command = withBatchedOption(withDeviceOptions(new Command("learned-optimizer")))
   .description("Trains an optimizer by gradients through its steps, and compares it with SGD and Adam.")
   .addOption(new Option("--model <kind>", "the rule's network").choices(Object.keys(LEARNERS)).default("mlp"))
   .addOption(new Option("--task <family>", "problems to optimize").choices(Object.keys(FAMILIES)).default("quadratic"))
@@ -47,18 +47,19 @@ interface Settings {
   metaLr: number;
   firstOrder: boolean;
   evalProblems: number;
+  batched: boolean;
   evalSteps?: number;
   seed: number;
   out: string;
 }
 
 const settings = command.opts<Settings>();
-const { model, task, seed, steps } = settings;
+const { model, task, seed, steps, batched } = settings;
 const evalSteps = settings.evalSteps ?? 2 * steps;
 /** Seeds of the problems that choices are made by, and of those that are reported. */
 const [choosing, heldOut] = [seed + 1_000_000, seed + 2_000_000];
-const drawHeldOut = () => FAMILIES[task](settings.evalProblems);
-const drawChoosing = () => FAMILIES[task](settings.problems);
+const drawHeldOut = () => FAMILIES[task](settings.evalProblems, batched);
+const drawChoosing = () => FAMILIES[task](settings.problems, batched);
 
 await openDevice(settings);
 manualSeed(seed);
@@ -89,7 +90,7 @@ async function train(): Promise<void> {
   for (let i = 1; i <= settings.iterations; i++) {
     manualSeed(seed + i);
     using _ = scope();
-    const problems = FAMILIES[task](settings.problems);
+    const problems = FAMILIES[task](settings.problems, batched);
     const loss = await metaTrain(problems, optimizer(problems.parameters()), outer, settings);
     problems.dispose();
     progress.show(i, `mean loss ${loss.toPrecision(3)}`);

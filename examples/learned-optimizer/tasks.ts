@@ -2,10 +2,11 @@
  * Small problems to optimize, in batches: what the field calls *optimizees*.
  *
  * A learned optimizer acts on each coordinate alone, so many problems can be solved at once by giving every parameter
- * a first axis over problems: coordinates do not mix, and neither do problems. `forward()` is the loss of each of
- * them, [problems], at the present parameters; its sum is what an optimizer descends.
+ * a first axis over problems: coordinates do not mix, and neither do problems. The loss is written for one problem;
+ * `forward()` is that of each of them, [problems], at the present parameters, and its sum is what an optimizer descends.
  */
 import { Module, Parameter, rand, randn, type Tensor } from "loopgrad";
+import { overTasks } from "../meta-learning/over-tasks.ts";
 
 /** A batch of problems: `forward` gives the loss of each, [problems]. */
 export abstract class Problems extends Module {
@@ -18,15 +19,20 @@ export class Quadratics extends Problems {
   readonly #w: Tensor;
   readonly #y: Tensor;
 
-  constructor(problems: number, size = 10) {
+  constructor(
+    problems: number,
+    readonly batched = true,
+    size = 10,
+  ) {
     super();
     this.#w = randn([problems, size, size]);
-    this.#y = randn([problems, size, 1]);
-    this.theta = new Parameter(randn([problems, size, 1]));
+    this.#y = randn([problems, size]);
+    this.theta = new Parameter(randn([problems, size]));
   }
 
   override forward(): Tensor {
-    return this.#w.matmul(this.theta).sub(this.#y).square().sum([1, 2]);
+    const one = (theta: Tensor, w: Tensor, y: Tensor): Tensor => w.mv(theta).sub(y).square().sum();
+    return overTasks(one, this.batched)(this.theta, this.#w, this.#y);
   }
 }
 
@@ -45,30 +51,43 @@ export class SineNets extends Problems {
 
   constructor(
     readonly problems: number,
+    readonly batched = true,
     { width = 20, points = 20 } = {},
   ) {
     super();
-    this.#amplitude = rand([problems, 1, 1]).mul(4.5).add(0.5);
-    this.#phase = rand([problems, 1, 1]).mul(Math.PI);
+    this.#amplitude = rand([problems]).mul(4.5).add(0.5);
+    this.#phase = rand([problems]).mul(Math.PI);
     this.#points = points;
     this.hidden = new Parameter(randn([problems, 1, width]));
-    this.hiddenBias = new Parameter(randn([problems, 1, width]));
+    this.hiddenBias = new Parameter(randn([problems, width]));
     this.out = new Parameter(randn([problems, width, 1]).div(Math.sqrt(width)));
-    this.outBias = new Parameter(randn([problems, 1, 1]));
+    this.outBias = new Parameter(randn([problems, 1]));
   }
 
   override forward(): Tensor {
+    const { hidden, hiddenBias, out, outBias } = this;
     const x = rand([this.problems, this.#points, 1]).mul(10).sub(5);
-    const wave = x.sub(this.#phase).sin().mul(this.#amplitude);
-    const h = x.matmul(this.hidden).add(this.hiddenBias).tanh();
-    return h.matmul(this.out).add(this.outBias).sub(wave).square().mean([1, 2]);
+    return overTasks(sineLoss, this.batched)(
+      { hidden, hiddenBias, out, outBias },
+      { x, amplitude: this.#amplitude, phase: this.#phase },
+    );
   }
+}
+
+/** The loss of one net on its wave, at points x, [points, 1]. */
+function sineLoss(
+  { hidden, hiddenBias, out, outBias }: Record<"hidden" | "hiddenBias" | "out" | "outBias", Tensor>,
+  { x, amplitude, phase }: Record<"x" | "amplitude" | "phase", Tensor>,
+): Tensor {
+  const wave = x.sub(phase).sin().mul(amplitude);
+  const h = x.matmul(hidden).add(hiddenBias).tanh();
+  return h.matmul(out).add(outBias).sub(wave).square().mean();
 }
 
 /** The families by the names of `--task`. */
 export const FAMILIES = {
-  quadratic: (problems: number): Problems => new Quadratics(problems),
-  sine: (problems: number): Problems => new SineNets(problems),
+  quadratic: (problems: number, batched = true): Problems => new Quadratics(problems, batched),
+  sine: (problems: number, batched = true): Problems => new SineNets(problems, batched),
 } as const;
 
 export type Family = keyof typeof FAMILIES;

@@ -48,22 +48,28 @@ export class Episodes {
     this.#random = xoroshiro128plusFromState(random);
   }
 
-  /** Draws one. */
-  next(): Task {
+  /** Draws some, stacked: x is [count, drawings, 1, 28, 28], y [count, drawings]. */
+  next(count: number): Task {
+    const { ways, shots, queries } = this.shape;
+    const [support, query] = [emptyBatch(count, ways * shots), emptyBatch(count, ways * queries)];
+    for (let episode = 0; episode < count; episode++) this.#draw(support, query, episode);
+    return { support: toTensors(support), query: toTensors(query) };
+  }
+
+  /** Draws one, into the place of its number. */
+  #draw(support: HostBatch, query: HostBatch, episode: number): void {
     const { ways, shots, queries, rotations } = this.shape;
     const turns = rotations ? 4 : 1;
-    const support = emptyBatch(ways * shots);
-    const query = emptyBatch(ways * queries);
     this.#distinct(this.characters.length * turns, ways).forEach((chosen, label) => {
       const character = this.characters[Math.floor(chosen / turns)];
       const rotation = chosen % turns;
       this.#distinct(this.data.drawings, shots + queries).forEach((drawing, i) => {
-        const [batch, row] = i < shots ? [support, label * shots + i] : [query, label * queries + i - shots];
+        const [batch, place] = i < shots ? [support, label * shots + i] : [query, label * queries + i - shots];
+        const row = episode * batch.drawings + place;
         unpackDrawing(this.data, { character, drawing, rotation }, batch.x, row * SIDE * SIDE);
         batch.y[row] = label;
       });
     });
-    return { support: toTensors(support), query: toTensors(query) };
   }
 
   /** `count` different whole numbers below `limit`, in random order. */
@@ -74,9 +80,17 @@ export class Episodes {
   }
 }
 
-const emptyBatch = (n: number) => ({ x: new Float32Array(n * SIDE * SIDE), y: new Int32Array(n) });
+/** Drawings of some episodes, of each as many. */
+const emptyBatch = (count: number, drawings: number) => ({
+  count,
+  drawings,
+  x: new Float32Array(count * drawings * SIDE * SIDE),
+  y: new Int32Array(count * drawings),
+});
 
-const toTensors = ({ x, y }: ReturnType<typeof emptyBatch>): Batch => ({
-  x: tensor(x, { shape: [y.length, 1, SIDE, SIDE] }),
-  y: tensor(y),
+type HostBatch = ReturnType<typeof emptyBatch>;
+
+const toTensors = ({ count, drawings, x, y }: HostBatch): Batch => ({
+  x: tensor(x, { shape: [count, drawings, 1, SIDE, SIDE] }),
+  y: tensor(y, { shape: [count, drawings] }),
 });

@@ -3,7 +3,8 @@
  */
 import { functional as F, type SGD, scope, type Tensor } from "loopgrad";
 import type { Learner } from "../meta-learning/learner.ts";
-import { adapt } from "../meta-learning/methods.ts";
+import { adapt, type Task } from "../meta-learning/methods.ts";
+import { overTasks } from "../meta-learning/over-tasks.ts";
 import type { Episodes } from "./episodes.ts";
 
 /** Means over episodes: accuracy in [0, 1], with half its 95 % confidence interval, and the loss in nats. */
@@ -19,23 +20,26 @@ export type Score = {
  * @param inner  the optimizer that adapts
  * @param steps  of adaptation
  * @param count  episodes
+ * @param chunk  episodes that are held in memory at a time
  */
 export async function evaluate(
   model: Learner,
   inner: SGD,
   episodes: Episodes,
-  { steps, count }: { steps: number; count: number },
+  { steps, count, chunk, batched }: { steps: number; count: number; chunk: number; batched: boolean },
 ): Promise<Score> {
+  const judge = (episode: Task): Tensor[] => {
+    const [logits] = adapt(model, episode, { inner, loss: F.crossEntropy, at: [steps] });
+    return [F.crossEntropy(logits, episode.query.y), accuracyOf(logits, episode.query.y)];
+  };
   const accuracies: number[] = [];
   let loss = 0;
-  for (let i = 0; i < count; i++) {
+  while (accuracies.length < count) {
     using _ = scope();
-    const episode = episodes.next();
-    const [logits] = adapt(model, episode, { inner, loss: F.crossEntropy, at: [steps] });
-    const { y } = episode.query;
-    const [error, right] = await Promise.all([F.crossEntropy(logits, y).item(), accuracyOf(logits, y).item()]);
-    loss += error / count;
-    accuracies.push(right);
+    const some = episodes.next(Math.min(chunk, count - accuracies.length));
+    const [errors, right] = await Promise.all(overTasks(judge, batched)(some).map((found) => found.data()));
+    for (const error of errors) loss += error / count;
+    accuracies.push(...right);
   }
   const mean = accuracies.reduce((sum, x) => sum + x, 0) / count;
   const variance = accuracies.reduce((sum, x) => sum + (x - mean) ** 2, 0) / Math.max(1, count - 1);

@@ -14,16 +14,22 @@ import {
   functional as F,
   loadCheckpoint,
   manualSeed,
-  noGrad,
   type Saveable,
   saveCheckpoint,
   scope,
-  stack,
   type Tensor,
 } from "loopgrad";
 import { writeChart } from "../chart.ts";
-import { integer, openDevice, Progress, positive, withDeviceOptions } from "../command-line.ts";
-import { innerOptimizer, type MethodName, methodNames, methods, outerOptimizer } from "../meta-learning/methods.ts";
+import { integer, openDevice, Progress, positive, withBatchedOption, withDeviceOptions } from "../command-line.ts";
+import {
+  innerOptimizer,
+  type MethodName,
+  methodNames,
+  methods,
+  outerOptimizer,
+  type Task,
+} from "../meta-learning/methods.ts";
+import { overTasks } from "../meta-learning/over-tasks.ts";
 import { printTable } from "../table.ts";
 import { DataError, readOmniglot } from "./data.ts";
 import { Episodes } from "./episodes.ts";
@@ -45,6 +51,7 @@ interface Options {
   rotations: boolean;
   evalEvery: number;
   evalTasks: number;
+  batched: boolean;
   checkpoint?: string;
   resume: boolean;
   seed: number;
@@ -56,7 +63,7 @@ interface Options {
 /** Adam's rate, and the share of the way to the fast weights that Reptile goes. */
 const META_LR = { adam: 0.001, reptile: 1 };
 
-const command = withDeviceOptions(new Command("maml-omniglot"))
+const command = withBatchedOption(withDeviceOptions(new Command("maml-omniglot")))
   .description("Meta-learns to tell handwritten characters apart from a few drawings of each.")
   .option("--data <folder>", "holds omniglot28.bin.gz and omniglot28.json")
   .addOption(new Option("--method <name>", "how the initial weights are learned").choices(methodNames).default("maml"))
@@ -97,7 +104,8 @@ try {
 }
 
 async function main(): Promise<void> {
-  const { method, ways, shots, queries, rotations, width, tasks, iterations, innerSteps, innerLr, seed } = options;
+  const { method, ways, shots, queries, rotations, width, tasks, iterations, innerSteps, innerLr, batched, seed } =
+    options;
   const { metaLr = method === "reptile" ? META_LR.reptile : META_LR.adam } = options;
   const data = await readOmniglot(options.data);
   await openDevice(options);
@@ -120,9 +128,20 @@ async function main(): Promise<void> {
     const heldOut = new Episodes(data, data.heldOutClasses, { ...shape, rotations: false }, seed + 1_000_003);
     tests.push({
       iteration,
-      ...(await evaluate(model, inner, heldOut, { steps: innerSteps, count: options.evalTasks })),
+      ...(await evaluate(model, inner, heldOut, {
+        steps: innerSteps,
+        count: options.evalTasks,
+        chunk: tasks,
+        batched,
+      })),
     });
     console.log(`after ${iteration} meta-steps, held-out characters: ${show(tests[tests.length - 1])}`);
+  };
+
+  const how = { inner, steps: innerSteps, loss: F.crossEntropy, share: 1 / tasks };
+  const learn = (episode: Task): [Tensor, Tensor] => {
+    const { loss, output } = methods[method](model, episode, how);
+    return [loss, accuracyOf(output, episode.query.y)];
   };
 
   if (first === 0) await test(0);
@@ -131,20 +150,10 @@ async function main(): Promise<void> {
     {
       using _ = scope();
       outer.zeroGrad();
-      const losses: Tensor[] = [];
-      const accuracies: Tensor[] = [];
-      for (let task = 0; task < tasks; task++) {
-        const episode = episodes.next();
-        const how = { inner, steps: innerSteps, loss: F.crossEntropy, share: 1 / tasks };
-        const { loss, output } = methods[method](model, episode, how);
-        losses.push(loss);
-        accuracies.push(accuracyOf(output, episode.query.y));
-      }
+      const results = overTasks(learn, batched)(episodes.next(tasks));
       outer.step();
       schedule.step();
-      const [loss, accuracy] = await Promise.all(
-        [losses, accuracies].map((list) => noGrad(() => stack(list).mean()).item()),
-      );
+      const [loss, accuracy] = await Promise.all(results.map((each) => each.mean().item()));
       progress.show(iteration, `${method}: query loss ${loss.toFixed(3)}, accuracy ${percent(accuracy)}`);
     }
     if (iteration % options.evalEvery === 0 || iteration === iterations) {

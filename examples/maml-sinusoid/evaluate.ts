@@ -1,10 +1,11 @@
 /**
  * How well a model adapts to waves it never saw.
  */
-import { functional as F, linspace, type Override, type SGD, scope } from "loopgrad";
+import { functional as F, linspace, type Override, type SGD, scope, stack, type Tensor } from "loopgrad";
 import type { Learner } from "../meta-learning/learner.ts";
-import { adapt } from "../meta-learning/methods.ts";
-import { sineTask, X_RANGE } from "./tasks.ts";
+import { adapt, type Task } from "../meta-learning/methods.ts";
+import { overTasks } from "../meta-learning/over-tasks.ts";
+import { sineTasks, X_RANGE } from "./tasks.ts";
 
 /** Errors are measured before adaptation and after each of so many steps. */
 export const MOST_STEPS = 10;
@@ -20,28 +21,33 @@ export interface Score {
   readonly diverged: number;
 }
 
+export interface EvaluateOptions {
+  readonly tasks: number;
+  readonly shots: number;
+  readonly override?: (step: number) => Override;
+  readonly batched: boolean;
+}
+
 /**
  * Mean squared errors on the query sets of held-out waves: 50 evenly spaced points each.
  *
  * @param inner     the optimizer that adapts
  * @param tasks     how many waves, from the stream of random numbers
  * @param override  hyperparameters of each step, in place of the optimizer's
+ * @param batched   all waves at once
  * @returns         for 0, 1, … MOST_STEPS steps
  */
 export async function evaluate(
   model: Learner,
   inner: SGD,
-  { tasks, shots, override }: { tasks: number; shots: number; override?: (step: number) => Override },
+  { tasks, shots, override, batched }: EvaluateOptions,
 ): Promise<Score[]> {
   const at = Array.from({ length: MOST_STEPS + 1 }, (_, k) => k);
-  const errors: number[][] = at.map(() => []);
-  for (let i = 0; i < tasks; i++) {
-    using _ = scope();
-    const task = sineTask(shots, linspace(X_RANGE.min, X_RANGE.max, 50).reshape([50, 1]));
-    const outputs = adapt(model, task, { inner, loss: F.mseLoss, at, override });
-    const found = await Promise.all(outputs.map((output) => F.mseLoss(output, task.query.y).item()));
-    for (const [k, error] of found.entries()) errors[k].push(error);
-  }
+  using _ = scope();
+  const waves = sineTasks(tasks, shots, linspace(X_RANGE.min, X_RANGE.max, 50).reshape([50, 1]));
+  const errorsOf = (task: Task): Tensor =>
+    stack(adapt(model, task, { inner, loss: F.mseLoss, at, override }).map((y) => F.mseLoss(y, task.query.y)));
+  const errors = (await overTasks(errorsOf, batched)(waves).t().toArray()) as number[][];
   return at.map((steps) => score(steps, errors[steps], errors[0]));
 }
 

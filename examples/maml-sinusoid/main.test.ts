@@ -30,7 +30,7 @@ test("it learns to adapt, and leaves a table and pictures", () => {
   expect(readFileSync(join(out, "maml-sinusoid-errors.svg"), "utf8")).toContain("40 held-out waves");
 }, 120_000);
 
-test("a seed fixes the run, and the methods are different algorithms", () => {
+test("a seed fixes the run, all waves at once or one after the other, and the methods are different algorithms", () => {
   const out = mkdtempSync(join(tmpdir(), "loopgrad-"));
   const rows = (...args: string[]): string[] => {
     const { stdout } = example("--iterations", "5", "--eval-tasks", "5", "--out", out, ...args);
@@ -41,6 +41,7 @@ test("a seed fixes the run, and the methods are different algorithms", () => {
   expect(new Set(all.map((row) => row.split("│")[3])).size).toBe(4);
   const errors = (row: string): string[] => row.split("│").slice(2);
   expect(errors(rows("--seed", "7")[0])).toEqual(errors(all[0]));
+  expect(errors(rows("--seed", "7", "--no-batched", "--eval-every", "2")[0])).toEqual(errors(all[0]));
   expect(errors(rows("--seed", "8")[0])).not.toEqual(errors(all[0]));
 }, 120_000);
 

@@ -10,16 +10,24 @@
  */
 import { join } from "node:path";
 import { Command, Option } from "commander";
-import { functional as F, manualSeed, noGrad, scope, stack, type Tensor } from "loopgrad";
+import { functional as F, getRngState, manualSeed, scope, setRngState } from "loopgrad";
 import { writeChart, writeCharts } from "../chart.ts";
-import { integer, openDevice, Progress, positive, withDeviceOptions } from "../command-line.ts";
+import { integer, openDevice, Progress, positive, withBatchedOption, withDeviceOptions } from "../command-line.ts";
 import type { Learner } from "../meta-learning/learner.ts";
-import { innerOptimizer, type MethodName, methodNames, methods, outerOptimizer } from "../meta-learning/methods.ts";
+import {
+  innerOptimizer,
+  type MethodName,
+  methodNames,
+  methods,
+  outerOptimizer,
+  type Task,
+} from "../meta-learning/methods.ts";
+import { overTasks } from "../meta-learning/over-tasks.ts";
 import { printTable } from "../table.ts";
 import { cells, evaluate, MOST_STEPS, type Score } from "./evaluate.ts";
 import { paperInit, sineNet } from "./network.ts";
 import { adaptationCharts } from "./picture.ts";
-import { sineTask } from "./tasks.ts";
+import { sineTasks } from "./tasks.ts";
 import { verdict } from "./verdict.ts";
 
 /** Finn et al. 2017, section 5.1. */
@@ -43,6 +51,8 @@ interface Options extends Partial<Settings> {
   adapter?: "hardware" | "software";
   method: MethodName[];
   evalTasks: number;
+  evalEvery?: number;
+  batched: boolean;
   paper: boolean;
   seed: number;
   out: string;
@@ -54,7 +64,7 @@ function usual(what: string, key: keyof Settings): string {
   return `${what} (default: ${[SHORT[key], ...others].join("; ")})`;
 }
 
-const command = withDeviceOptions(new Command("maml-sinusoid"))
+const command = withBatchedOption(withDeviceOptions(new Command("maml-sinusoid")))
   .description("Meta-learns sine waves: initial weights from which a few gradient steps fit any wave.")
   .addOption(new Option("--method <names...>", "one or several to compare").choices(methodNames).default(["maml"]))
   .option("--iterations <n>", usual("meta-steps", "iterations"), integer(1))
@@ -64,6 +74,7 @@ const command = withDeviceOptions(new Command("maml-sinusoid"))
   .option("--lr <rate>", usual("of the inner loop", "lr"), positive)
   .option("--meta-lr <rate>", usual("of the outer loop", "metaLr"), positive)
   .option("--eval-tasks <n>", "held-out waves", integer(1), 100)
+  .option("--eval-every <n>", "meta-steps between looks at the held-out waves (default: at the end)", integer(1))
   .option("--paper", "MAML's published setting: 70,000 meta-steps over 25 waves; other options still count", false)
   .option("--seed <n>", "of all random numbers", integer(0), 1)
   .option("--out <folder>", "where the pictures go", "out")
@@ -71,7 +82,7 @@ const command = withDeviceOptions(new Command("maml-sinusoid"))
   .parse();
 
 const options = command.opts<Options>();
-const { seed, out, evalTasks } = options;
+const { seed, out, evalTasks, batched } = options;
 const chosen = [...new Set(options.method)];
 if (options.paper && !chosen.every((name) => name === "maml" || name === "fomaml")) {
   command.error("error: --paper is a setting of maml and fomaml: leave the other methods, or --paper, out");
@@ -106,17 +117,30 @@ async function run(name: MethodName): Promise<Result> {
   manualSeed(seed);
   const model = sineNet();
   if (paper) paperInit(model);
-  await train(name, model, settings);
-  manualSeed(seed + 1_000_003);
   const inner = innerOptimizer(name, model, settings.lr);
-  return { name, settings, model, scores: await evaluate(model, inner, { tasks: evalTasks, shots: settings.shots }) };
+  /** On the same waves each time, without a mark on the random numbers of training. */
+  const test = async (): Promise<Score[]> => {
+    const training = getRngState();
+    manualSeed(seed + 1_000_003);
+    const scores = await evaluate(model, inner, { tasks: evalTasks, shots: settings.shots, batched });
+    setRngState(training);
+    return scores;
+  };
+  await train(name, model, settings, test);
+  return { name, settings, model, scores: await test() };
 }
 
 /** The outer loop. */
-async function train(name: MethodName, model: Learner, settings: Settings): Promise<void> {
+async function train(
+  name: MethodName,
+  model: Learner,
+  settings: Settings,
+  test: () => Promise<Score[]>,
+): Promise<void> {
   const { iterations, tasks, shots, steps, lr, metaLr } = settings;
   const inner = innerOptimizer(name, model, lr);
   const { outer, schedule } = outerOptimizer(name, model, { lr: metaLr, iterations });
+  const learn = (task: Task) => methods[name](model, task, { inner, steps, loss: F.mseLoss, share: 1 / tasks });
   using progress = new Progress(iterations);
   // Reading a loss waits for the device: now and then is enough.
   const every = Math.max(1, Math.min(25, Math.floor(iterations / 20)));
@@ -124,17 +148,19 @@ async function train(name: MethodName, model: Learner, settings: Settings): Prom
   for (let iteration = 1; iteration <= iterations; iteration++) {
     using _ = scope();
     outer.zeroGrad();
-    const losses: Tensor[] = [];
-    for (let i = 0; i < tasks; i++) {
-      const { loss } = methods[name](model, sineTask(shots), { inner, steps, loss: F.mseLoss, share: 1 / tasks });
-      losses.push(loss);
-    }
+    const { loss: losses } = overTasks(learn, batched)(sineTasks(tasks, shots));
     outer.step();
     schedule.step();
     if (iteration % every === 0 || iteration === iterations) {
-      const loss = await noGrad(() => stack(losses).mean()).item();
+      const loss = await losses.mean().item();
       smooth = Number.isNaN(smooth) ? loss : 0.8 * smooth + 0.2 * loss;
       progress.show(iteration, `${name}: query loss ${smooth.toFixed(3)}`);
+    }
+    if (iteration % (options.evalEvery ?? Number.POSITIVE_INFINITY) === 0) {
+      progress.end();
+      const scores = await test();
+      const cellsAt = REPORTED.map((k) => `${k}: ${cells(scores[k]).join(" ")}`);
+      console.log(`${name}, ${iteration} meta-steps; mean, ± 95 % CI, median, diverged after ${cellsAt.join(" | ")}`);
     }
   }
 }
@@ -151,7 +177,7 @@ async function report(): Promise<void> {
   for (const { name, model, settings } of results) {
     manualSeed(seed + 2_000_003);
     const inner = innerOptimizer(name, model, settings.lr);
-    charts.push(...(await adaptationCharts(name, model, inner, { shots: settings.shots, waves })));
+    charts.push(...(await adaptationCharts(name, model, inner, { shots: settings.shots, waves, batched })));
   }
   const errors = {
     title: `Error on ${evalTasks} held-out waves`,

@@ -4,8 +4,9 @@
 import { functional as F, linspace, type SGD, scope, type Tensor } from "loopgrad";
 import type { Chart } from "../chart.ts";
 import type { Learner } from "../meta-learning/learner.ts";
-import { adapt } from "../meta-learning/methods.ts";
-import { sineTask, X_RANGE } from "./tasks.ts";
+import { adapt, type Task } from "../meta-learning/methods.ts";
+import { overTasks } from "../meta-learning/over-tasks.ts";
+import { sineTasks, X_RANGE } from "./tasks.ts";
 
 const POINTS = 101;
 /** The numbers of steps whose curves are drawn. */
@@ -22,25 +23,30 @@ export async function adaptationCharts(
   title: string,
   model: Learner,
   inner: SGD,
-  { shots, waves }: { shots: number; waves: number },
+  { shots, waves, batched }: { shots: number; waves: number; batched: boolean },
 ): Promise<Chart[]> {
+  using _ = scope();
+  const x = linspace(X_RANGE.min, X_RANGE.max, POINTS).reshape([POINTS, 1]);
+  const { support, query } = sineTasks(waves, shots, x);
+  const curves = (task: Task): Tensor[] => adapt(model, task, { inner, loss: F.mseLoss, at: AT });
+  const outputs = overTasks(curves, batched)({ support, query });
   const charts: Chart[] = [];
   for (let i = 0; i < waves; i++) {
-    using _ = scope();
-    const x = linspace(X_RANGE.min, X_RANGE.max, POINTS).reshape([POINTS, 1]);
-    const task = sineTask(shots, x);
-    const outputs = adapt(model, task, { inner, loss: F.mseLoss, at: AT });
     const steps = AT.map((k) => (k === 0 ? "before" : `after ${k} step${k > 1 ? "s" : ""}`));
     charts.push({
       title: `${title}, held-out wave ${i + 1}`,
       x: { label: "x" },
       y: { label: "y" },
       series: [
-        { name: "the wave", points: await points(x, task.query.y) },
+        { name: "the wave", points: await points(x, query.y.select(0, i)) },
         ...(await Promise.all(
-          outputs.map(async (y, k) => ({ name: steps[k], points: await points(x, y), dashed: k < AT.length - 1 })),
+          outputs.map(async (y, k) => ({
+            name: steps[k],
+            points: await points(x, y.select(0, i)),
+            dashed: k < AT.length - 1,
+          })),
         )),
-        { name: "support set", points: await points(task.support.x, task.support.y), dots: true },
+        { name: "support set", points: await points(support.x.select(0, i), support.y.select(0, i)), dots: true },
       ],
     });
   }

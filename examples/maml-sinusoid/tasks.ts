@@ -17,15 +17,16 @@ const uniform = (shape: number[], low: number, high: number): Tensor =>
     .add(low);
 
 /**
- * Draws a task. Its x and y are [points, 1].
+ * Draws tasks, stacked: x and y are [count, points, 1].
  *
- * @param shots    points in the support set
- * @param queries  points in the query set, or the x of them, [points, 1]
+ * @param shots    points in a support set
+ * @param queries  points in a query set, or the x of all of them, [points, 1]
  */
-export function sineTask(shots: number, queries: number | Tensor = shots): Task {
-  const amplitude = uniform([], 0.1, 5);
-  const phase = uniform([], 0, Math.PI);
+export function sineTasks(count: number, shots: number, queries: number | Tensor = shots): Task {
+  const amplitude = uniform([count, 1, 1], 0.1, 5);
+  const phase = uniform([count, 1, 1], 0, Math.PI);
   const wave = (x: Tensor): Batch => ({ x, y: x.sub(phase).sin().mul(amplitude) });
-  const points = (n: number): Tensor => uniform([n, 1], X_RANGE.min, X_RANGE.max);
-  return { support: wave(points(shots)), query: wave(typeof queries === "number" ? points(queries) : queries) };
+  const points = (n: number): Tensor => uniform([count, n, 1], X_RANGE.min, X_RANGE.max);
+  const query = typeof queries === "number" ? points(queries) : queries.expand([count, ...queries.shape]);
+  return { support: wave(points(shots)), query: wave(query) };
 }

@@ -11,7 +11,8 @@
  * - ANIL (Raghu, Raghu, Bengio, Vinyals 2020, arXiv 1909.09157): MAML whose inner loop moves the last layer only.
  * - Reptile (Nichol, Achiam, Schulman 2018, arXiv 1803.02999): no gradient through anything. θ moves towards φ.
  *
- * Each function below adds one task's share of the meta-gradient to the model's `.grad`.
+ * Each function below adds one task's share of the meta-gradient to the model's `.grad`. `over-tasks.ts` runs it for all
+ * tasks of a meta-step at once: what `backward` adds is then the sum over the tasks.
  */
 import {
   Adam,

@@ -11,12 +11,14 @@
  */
 import { join } from "node:path";
 import { Command, Option } from "commander";
-import { Adam, manualSeed, noGrad, SGD, scope, stack, type Tensor } from "loopgrad";
+import { Adam, manualSeed, SGD, scope } from "loopgrad";
 import { type Chart, writeCharts } from "../chart.ts";
-import { integer, openDevice, Progress, positive, withDeviceOptions } from "../command-line.ts";
+import { integer, openDevice, Progress, positive, withBatchedOption, withDeviceOptions } from "../command-line.ts";
 import { cells, evaluate, MOST_STEPS, type Score } from "../maml-sinusoid/evaluate.ts";
 import { sineNet } from "../maml-sinusoid/network.ts";
-import { sineTask } from "../maml-sinusoid/tasks.ts";
+import { sineTasks } from "../maml-sinusoid/tasks.ts";
+import type { Task } from "../meta-learning/methods.ts";
+import { overTasks } from "../meta-learning/over-tasks.ts";
 import { printTable } from "../table.ts";
 import { metaBackward } from "./meta-sgd.ts";
 import { makeRates, type RatesKind, ratesKinds, readRates } from "./rates.ts";
@@ -31,13 +33,14 @@ interface Options {
   metaLr: number;
   ratesLr: number;
   evalTasks: number;
+  batched: boolean;
   seed: number;
   out: string;
   device: "auto" | "webgpu" | "cpu";
   adapter?: "hardware" | "software";
 }
 
-const command = withDeviceOptions(new Command("meta-sgd"))
+const command = withBatchedOption(withDeviceOptions(new Command("meta-sgd")))
   .description("Learns the inner loop's learning rates with the initial weights, and compares with plain MAML.")
   .addOption(
     new Option("--rates <kinds...>", "which rates are learned; fixed is added for comparison")
@@ -75,26 +78,24 @@ interface Result {
 
 /** Trains and tests with one kind of rates. All begin with the same weights and see the same waves. */
 async function run(kind: RatesKind): Promise<Result> {
-  const { iterations, tasks, shots, steps, lr, metaLr, ratesLr, evalTasks, seed } = options;
+  const { iterations, tasks, shots, steps, lr, metaLr, ratesLr, evalTasks, batched, seed } = options;
   manualSeed(seed);
   const model = sineNet();
   const inner = new SGD(model.parameters(), { lr });
   const rates = makeRates(kind, model, { lr, steps });
   const groups = [{ params: model.parameters() }, { params: rates.leaves, lr: ratesLr }];
   const outer = new Adam(rates.leaves.length > 0 ? groups : groups.slice(0, 1), { lr: metaLr });
+  const learn = (task: Task) => metaBackward(model, task, { inner, rates, steps, share: 1 / tasks });
   using progress = new Progress(iterations);
   const every = Math.max(1, Math.min(25, Math.floor(iterations / 20)));
   let smooth = Number.NaN;
   for (let iteration = 1; iteration <= iterations; iteration++) {
     using _ = scope();
     outer.zeroGrad();
-    const losses: Tensor[] = [];
-    for (let i = 0; i < tasks; i++) {
-      losses.push(metaBackward(model, sineTask(shots), { inner, rates, steps, share: 1 / tasks }));
-    }
+    const losses = overTasks(learn, batched)(sineTasks(tasks, shots));
     outer.step();
     if (iteration % every === 0 || iteration === iterations) {
-      const loss = await noGrad(() => stack(losses).mean()).item();
+      const loss = await losses.mean().item();
       smooth = Number.isNaN(smooth) ? loss : 0.8 * smooth + 0.2 * loss;
       progress.show(iteration, `${kind}: query loss ${smooth.toFixed(3)}`);
     }
@@ -103,7 +104,7 @@ async function run(kind: RatesKind): Promise<Result> {
   manualSeed(seed + 1_000_003);
   return {
     kind,
-    scores: await evaluate(model, inner, { tasks: evalTasks, shots, override: rates.at }),
+    scores: await evaluate(model, inner, { tasks: evalTasks, shots, override: rates.at, batched }),
     rates: await Promise.all(Array.from({ length: steps }, (_, k) => readRates(model, rates, k))),
     learned: rates.leaves.reduce((sum, { size }) => sum + size, 0),
   };

@@ -15,4 +15,5 @@ export {
 } from "./functional-module.ts";
 export * from "./hyperparameters.ts";
 export * from "./inner-loop.ts";
+export * from "./meta-loss.ts";
 export { type Override, type OverrideValue, PerParameter, perParameter } from "./override.ts";

@@ -222,10 +222,18 @@ function given(): Record<string, readonly unknown[]> {
     batchNorm: [x, vector, vector],
     batchNormTraining: [x],
     instanceNorm: [image(1)],
+    metaLoss: [...metaLearning(), { steps: 1, loss: lg.functional.mseLoss }],
     multiMarginLoss: [x, ints(0, 1)],
     nllLoss: [x, ints(0, 1)],
     "init.dirac": [new lg.Parameter(lg.ones([2, 2, 3]))],
   };
+}
+
+/** A model, its optimizer, and three tasks. */
+function metaLearning(): readonly unknown[] {
+  const model = new lg.Linear(2, 2);
+  const data = { x: lg.ones([3, 4, 2]), y: lg.ones([3, 4, 2]) };
+  return [model, new lg.SGD(model.parameters(), { lr: 0.1 }), { support: data, query: data }];
 }
 
 /** The search stops here: what is found is found early. */
