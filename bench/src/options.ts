@@ -107,6 +107,9 @@ export const command = new Command("bench")
   .option("--json", "one JSON object on a line for each row, instead of text", false)
   .addOption(new Option("--first-only").default(false).hideHelp());
 
+/** Peers whose programs take other dtypes than float32. */
+const DTYPED: ReadonlySet<string> = new Set(["torch", "higher"]);
+
 /** What needs more than a page has. */
 const NODE_ONLY = new Set(["firstcall", "bundle"]);
 
@@ -137,6 +140,10 @@ export function wantedRows(ids: readonly string[], given: Given): Wanted[] {
   if (given.threads !== undefined && given.peers === undefined) command.error("--threads is for --peers");
   if (given.peers !== undefined && given.adapter === "null") {
     command.error("--adapter null computes nothing, and peers do: leave --peers out");
+  }
+  const odd = (given.peers ?? []).find((name) => !DTYPED.has(name));
+  if (odd !== undefined && given.dtype?.some((dtype) => dtype !== "float32")) {
+    command.error(`--dtype ${given.dtype} is not for --peers ${odd}: wanted float32, or ${[...DTYPED].join(", ")}`);
   }
   for (const name of given.peers ?? []) {
     const fits = workloads.some(({ peers }) => peers.some((peer) => peer === name.split(":")[0]));

@@ -35,7 +35,7 @@ const javascript = (peer: Peer, program: string, backend: string, needs: string)
   name: `${peer}:${backend}`,
   peer,
   needs: join(installed, "node_modules", needs),
-  command: () => [process.execPath, join(folder, program), backend],
+  command: (threads) => [process.execPath, join(folder, program), backend, String(threads)],
 });
 
 const VARIANTS: readonly Variant[] = [
@@ -124,13 +124,15 @@ export class PeerProcess {
     return answer;
   }
 
-  /** A task of the peer's, which is called in turns with others. */
+  /** A task of the peer's, which is called in turns with others. If it cannot be made, its calls say why. */
   async subject(id: string, settings: Settings, repeat: number): Promise<Subject> {
-    await this.ask({ op: "make", id, settings, repeat });
-    return {
-      name: this.variant.name,
-      call: ({ results }) => this.ask<Call>({ op: "call", results }),
-    };
+    const { name } = this.variant;
+    try {
+      await this.ask({ op: "make", id, settings, repeat });
+    } catch (error) {
+      return { name, call: () => Promise.reject(error) };
+    }
+    return { name, call: ({ results }) => this.ask<Call>({ op: "call", results }) };
   }
 
   close(): void {
