@@ -151,12 +151,7 @@ export function wantedRows(ids: readonly string[], given: Given): Wanted[] {
     if (!fits) command.error(`--peers ${name} has none of the workloads: wanted for ${has.join("; ")}`);
   }
   if (given.browser && given.adapter === "null") command.error("--adapter null is for Node, and --browser is not");
-  for (const [name, odd] of [
-    ["peers", given.peers],
-    ["profile", given.profile || undefined],
-  ] as const) {
-    if (given.browser && odd !== undefined) command.error(`--${name} is not for --browser`);
-  }
+  if (given.browser && given.peers !== undefined) command.error("--peers is not for --browser");
   for (const workload of workloads) check(workload, given);
   return workloads.flatMap((workload) => combinations(workload, given));
 }

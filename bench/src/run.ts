@@ -203,7 +203,7 @@ export class Runner {
   }
 
   #head(id: string, kind: Kind | null, device: Device | null): Row {
-    if (device === null) return { workload: id };
+    if (device === null) return { workload: id, subject: "loopgrad" };
     return {
       workload: id,
       subject: "loopgrad",
