@@ -66,6 +66,7 @@ test.each([
     "matmul --device cpu --dtype float64 --peers jax",
     "--dtype float64 is not for --peers jax: wanted float32, or torch",
   ],
+  ["matmul --device cpu --peers torch,tfjs:webgpu", "--peers tfjs:webgpu takes the adapter of --device webgpu"],
   ["matmul --peers numpy", "Wanted jax-js, tfjs, torch, higher, jax"],
   ["w0 --adapter null --peers torch", "--adapter null computes nothing"],
   ["w0 --threads 2", "--threads is for --peers"],

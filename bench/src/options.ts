@@ -9,7 +9,7 @@ import type { Checkpoint, InitOptions } from "loopgrad";
 import { WORKLOADS } from "./catalog/index.ts";
 import { DTYPES, OPTIMIZER_NAMES, type Settings, SHAPES, type Workload } from "./catalog/workload.ts";
 
-import { PEER_NAMES } from "./peers.ts";
+import { needsWebGPU, PEER_NAMES } from "./peers.ts";
 
 /** What is given on the command line. */
 export interface Given {
@@ -140,6 +140,10 @@ export function wantedRows(ids: readonly string[], given: Given): Wanted[] {
   if (given.threads !== undefined && given.peers === undefined) command.error("--threads is for --peers");
   if (given.peers !== undefined && given.adapter === "null") {
     command.error("--adapter null computes nothing, and peers do: leave --peers out");
+  }
+  const far = (given.peers ?? []).find(needsWebGPU);
+  if (far !== undefined && !given.device.includes("webgpu")) {
+    command.error(`--peers ${far} takes the adapter of --device webgpu: wanted --device webgpu, or webgpu,cpu`);
   }
   const odd = (given.peers ?? []).find((name) => !DTYPED.has(name));
   if (odd !== undefined && given.dtype?.some((dtype) => dtype !== "float32")) {

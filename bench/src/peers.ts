@@ -59,9 +59,18 @@ export const PEER_NAMES: readonly string[] = [
 /** Where bundlers find the JavaScript ones. */
 export const peersFolder = folder;
 
-/** @throws LoopgradError if one that is wanted is not installed */
-export function variantsOf(names: readonly string[]): Variant[] {
-  const wanted = VARIANTS.filter(({ name, peer }) => names.includes(name) || names.includes(peer));
+/** Whether a variant takes the adapter that the run was started with. */
+export const needsWebGPU = (name: string): boolean => name.endsWith(":webgpu");
+
+/**
+ * The variants that are named, one by one or by their peer's name, which leaves those out that need an adapter where there is none.
+ *
+ * @throws LoopgradError if one that is wanted is not installed
+ */
+export function variantsOf(names: readonly string[], hasWebGPU: boolean): Variant[] {
+  const wanted = VARIANTS.filter(
+    ({ name, peer }) => names.includes(name) || (names.includes(peer) && (hasWebGPU || !needsWebGPU(name))),
+  );
   const missing = wanted.filter(({ needs }) => !existsSync(needs));
   if (missing.length > 0) {
     const which = [...new Set(missing.map(({ peer }) => peer))];

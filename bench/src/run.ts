@@ -148,7 +148,7 @@ export class Runner {
 
   /** The processes of the peers that have the workload. A process lives as long as the run. */
   #peersOf({ peers }: Workload): PeerProcess[] {
-    this.#peers ??= variantsOf(this.#given.peers ?? []).map(
+    this.#peers ??= variantsOf(this.#given.peers ?? [], this.#given.device.includes("webgpu")).map(
       (variant) => new PeerProcess(variant, this.#given.threads ?? 1),
     );
     return this.#peers.filter(({ variant }) => peers.includes(variant.peer));
