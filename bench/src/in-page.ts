@@ -31,9 +31,8 @@ export async function measureInPage(request: PageRequest): Promise<object> {
   const { id, settings, device: kind, adapter, iterations } = request;
   const workload = HERE.get(id);
   if (workload === undefined) throw new Error(`${id} does not run in a page`);
-  const device: Device = await init(
-    adapter === undefined || kind === "cpu" ? { device: kind } : { device: kind, adapter },
-  );
+  const options: InitOptions = { device: kind, dtype: settings.dtype === "float64" ? "float64" : "float32" };
+  const device: Device = await init(adapter === undefined || kind === "cpu" ? options : { ...options, adapter });
   try {
     const { description } = device;
     if (workload.make === undefined) {
