@@ -40,16 +40,25 @@ defaultDevice(backend);
 const array = (values, shape) => np.array(values).reshape(shape);
 const operand = (seed, shape, bound) => array(uniform(seed, shape, bound), shape);
 
-/** A jitted operation on kept operands, again and again. */
+/**
+ * A jitted operation on kept operands, again and again. A result that is given back before it was waited for is never computed, so
+ * all are waited for: on wasm one by one, on the GPU together.
+ */
 function again(repeat, operation, operands) {
   const compiled = jit(operation);
   return async () => {
+    const pending = [];
     for (let i = 1; i < repeat; i++) {
       const y = compiled(...operands.map((x) => x.ref));
-      if (i % 8 === 0) await blockUntilReady(y);
-      y.dispose();
+      if (backend === "wasm") {
+        await blockUntilReady(y);
+        y.dispose();
+      } else pending.push(y);
     }
-    return [await compiled(...operands.map((x) => x.ref)).data()];
+    const last = compiled(...operands.map((x) => x.ref));
+    await blockUntilReady(pending);
+    for (const y of pending) y.dispose();
+    return [await last.data()];
   };
 }
 

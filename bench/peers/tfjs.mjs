@@ -1,5 +1,5 @@
 /**
- * TensorFlow.js: `node tfjs.mjs wasm|webgpu|cpu`. Operations as they are documented, fused ones where there are some, everything in
+ * TensorFlow.js: `node tfjs.mjs wasm|webgpu|cpu [THREADS]`. Operations as they are documented, fused ones where there are some, everything in
  * `tidy`, results by the asynchronous `data()`. Images are NHWC, its own order.
  *
  * In Node it needs its CommonJS builds, and for WebGPU a `navigator`; small operations stay on the device (WEBGPU_CPU_FORWARD).
@@ -27,7 +27,7 @@ const tf = require("@tensorflow/tfjs");
 if (backend === "wasm") {
   const { setThreadsCount, setWasmPaths } = require("@tensorflow/tfjs-backend-wasm");
   setWasmPaths(new URL("node_modules/@tensorflow/tfjs-backend-wasm/dist/", import.meta.url).pathname);
-  setThreadsCount(1);
+  setThreadsCount(Number(process.argv[3] ?? 1));
 }
 if (backend === "webgpu") {
   require("@tensorflow/tfjs-backend-webgpu");

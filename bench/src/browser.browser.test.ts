@@ -14,7 +14,7 @@ function bench(...args: string[]): { code: number | null; stdout: string; stderr
 }
 
 test("rows of a page have the numbers of others, and the browser's version", () => {
-  const args = ["w0", "reduce", "--browser", "--device", "cpu,webgpu", "--iterations", "2", "--json"];
+  const args = ["w0", "reduce", "--browser", "--device", "cpu,webgpu", "--iterations", "2", "--profile", "--json"];
   const { code, stdout, stderr } = bench(...args);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   const rows = stdout
@@ -30,6 +30,8 @@ test("rows of a page have the numbers of others, and the browser's version", () 
   for (const row of rows) {
     expect(row).toMatchObject({ subject: "loopgrad in a page", calls: 2, plansMade: 0, pipelinesCreated: 0 });
     expect(row.firstMs).toBeGreaterThan(0);
+    const calls = row.profile.map((one: { calls: number }) => one.calls);
+    expect(calls.reduce((sum: number, one: number) => sum + one, 0)).toBe(row.dispatches);
     expect(row.versions.chromium).toMatch(/^\d+\./);
   }
   expect(rows[1].submits).toBe(1);

@@ -14,11 +14,18 @@ const program = fileURLToPath(new URL("../browser.mjs", import.meta.url));
 
 /** The rows, one after another. */
 export async function* browserRows(wanted: readonly Wanted[], given: Given): AsyncGenerator<Row> {
-  const { adapter, iterations } = given;
+  const { adapter, iterations, profile } = given;
   const requests = wanted.flatMap(({ workload, settings }) =>
     given.device.map((device): PageRequest => {
       const calls = iterations ?? workload.iterations ?? 1;
-      return { id: workload.id, settings, device, iterations: calls, ...(adapter === undefined ? {} : { adapter }) };
+      return {
+        id: workload.id,
+        settings,
+        device,
+        iterations: calls,
+        profile,
+        ...(adapter === undefined ? {} : { adapter }),
+      };
     }),
   );
   const child = spawn(process.execPath, [program, JSON.stringify(requests)], { stdio: ["ignore", "pipe", "inherit"] });

@@ -34,6 +34,9 @@ test("ratios within the run may be somewhat worse", () => {
   const early = { workload: "w4", lateOverEarly: 1 };
   expect(differences([{ ...early, lateOverEarly: 1.4 }], [early])).toEqual([]);
   expect(differences([{ ...early, lateOverEarly: 1.6 }], [early])).toEqual([expect.stringContaining("lateOverEarly")]);
+  const slower = { ...row, device: "webgpu", ratio: 2 };
+  expect(differences([{ ...slower, ratio: 3.1 }], [slower])).toEqual([expect.stringContaining("ratio is 3.1")]);
+  expect(differences([{ ...slower, ratio: 0.5 }], [slower])).toEqual([]);
   const other = { ...row, subject: "torch", ratio: 3 };
   expect(differences([{ ...other, ratio: 1.9 }], [other])).toEqual([expect.stringContaining("ratio is 1.9")]);
 });

@@ -1,7 +1,7 @@
 /**
  * The benchmarks in a page: `browser.mjs` bundles this file, loads it in a headless browser, and calls `measureInPage`.
  */
-import { type Device, type InitOptions, init, type LoopgradError } from "loopgrad";
+import { type Device, type InitOptions, init, type LoopgradError, profile } from "loopgrad";
 import { adam200 } from "./catalog/adam200.ts";
 import { KERNELS } from "./catalog/kernels.ts";
 import { META } from "./catalog/meta.ts";
@@ -17,6 +17,8 @@ export interface PageRequest {
   readonly device: "webgpu" | "cpu";
   readonly adapter?: InitOptions["adapter"];
   readonly iterations: number;
+  /** One more call, kernel by kernel. */
+  readonly profile: boolean;
 }
 
 /** The workloads that need nothing of Node's. */
@@ -29,9 +31,8 @@ export async function measureInPage(request: PageRequest): Promise<object> {
   const { id, settings, device: kind, adapter, iterations } = request;
   const workload = HERE.get(id);
   if (workload === undefined) throw new Error(`${id} does not run in a page`);
-  const device: Device = await init(
-    adapter === undefined || kind === "cpu" ? { device: kind } : { device: kind, adapter },
-  );
+  const options: InitOptions = { device: kind, dtype: settings.dtype === "float64" ? "float64" : "float32" };
+  const device: Device = await init(adapter === undefined || kind === "cpu" ? options : { ...options, adapter });
   try {
     const { description } = device;
     if (workload.make === undefined) {
@@ -45,6 +46,7 @@ export async function measureInPage(request: PageRequest): Promise<object> {
       tolerance,
     });
     if (times instanceof Error) throw times as LoopgradError;
+    const profiled = request.profile ? { profile: (await profile(device, call)).rows } : {};
     const rate = (work: number | undefined): number | undefined => work && work / times.minMs / 1e6;
     const { cpuMs: _, ...seen } = subject.seen();
     return {
@@ -52,6 +54,7 @@ export async function measureInPage(request: PageRequest): Promise<object> {
       ...times,
       ...seen,
       ...(repeat === 1 ? {} : { repeat }),
+      ...profiled,
       ...(flops === undefined ? { gbps: rate(bytes) } : { gflops: rate(flops) }),
     };
   } finally {

@@ -83,6 +83,24 @@ test("w3 measures memory, and checkpoints hold less", () => {
   expect(checkpointed.gradient).toBeCloseTo(plain.gradient, 3);
 }, 120_000);
 
+test("float64 rows compute in float64, models too", () => {
+  const [product, step] = rows(
+    "matmul",
+    "mlp",
+    "--device",
+    "cpu",
+    "--size",
+    "16",
+    "--iterations",
+    "1",
+    "--dtype",
+    "float64",
+  );
+  expect(product.peakBytes).toBeGreaterThanOrEqual(3 * 8 * 256);
+  const [half] = rows("mlp", "--device", "cpu", "--size", "16", "--iterations", "1");
+  expect(step.peakBytes).toBeGreaterThan(1.8 * half.peakBytes);
+}, 60_000);
+
 test("--profile shows a call kernel by kernel, where there are calls", () => {
   const [row] = rows("mlp", "--device", "cpu", "--size", "8", "--iterations", "1", "--profile");
   expect(row.profile.length).toBeGreaterThan(5);

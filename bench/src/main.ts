@@ -68,6 +68,10 @@ async function main(ids: readonly string[], given: Given): Promise<number> {
       if (profile !== undefined) console.log(`\n${workload}\n${profiled(profile)}`);
   }
   write(rows, given);
+  const failed = rows.filter(({ error }) => error !== undefined);
+  for (const { workload, subject, error } of failed) console.error(`${workload}, ${subject}: ${error}`);
+  // A peer that fails is a result; loopgrad on one device that differs from another is a fault.
+  if (failed.some(({ subject }) => subject === "loopgrad")) return 1;
   if (baseline === null) return 0;
   const worse = differences(rows, baseline);
   for (const line of worse) console.error(line);

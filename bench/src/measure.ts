@@ -220,7 +220,7 @@ function differing(guest: string, got: Call, host: string, wanted: Call, toleran
   const largest = ours.map((result) => Math.max(...result.map(Math.abs)));
   for (let r = 0; r < ours.length; r++) {
     // Where a result is nothing but the rounding of others, as the gradient of a bias before a norm, theirs is the measure.
-    const scale = Math.max(largest[r], Math.max(...largest) / 1000);
+    const scale = Math.max(largest[r], Math.max(...largest) / 100);
     for (let i = 0; i < Math.max(theirs[r].length, ours[r].length); i++) {
       if (Math.abs(theirs[r][i] - ours[r][i]) <= tolerance * scale) continue;
       return new LoopgradError(

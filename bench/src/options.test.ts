@@ -66,6 +66,11 @@ test.each([
   ["w0 --device cpu --adapter null", "--adapter is for --device webgpu"],
   ["w3 --profile", "--profile is not for w3: wanted w0, w1"],
   ["matmul --peers higher", "--peers higher has none of the workloads: wanted for matmul: jax-js, tfjs, torch, jax"],
+  [
+    "matmul --device cpu --dtype float64 --peers jax",
+    "--dtype float64 is not for --peers jax: wanted float32, or torch",
+  ],
+  ["matmul --device cpu --peers torch,tfjs:webgpu", "--peers tfjs:webgpu takes the adapter of --device webgpu"],
   ["matmul --peers numpy", "Wanted jax-js, tfjs, torch, higher, jax"],
   ["w0 --adapter null --peers torch", "--adapter null computes nothing"],
   ["w0 --threads 2", "--threads is for --peers"],

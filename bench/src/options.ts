@@ -9,7 +9,7 @@ import type { Checkpoint, InitOptions } from "loopgrad";
 import { WORKLOADS } from "./catalog/index.ts";
 import { DTYPES, OPTIMIZER_NAMES, type Settings, SHAPES, type Workload } from "./catalog/workload.ts";
 
-import { PEER_NAMES } from "./peers.ts";
+import { needsWebGPU, PEER_NAMES } from "./peers.ts";
 
 /** What is given on the command line. */
 export interface Given {
@@ -113,6 +113,9 @@ export const command = new Command("bench")
   .option("--json", "one JSON object on a line for each row, instead of text", false)
   .addOption(new Option("--first-only").default(false).hideHelp());
 
+/** Peers whose programs take other dtypes than float32. */
+const DTYPED: ReadonlySet<string> = new Set(["torch", "higher"]);
+
 /** What needs more than a page has. */
 const NODE_ONLY = new Set(["firstcall", "bundle"]);
 
@@ -144,18 +147,21 @@ export function wantedRows(ids: readonly string[], given: Given): Wanted[] {
   if (given.peers !== undefined && given.adapter === "null") {
     command.error("--adapter null computes nothing, and peers do: leave --peers out");
   }
+  const far = (given.peers ?? []).find(needsWebGPU);
+  if (far !== undefined && !given.device.includes("webgpu")) {
+    command.error(`--peers ${far} takes the adapter of --device webgpu: wanted --device webgpu, or webgpu,cpu`);
+  }
+  const odd = (given.peers ?? []).find((name) => !DTYPED.has(name));
+  if (odd !== undefined && given.dtype?.some((dtype) => dtype !== "float32")) {
+    command.error(`--dtype ${given.dtype} is not for --peers ${odd}: wanted float32, or ${[...DTYPED].join(", ")}`);
+  }
   for (const name of given.peers ?? []) {
     const fits = workloads.some(({ peers }) => peers.some((peer) => peer === name.split(":")[0]));
     const has = workloads.map(({ id, peers }) => `${id}: ${peers.join(", ") || "none"}`);
     if (!fits) command.error(`--peers ${name} has none of the workloads: wanted for ${has.join("; ")}`);
   }
   if (given.browser && given.adapter === "null") command.error("--adapter null is for Node, and --browser is not");
-  for (const [name, odd] of [
-    ["peers", given.peers],
-    ["profile", given.profile || undefined],
-  ] as const) {
-    if (given.browser && odd !== undefined) command.error(`--${name} is not for --browser`);
-  }
+  if (given.browser && given.peers !== undefined) command.error("--peers is not for --browser");
   for (const workload of workloads) check(workload, given);
   return workloads.flatMap((workload) => combinations(workload, given));
 }

@@ -35,7 +35,7 @@ const javascript = (peer: Peer, program: string, backend: string, needs: string)
   name: `${peer}:${backend}`,
   peer,
   needs: join(installed, "node_modules", needs),
-  command: () => [process.execPath, join(folder, program), backend],
+  command: (threads) => [process.execPath, join(folder, program), backend, String(threads)],
 });
 
 const VARIANTS: readonly Variant[] = [
@@ -59,9 +59,18 @@ export const PEER_NAMES: readonly string[] = [
 /** Where bundlers find the JavaScript ones. */
 export const peersFolder = folder;
 
-/** @throws LoopgradError if one that is wanted is not installed */
-export function variantsOf(names: readonly string[]): Variant[] {
-  const wanted = VARIANTS.filter(({ name, peer }) => names.includes(name) || names.includes(peer));
+/** Whether a variant takes the adapter that the run was started with. */
+export const needsWebGPU = (name: string): boolean => name.endsWith(":webgpu");
+
+/**
+ * The variants that are named, one by one or by their peer's name, which leaves those out that need an adapter where there is none.
+ *
+ * @throws LoopgradError if one that is wanted is not installed
+ */
+export function variantsOf(names: readonly string[], hasWebGPU: boolean): Variant[] {
+  const wanted = VARIANTS.filter(
+    ({ name, peer }) => names.includes(name) || (names.includes(peer) && (hasWebGPU || !needsWebGPU(name))),
+  );
   const missing = wanted.filter(({ needs }) => !existsSync(needs));
   if (missing.length > 0) {
     const which = [...new Set(missing.map(({ peer }) => peer))];
@@ -124,13 +133,15 @@ export class PeerProcess {
     return answer;
   }
 
-  /** A task of the peer's, which is called in turns with others. */
+  /** A task of the peer's, which is called in turns with others. If it cannot be made, its calls say why. */
   async subject(id: string, settings: Settings, repeat: number): Promise<Subject> {
-    await this.ask({ op: "make", id, settings, repeat });
-    return {
-      name: this.variant.name,
-      call: ({ results }) => this.ask<Call>({ op: "call", results }),
-    };
+    const { name } = this.variant;
+    try {
+      await this.ask({ op: "make", id, settings, repeat });
+    } catch (error) {
+      return { name, call: () => Promise.reject(error) };
+    }
+    return { name, call: ({ results }) => this.ask<Call>({ op: "call", results }) };
   }
 
   close(): void {

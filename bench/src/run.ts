@@ -75,7 +75,7 @@ export class Runner {
     const own: { kind: Kind; device: Device; task: Task; subject: OwnSubject; initMs: number }[] = [];
     for (const kind of kinds) {
       const started = performance.now();
-      const device = await this.#init(kind);
+      const device = await this.#init(kind, settings.dtype);
       const initMs = performance.now() - started;
       const task = (await workload.make?.(device, settings)) as Task;
       own.push({ kind, device, task, subject: new OwnSubject(`loopgrad on ${kind}`, device, task.call), initMs });
@@ -148,7 +148,7 @@ export class Runner {
 
   /** The processes of the peers that have the workload. A process lives as long as the run. */
   #peersOf({ peers }: Workload): PeerProcess[] {
-    this.#peers ??= variantsOf(this.#given.peers ?? []).map(
+    this.#peers ??= variantsOf(this.#given.peers ?? [], this.#given.device.includes("webgpu")).map(
       (variant) => new PeerProcess(variant, this.#given.threads ?? 1),
     );
     return this.#peers.filter(({ variant }) => peers.includes(variant.peer));
@@ -196,14 +196,15 @@ export class Runner {
     return this.#given.adapter === "null";
   }
 
-  #init(kind: Kind): Promise<Device> {
+  /** @param dtype  of the row; what is made of plain numbers, and of a layer's parameters, where the device has it */
+  #init(kind: Kind, dtype?: Settings["dtype"]): Promise<Device> {
     const { adapter } = this.#given;
-    const options: InitOptions = kind === "cpu" || adapter === undefined ? { device: kind } : { device: kind, adapter };
-    return init(options);
+    const options: InitOptions = { device: kind, dtype: dtype === "float64" ? "float64" : "float32" };
+    return init(kind === "cpu" || adapter === undefined ? options : { ...options, adapter });
   }
 
   #head(id: string, kind: Kind | null, device: Device | null): Row {
-    if (device === null) return { workload: id };
+    if (device === null) return { workload: id, subject: "loopgrad" };
     return {
       workload: id,
       subject: "loopgrad",

@@ -91,11 +91,11 @@ export class Pipelines {
     return this.#made.size;
   }
 
+  #bytes = 0;
+
   /** Of all sources. */
   get bytes(): number {
-    let bytes = 0;
-    for (const source of this.#made.keys()) bytes += source.length;
-    return bytes;
+    return this.#bytes;
   }
 
   /** @param blockSize  of the parameter block, in bytes */
@@ -125,6 +125,7 @@ export class Pipelines {
     checked.finally(() => this.checking.delete(checked));
     const made = { pipeline, layout: layout.group };
     this.#made.set(source, made);
+    this.#bytes += source.length;
     return made;
   }
 
