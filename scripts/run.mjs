@@ -44,7 +44,7 @@ export async function run(file, args) {
  * @param {string} entry  absolute path
  * @returns {Promise<string>} the bundle's path
  */
-async function bundle(entry) {
+export async function bundle(entry) {
   const name = basename(entry, extname(entry));
   const key = createHash("sha256").update(entry).digest("hex").slice(0, 12);
   const outfile = join(cache, "run", `${relative(root, dirname(entry)).replace(/\W+/g, "-")}-${name}-${key}.mjs`);
