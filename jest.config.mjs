@@ -20,6 +20,7 @@ const browserTests = "\\.browser\\.test\\.ts$";
 
 export default {
   maxWorkers: 2,
+  testSequencer: "<rootDir>/scripts/jest-sequencer.mjs",
   // A busy machine, or a first start that unpacks a browser of 200 MB, takes its time.
   testTimeout: 60_000,
   projects: [

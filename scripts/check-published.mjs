@@ -5,8 +5,7 @@
  * checks types, runs the README's first program in plain Node, builds it with Vite, and weighs what a page loads.
  */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -15,33 +14,12 @@ import { build } from "esbuild";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { buildPackages } from "./build.mjs";
-import { pnpm } from "./install.mjs";
-import { packages, root } from "./workspace.mjs";
+import { bin, installPacked, packAll, run } from "./packed.mjs";
 
 /** Bytes, gzipped and minified, that a page with `init, Linear, SGD, innerLoop` loads for the cpu, and more for WebGPU. */
 const LIMITS = { cpu: 96_500, webgpu: 40_000, wasm: 2_000 };
 
-const libraries = packages().filter(({ library }) => library);
-const { version } = JSON.parse(readFileSync(join(root, libraries[0].dir, "package.json"), "utf8"));
 const folder = mkdtempSync(join(tmpdir(), "loopgrad-published-"));
-const bin = (/** @type {string} */ name) => join(root, "node_modules", ".bin", name);
-
-/**
- * Runs a command, and shows what it said if it fails.
- *
- * @param {string} command
- * @param {string[]} args
- * @param {string} cwd
- */
-function run(command, args, cwd) {
-  const isScript = process.platform === "win32" && command !== process.execPath;
-  try {
-    return execFileSync(command, args, { cwd, encoding: "utf8", shell: isScript, stdio: ["ignore", "pipe", "pipe"] });
-  } catch (error) {
-    const { stdout = "", stderr = "" } = /** @type {{ stdout?: string, stderr?: string }} */ (error);
-    throw new Error(`${command} ${args.join(" ")} failed\n${stdout}\n${stderr}`);
-  }
-}
 
 /**
  * A step, with the time that it took.
@@ -58,22 +36,13 @@ async function check(name, step) {
   return result;
 }
 
-/** The first program of the README. */
-function firstProgram() {
-  const [, code] = /```js\n([\s\S]*?)```/.exec(readFileSync(join(root, "README.md"), "utf8")) ?? [];
-  assert(code !== undefined, "the README has no program in JavaScript");
-  const short = code.replace("i < 2000", "i < 3");
-  assert.notEqual(short, code, "the README's loop of 2000 is gone: this check shortens it");
-  return short;
-}
-
 try {
   await check("build", async () => assert(await buildPackages(), "the build failed"));
   process.env.LOOPGRAD_BUILT = "1";
-  const tarballs = await check("pack", packAll);
+  const tarballs = await check("pack", () => packAll(folder));
   await check("publint and attw", () => lintAll(tarballs));
   const project = join(folder, "project");
-  await check("install into an empty project", () => install(project, tarballs));
+  await check("install into an empty project", () => installPacked(project, tarballs));
   await check("types, for bundlers and for Node", () => checkTypes(project));
   await check("the README's program in Node", () => runInNode(project));
   await check("the README's program in Vite", () => buildWithVite(project));
@@ -81,37 +50,6 @@ try {
   await check("sizes", () => weigh(project));
 } finally {
   rmSync(folder, { recursive: true, force: true });
-}
-
-/** @returns {string[]} the tarballs */
-function packAll() {
-  const filters = libraries.flatMap(({ dir }) => ["--filter", `./${dir}`]);
-  run(...pnpm(["--recursive", ...filters, "pack", "--pack-destination", folder]), root);
-  return libraries.map(({ name }) => {
-    const file = join(folder, `${name.replace("@", "").replace("/", "-")}-${version}.tgz`);
-    lookInto(name, file);
-    return file;
-  });
-}
-
-/**
- * @param {string} name
- * @param {string} tarball
- */
-function lookInto(name, tarball) {
-  const listed = run("tar", ["-tf", tarball], folder);
-  const paths = listed
-    .trim()
-    .split("\n")
-    .map((path) => path.replace(/^package\//, ""));
-  for (const wanted of ["package.json", "LICENSE", "README.md", "dist/index.js", "dist/index.d.ts"]) {
-    assert(paths.includes(wanted), `${name}: the tarball has no ${wanted}`);
-  }
-  const odd = paths.filter((path) => /\.test\.|(^|\/)(src|testing|golden)\//.test(path));
-  assert.deepEqual(odd, [], `${name}: the tarball has files that nobody needs`);
-  const manifest = run("tar", ["-xOf", tarball, "package/package.json"], folder);
-  assert(!/workspace:|@loopgrad\/source/.test(manifest), `${name}: the manifest speaks of the workspace`);
-  assert.equal(JSON.parse(manifest).version, version, `${name}: all packages have one version`);
 }
 
 /** @param {string[]} tarballs */
@@ -132,23 +70,6 @@ async function lintAll(tarballs) {
     );
     assert.deepEqual(problems, [], `attw: ${tarball}`);
   }
-}
-
-/**
- * @param {string} project
- * @param {string[]} tarballs
- */
-function install(project, tarballs) {
-  mkdirSync(project);
-  writeFileSync(join(project, "package.json"), '{ "name": "empty", "private": true, "type": "module" }\n');
-  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-  run(
-    npm,
-    ["install", "--no-audit", "--no-fund", "--prefer-offline", "--omit=optional", "--omit=peer", ...tarballs],
-    project,
-  );
-  writeFileSync(join(project, "main.mjs"), firstProgram());
-  writeFileSync(join(project, "main.ts"), `${firstProgram()}export {};\n`);
 }
 
 /** @param {string} project */

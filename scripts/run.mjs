@@ -1,15 +1,16 @@
 /**
  * Runs a TypeScript program: `node scripts/run.mjs path/to/file.ts [arguments]`.
  *
- * esbuild bundles the program with the workspace packages' sources into the cache folder, and a child Node runs
- * it with source maps and the adapter environment. Of the program's arguments, `--device` and `--adapter` are read
- * here as well, to choose that environment; all are passed on.
+ * esbuild bundles the program with the workspace packages' sources into the cache folder, where a bundle stays as long as
+ * none of its inputs changes; a child Node runs it with source maps and the adapter environment. Of the program's arguments,
+ * `--device` and `--adapter` are read here as well, to choose that environment; all are passed on.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { statSync } from "node:fs";
+import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, isAbsolute, join, relative, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { adapterEnv } from "./adapter.mjs";
 import { cache, root, sources as sourcesByName } from "./workspace.mjs";
@@ -44,14 +45,18 @@ export async function run(file, args) {
  * @param {string} entry  absolute path
  * @returns {Promise<string>} the bundle's path
  */
-async function bundle(entry) {
+export async function bundle(entry) {
   const name = basename(entry, extname(entry));
   const key = createHash("sha256").update(entry).digest("hex").slice(0, 12);
   const outfile = join(cache, "run", `${relative(root, dirname(entry)).replace(/\W+/g, "-")}-${name}-${key}.mjs`);
-  const { outputFiles } = await build({
+  if (await isCurrent(outfile)) return outfile;
+  const started = Date.now();
+  const { outputFiles, metafile } = await build({
     entryPoints: [entry],
     outfile,
     write: false,
+    metafile: true,
+    absWorkingDir: root,
     bundle: true,
     format: "esm",
     platform: "node",
@@ -64,12 +69,53 @@ async function bundle(entry) {
     logLevel: "warning",
   });
   await mkdir(dirname(outfile), { recursive: true });
-  for (const { path, contents } of outputFiles) {
-    // Renamed into place, so that another run of the same program never reads half a file.
-    await writeFile(`${path}.${process.pid}`, contents);
-    await rename(`${path}.${process.pid}`, path);
-  }
+  for (const { path, contents } of outputFiles) await replace(path, contents);
+  const inputs = Object.keys(metafile.inputs).map((path) => resolve(root, path));
+  const seen = await Promise.all([...inputs, ...builders].map(async (path) => [path, await stateOf(path)]));
+  // What changed while it was read is read again the next time.
+  const isCertain = inputs.every((path) => statSync(path).mtimeMs < started);
+  if (isCertain) await replace(`${outfile}.inputs`, JSON.stringify(seen));
   return outfile;
+}
+
+/** What a bundle depends on beside its inputs: how it is made, and what is installed. */
+const builders = [fileURLToPath(import.meta.url), join(root, "pnpm-lock.yaml"), join(root, "tsconfig.base.json")];
+
+/**
+ * Whether a bundle is there, and none of its inputs has changed since.
+ *
+ * @param {string} outfile
+ */
+async function isCurrent(outfile) {
+  try {
+    /** @type {[path: string, state: string][]} */
+    const seen = JSON.parse(await readFile(`${outfile}.inputs`, "utf8"));
+    const states = await Promise.all([stateOf(outfile), ...seen.map(([path]) => stateOf(path))]);
+    return seen.every(([, state], i) => states[i + 1] === state);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * A file's state, as far as it can be seen without reading it.
+ *
+ * @param {string} path
+ */
+async function stateOf(path) {
+  const { mtimeMs, size } = await stat(path);
+  return `${mtimeMs} ${size}`;
+}
+
+/**
+ * Writes a file beside its place and renames it, so that another run of the same program never reads half of it.
+ *
+ * @param {string} path
+ * @param {Uint8Array | string} contents
+ */
+async function replace(path, contents) {
+  await writeFile(`${path}.${process.pid}`, contents);
+  await rename(`${path}.${process.pid}`, path);
 }
 
 /** The packages' sources, by name: a program outside the workspace finds them too. */

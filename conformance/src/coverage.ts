@@ -7,7 +7,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type GoldenCase, readGoldenFile } from "./format.ts";
-import { type Around, type DeviceName, type Result, runFile, subjectOf } from "./run.ts";
+import { type DeviceName, type Result, type RunOptions, runFile, subjectOf } from "./run.ts";
 
 type NotCovered = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
 
@@ -27,8 +27,12 @@ export interface CoverageReport {
 }
 
 /** Runs a golden file and holds the results against the list. */
-export async function checkCoverage(name: string, device: DeviceName, around?: Around): Promise<CoverageReport> {
-  const results = await runFile(goldenFile(name), { device, around });
+export async function checkCoverage(
+  name: string,
+  device: DeviceName,
+  options: Pick<RunOptions, "around" | "secondOrderEvery"> = {},
+): Promise<CoverageReport> {
+  const results = await runFile(goldenFile(name), { ...options, device });
   const listed = ({ suite, subject }: Result): boolean => notCovered[device]?.[suite]?.includes(subject) ?? false;
   const failed = results.filter(({ passed }) => !passed);
   const failing = new Set(failed.map(identity));

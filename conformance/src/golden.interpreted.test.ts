@@ -21,7 +21,7 @@ const halved: Interpreter = {
 
 test.each(["ops", "third", "nn", "optim", "higher"])("%s.json", async (file) => {
   products = 0;
-  const report = await checkCoverage(file, "cpu", (compute) => interpreted(halved, compute));
+  const report = await checkCoverage(file, "cpu", { around: (compute) => interpreted(halved, compute) });
   expect(report).toEqual({ failures: [], listedButCovered: [] });
   expect(products).toBeGreaterThan(100);
 });

@@ -31,6 +31,14 @@ export interface Result {
   readonly error: string | null;
 }
 
+export interface RunOptions {
+  readonly device?: DeviceName;
+  readonly filter?: string;
+  readonly secondOrderEvery?: number;
+  readonly onResult?: (result: Result) => void;
+  readonly around?: Around;
+}
+
 /**
  * Runs the cases of a golden file.
  *
@@ -38,23 +46,22 @@ export interface Result {
  * @param options.device  default "cpu"
  * @param options.filter  only cases whose name contains it, upper and lower case alike
  * @param options.onResult  told of each result as it comes
+ * @param options.secondOrderEvery  of operations, one of so many is run to second derivatives, the others to first; default 1
  * @param options.around    runs what a case computes: under an interpreter of operations, say
  * @throws                GoldenFileError for a file that is not a golden file
  * @example const failed = (await runFile("golden/ops.json", { filter: "conv" })).filter(({ passed }) => !passed);
  */
-export async function runFile(
-  file: string,
-  options: { device?: DeviceName; filter?: string; onResult?: (result: Result) => void; around?: Around } = {},
-): Promise<Result[]> {
-  const { filter = "", onResult, around } = options;
+export async function runFile(file: string, options: RunOptions = {}): Promise<Result[]> {
+  const { filter = "", secondOrderEvery = 1, onResult, around } = options;
   const all = await readGoldenFile(file);
   const cases = all.filter(({ name }) => name.toLowerCase().includes(filter.toLowerCase()));
   const name = options.device ?? "cpu";
   let place = await placeFor(name);
   try {
     const results: Result[] = [];
-    for (const golden of cases) {
-      const result = await runCase(golden, place, around);
+    for (const [i, golden] of cases.entries()) {
+      const orders = i % secondOrderEvery === 0 ? undefined : 1;
+      const result = await runCase(golden, { ...place, orders }, around);
       results.push(result);
       onResult?.(result);
       if (result.error?.startsWith("DeviceError")) {

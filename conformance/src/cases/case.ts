@@ -12,6 +12,8 @@ export interface Place {
   readonly device: Device;
   /** The dtype of golden floats: float64 on cpu, float32 on webgpu. */
   readonly float: "float32" | "float64";
+  /** The highest order of derivatives that operations are run to; all that a case has, if absent. */
+  readonly orders?: number;
 }
 
 /** A value that came out of a case, and the one wanted. */

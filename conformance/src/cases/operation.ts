@@ -17,7 +17,13 @@ export function runOp(golden: OpCase, place: Place): Finding[] {
   const outputs = applyOp(golden.op, inputs, golden.attrs);
   return [
     ...counted(outputs, golden.outputs),
-    ...derivatives(golden, inputs.flat(), outputs, [golden.cotangents, golden.cotangents2], place),
+    ...derivatives(
+      golden,
+      inputs.flat(),
+      outputs,
+      [golden.cotangents, golden.cotangents2].slice(0, place.orders),
+      place,
+    ),
   ];
 }
 

@@ -34,6 +34,7 @@ const OPERATIONS = Object.entries(lg).filter(
 ) as [string, Operation][];
 
 const SHAPES = [[], [0], [1, 1], [2, 0, 3]];
+const isFull = process.env.LOOPGRAD_FULL !== undefined;
 
 /** Argument lists around a tensor, for operations of every signature. */
 function argumentLists(shape: number[]): unknown[][] {
@@ -167,6 +168,8 @@ describe.each(OPERATIONS)("%s", (_, operation) => {
     for (const shape of SHAPES) {
       const wanted = await elementsOf(interpreter, operation, shape);
       expect([shape, await elementsOf(cpu, operation, shape)]).toEqual([shape, wanted]);
+      // To compile anew what a 0-d tensor's kernels do takes a software adapter most of this file's time.
+      if (lg.numel(shape) === 1 && shape.length > 0 && !isFull) continue;
       expect([shape, await elementsOf(webgpu, operation, shape)]).toEqual([shape, wanted]);
     }
   });

@@ -14,7 +14,7 @@ import { Device } from "../device.ts";
 import { createWebGPUBackend } from "../webgpu/backend.ts";
 import { differences, runPublicProgram } from "./public-programs.ts";
 
-const PROGRAMS = Number(process.env.LOOPGRAD_RANDOM_PROGRAMS ?? 200);
+const PROGRAMS = Number(process.env.LOOPGRAD_RANDOM_PROGRAMS ?? 120);
 const SEED = Number(process.env.LOOPGRAD_RANDOM_SEED ?? 20262);
 
 const TIMEOUT_MS = 60_000 + PROGRAMS * 1000;
