@@ -153,9 +153,16 @@ async function weigh(project) {
   for (const { path, contents } of outputFiles) {
     // The arithmetic that LOOPGRAD_DEBUG=check compares with: no page loads it.
     if (/\barithmetic-/.test(path)) continue;
-    size[/backend-/.test(path) ? "webgpu" : /tiles-/.test(path) ? "wasm" : "cpu"] += gzipSync(contents, { level: 9 }).length;
+    size[/backend-/.test(path) ? "webgpu" : /tiles-/.test(path) ? "wasm" : "cpu"] += gzipSync(contents, {
+      level: 9,
+    }).length;
   }
-  console.log(`init, innerLoop, Linear, SGD: ${size.cpu} bytes, ${size.wasm} more for the cpu, ${size.webgpu} for WebGPU, gzipped`);
-  assert(size.cpu <= LIMITS.cpu && size.webgpu <= LIMITS.webgpu && size.wasm <= LIMITS.wasm, `wanted at most ${JSON.stringify(LIMITS)}`);
+  console.log(
+    `init, innerLoop, Linear, SGD: ${size.cpu} bytes, ${size.wasm} more for the cpu, ${size.webgpu} for WebGPU, gzipped`,
+  );
+  assert(
+    size.cpu <= LIMITS.cpu && size.webgpu <= LIMITS.webgpu && size.wasm <= LIMITS.wasm,
+    `wanted at most ${JSON.stringify(LIMITS)}`,
+  );
   assert(existsSync(project));
 }
