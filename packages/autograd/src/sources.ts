@@ -6,13 +6,14 @@
  * looking which parts of a graph cannot lead to what was asked for. In an unrolled training loop this is what keeps
  * a step's cost flat: a parameter that the loss doesn't use is looked for nowhere.
  *
- * Sets are immutable and *interned*: equal sets are one object. A graph of a million nodes over ten parameters has a
- * handful of them, and the union of two is nearly always a look-up.
+ * Sets are immutable, and *interned*: equal sets that were made lately are one object, which saves work and decides
+ * nothing. A graph of a million nodes over ten parameters has a handful of them, and the union of two is nearly always a
+ * look-up.
  */
 
 export class Sources {
-  /** Unions already made with other sets. */
-  readonly #unions = new WeakMap<Sources, Sources>();
+  /** Unions already made with other sets; null for no other than the last one. */
+  #unions: WeakMap<Sources, Sources> | null = null;
   #lastOther: Sources | null = null;
   #lastUnion: Sources | null = null;
 
@@ -30,10 +31,10 @@ export class Sources {
   union(other: Sources): Sources {
     if (other === this) return this;
     if (other === this.#lastOther) return this.#lastUnion as Sources;
-    let union = this.#unions.get(other);
-    if (union === undefined) {
-      union = merge(this, other);
-      this.#unions.set(other, union);
+    const union = this.#unions?.get(other) ?? merge(this, other);
+    if (this.#lastOther !== null) {
+      this.#unions ??= new WeakMap();
+      this.#unions.set(this.#lastOther, this.#lastUnion as Sources);
     }
     this.#lastOther = other;
     this.#lastUnion = union;
@@ -85,26 +86,20 @@ function merge(x: Sources, y: Sources): Sources {
   return intern(out.slice(0, n));
 }
 
-/** The sets that live, by hash. Held weakly: a set goes when the last node that carries it goes. */
-const interned = new Map<number, WeakRef<Sources>[]>();
-
-const collected = new FinalizationRegistry<number>((hash) => {
-  const alive = interned.get(hash)?.filter((ref) => ref.deref() !== undefined) ?? [];
-  if (alive.length > 0) interned.set(hash, alive);
-  else interned.delete(hash);
-});
+/** Sets made lately, by hash: as many as may be made while a graph begins. */
+let interned = new Map<number, Sources[]>();
+const MANY = 512;
 
 function intern(ids: Int32Array): Sources {
   let hash = 0x811c9dc5;
   for (let i = 0; i < ids.length; i++) hash = Math.imul(hash ^ ids[i], 0x01000193);
   const bucket = interned.get(hash) ?? [];
-  for (const ref of bucket) {
-    const found = ref.deref();
-    if (found?.ids.length === ids.length && found.ids.every((id, i) => id === ids[i])) return found;
+  for (const found of bucket) {
+    if (found.ids.length === ids.length && found.ids.every((id, i) => id === ids[i])) return found;
   }
   const made = new Sources(ids);
-  bucket.push(new WeakRef(made));
+  bucket.push(made);
+  if (interned.size >= MANY) interned = new Map();
   interned.set(hash, bucket);
-  collected.register(made, hash);
   return made;
 }
