@@ -64,7 +64,12 @@ export class Module {
 
   /** The module's own members, in order of definition. Containers override it to name their items. */
   *members(): Generator<[string, Member]> {
-    for (const field of Object.keys(this)) yield* membersOf(this.stateName(field), this[field as keyof this], []);
+    const found: [string, Member][] = [];
+    for (const field of Object.keys(this)) {
+      const value: unknown = this[field as keyof this];
+      if (typeof value === "object" && value !== null) collect(found, this.stateName(field), value, []);
+    }
+    yield* found;
     if (this.#registered !== null) yield* this.#registered;
   }
 
@@ -87,14 +92,20 @@ export class Module {
   /** This module and all below it with their names, parents first, each once. */
   namedModules(): [string, Module][] {
     admit(arguments, "Module.namedModules()");
-    const found = new Map<Module, string>();
+    return Array.from(this.#tree(), ([module, { name }]) => [name, module]);
+  }
+
+  /** This module and all below it, parents first, each once, with its name and its members. */
+  #tree(): Map<Module, { readonly name: string; readonly members: readonly (readonly [string, Member])[] }> {
+    const found = new Map<Module, { name: string; members: [string, Member][] }>();
     const visit = (name: string, module: Module): void => {
       if (found.has(module)) return;
-      found.set(module, name);
-      for (const [key, member] of module.members()) if (member instanceof Module) visit(join(name, key), member);
+      const members = [...module.members()];
+      found.set(module, { name, members });
+      for (const [key, member] of members) if (member instanceof Module) visit(join(name, key), member);
     };
     visit("", this);
-    return [...found].map(([module, name]) => [name, module]);
+    return found;
   }
 
   /** All modules of the tree, this one first. */
@@ -145,8 +156,8 @@ export class Module {
 
   #slots<S extends Slot>(kind: new (...args: never[]) => S): [string, S][] {
     const found = new Map<S, string>();
-    for (const [prefix, module] of this.namedModules()) {
-      for (const [name, member] of module.members()) {
+    for (const { name: prefix, members } of this.#tree().values()) {
+      for (const [name, member] of members) {
         if (member instanceof kind && !found.has(member)) found.set(member, join(prefix, name));
       }
     }
@@ -370,19 +381,23 @@ export class Module {
 /** Modules whose text is being made: one that holds its parent must not print it again. */
 const printing = new Set<Module>();
 
-/** Members in a field's value: itself, or items of a collection. `path` guards against collections that hold themselves. */
-function* membersOf(name: string, value: unknown, path: object[]): Generator<[string, Member]> {
-  if (typeof value !== "object" || value === null) return;
+/**
+ * Finds the members in a field's value: itself, or items of a collection.
+ *
+ * @param path  the collections around it: one may hold itself
+ */
+function collect(found: [string, Member][], name: string, value: object, path: readonly object[]): void {
   if (value instanceof Slot || value instanceof Module) {
-    yield [name, value as Member];
+    found.push([name, value as Member]);
     return;
   }
   const isCollection =
     Array.isArray(value) || value instanceof Map || Object.getPrototypeOf(value) === Object.prototype;
   if (!isCollection || path.includes(value)) return;
   const inner = [...path, value];
-  const items = value instanceof Map ? value : Object.entries(value);
-  for (const [key, item] of items) yield* membersOf(join(name, String(key)), item, inner);
+  for (const [key, item] of value instanceof Map ? value : Object.entries(value)) {
+    if (typeof item === "object" && item !== null) collect(found, join(name, String(key)), item, inner);
+  }
 }
 
 defineKind("module", "a module", (value) => value instanceof Module);
