@@ -3,7 +3,7 @@
  * model, the data and the hyperparameters, in float64.
  */
 import { beforeAll, describe, expect, test } from "@jest/globals";
-import { grad, noGrad } from "@loopgrad/autograd";
+import { checkpoint, grad, image, noGrad } from "@loopgrad/autograd";
 import {
   BatchNorm1d,
   BatchNorm2d,
@@ -11,6 +11,7 @@ import {
   Dropout,
   functional as F,
   Flatten,
+  functionalCall,
   Linear,
   MaxPool2d,
   Module,
@@ -424,4 +425,75 @@ test("on a GPU: convolutions, batch norm and pooling of each task's own weights"
   const wanted = await program("cpu", "one by one");
   expect(distance(await program("webgpu", "together"), wanted)).toBeLessThan(1e-4);
   expect(distance(await program("cpu", "together"), wanted)).toBeLessThan(1e-4);
+});
+
+describe("vmap as a part of something else", () => {
+  const setting = (): { model: Model; data: Data } => {
+    manualSeed(1);
+    return { model: simple(), data: dataOf(TASKS) };
+  };
+  const mean = (together: boolean, one: (task: Data) => Tensor, data: Data): Tensor =>
+    (together ? vmap(one)(data) : stack(Array.from({ length: TASKS }, (_, t) => one(taskOf(data, t))))).mean();
+
+  test("the inner loss over a batch of tasks, in a loop that they share", async () => {
+    const { model, data } = setting();
+    const run = (together: boolean): Tensor =>
+      innerLoop(model, sgd(model.parameters()), {}, ({ fmodel, diffopt }) => {
+        const loss = (): Tensor => mean(together, (task) => lossOf((x) => fmodel.forward(x), task), data);
+        for (let k = 0; k < 2; k++) diffopt.step(loss());
+        return loss();
+      });
+    const [a, b] = [run(true), run(false)];
+    const of = (loss: Tensor): Promise<number[][]> => readAll([loss, ...grad(loss, model.parameters())]);
+    expect(distance(await of(a), await of(b))).toBeLessThan(1e-10);
+  });
+
+  test("a checkpointed function, to the second order", async () => {
+    const { model, data } = setting();
+    const loss = (x: Tensor, together: boolean): Tensor =>
+      mean(together, (task) => lossOf((x) => model.forward(x), task), { x, y: data.y });
+    const derived = (loss: Tensor): Promise<number[][]> => {
+      const first = grad(loss, [data.x, ...model.parameters()], { createGraph: true });
+      return readAll([loss, ...first, ...grad(first[0].square().sum(), model.parameters(), { allowUnused: true })]);
+    };
+    const a = await derived(checkpoint((x: Tensor) => loss(x, true))(data.x));
+    expect(distance(a, await derived(loss(data.x, false)))).toBeLessThan(1e-10);
+  });
+
+  test("an ensemble: stacked parameters, data that all share", async () => {
+    const { model, data } = setting();
+    const members = Object.fromEntries(
+      model
+        .namedParameters()
+        .map(([name, p]) => [name, stack([1, 2, 3].map((scale) => p.detach().mul(scale))).requiresGrad_()]),
+    );
+    const run = (params: Record<string, Tensor>, x: Tensor): Tensor => functionalCall(model, { params }, x) as Tensor;
+    const x = data.x.select(0, 0);
+    const together = vmap(run, { inAxes: [0, null] })(members, x);
+    const each = [0, 1, 2].map((i) =>
+      run(Object.fromEntries(Object.entries(members).map(([name, all]) => [name, all.select(0, i)])), x),
+    );
+    const derived = (y: Tensor): Promise<number[][]> =>
+      readAll([y, ...grad(y.square().sum(), [...Object.values(members), data.x])]);
+    expect(distance(await derived(together), await derived(stack(each)))).toBeLessThan(1e-10);
+  });
+
+  test("gradients of each sample, by images of shared weights", async () => {
+    const { model, data } = setting();
+    const params = model.parameters();
+    const each = vmap((task: Data) => {
+      const own = params.map((p) => image(p));
+      return grad(
+        lossOf((x) => functionalCall(model, { params: own }, x) as Tensor, task),
+        own,
+      );
+    })(data);
+    for (let t = 0; t < TASKS; t++) {
+      const wanted = grad(
+        lossOf((x) => model.forward(x), taskOf(data, t)),
+        params,
+      );
+      expect(distance(await readAll(each.map((g) => g.select(0, t))), await readAll(wanted))).toBeLessThan(1e-12);
+    }
+  });
 });
