@@ -319,3 +319,18 @@ test("arithmetic with tensors from outside, of fewer and of more dims", async ()
   expect(y.shape).toEqual([2, 4, 3]);
   expect(await array(y)).toEqual(await array(w.mul(x.unsqueeze(1)).sub(1)));
 });
+
+test("random numbers of tasks are the same on a GPU", async () => {
+  const drawn = async (device: "cpu" | "webgpu"): Promise<unknown[]> => {
+    const made = await init({ device });
+    manualSeed(9);
+    const draw = vmap((_: Tensor) => [rand([3, 5]), randint(0, 100, [4])], { randomness: "different", chunkSize: 2 });
+    const nested = vmap((_: Tensor) => vmap((_: Tensor) => rand([3]), { randomness: "different" })(ones([2])), {
+      randomness: "different",
+    });
+    const data = await Promise.all([...draw(ones([3])), nested(ones([4]))].map((x) => x.toArray()));
+    made.destroy();
+    return data;
+  };
+  expect(await drawn("webgpu")).toEqual(await drawn("cpu"));
+});
