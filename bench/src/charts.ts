@@ -72,8 +72,13 @@ export const HEIGHT = 380;
 /** Okabe and Ito's colours, which people who see fewer colours tell apart too. */
 const COLOURS = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8a8f98"];
 
-/** One chart as an SVG element. Both axes are logarithmic. */
-export function draw({ title, xLabel, yLabel, lines }: Chart): string {
+/** Charts as SVG elements. Both axes are logarithmic, and a line has the same colour in all. */
+export function drawn(charts: readonly Chart[]): string[] {
+  const names = [...new Set(charts.flatMap(({ lines }) => lines.map(({ name }) => name)))];
+  return charts.map((chart) => draw(chart, names));
+}
+
+function draw({ title, xLabel, yLabel, lines }: Chart, names: readonly string[]): string {
   const canvas = init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height: HEIGHT });
   const axis = (name: string, nameGap: number) => ({
     type: "log",
@@ -92,11 +97,11 @@ export function draw({ title, xLabel, yLabel, lines }: Chart): string {
     grid: { left: 90, right: 24, top: 86, bottom: 50 },
     xAxis: { ...axis(xLabel, 28), ...extent(lines.flatMap(({ points }) => points.map(([x]) => x))) },
     yAxis: axis(yLabel, 64),
-    series: lines.map(({ name, points }, i) => ({
+    series: lines.map(({ name, points }) => ({
       type: "line",
       name,
       data: points,
-      color: COLOURS[i % COLOURS.length],
+      color: COLOURS[names.indexOf(name) % COLOURS.length],
       symbolSize: 7,
       lineStyle: { width: name.startsWith("loopgrad") ? 3 : 1.5 },
     })),

@@ -1,7 +1,7 @@
 /**
  * `--html FILE`: a page without anything from elsewhere: the machine and the versions on top, charts, then all rows.
  */
-import { type Chart, chartsOf, draw, HEIGHT, WIDTH } from "./charts.ts";
+import { chartsOf, drawn, HEIGHT, WIDTH } from "./charts.ts";
 import { type Row, text } from "./rows.ts";
 
 const escaped = (text: string): string =>
@@ -29,7 +29,8 @@ export function circumstances(rows: readonly Row[]): string[] {
 
 /** The page. */
 export function page(rows: readonly Row[], args: readonly string[]): string {
-  const charts = chartsOf(rows);
+  const charts = drawn(chartsOf(rows));
+  const ids = [...new Set(rows.map(({ workload }) => workload))];
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>loopgrad bench</title>
 <style>
@@ -41,18 +42,18 @@ figure { display: inline-block; margin: 0 8px 16px 0 } pre { overflow-x: auto; f
     .map((line) => `<li>${escaped(line)}</li>`)
     .join("")}</ul>
 <pre>pnpm bench ${escaped(args.join(" "))}</pre>
-${charts.map((chart) => `<figure>${draw(chart)}</figure>`).join("\n")}
-<pre>${escaped(text(rows))}</pre>
+${charts.map((chart) => `<figure>${chart}</figure>`).join("\n")}
+${ids.map((id) => `<pre>${escaped(text(rows.filter(({ workload }) => workload === id)))}</pre>`).join("\n")}
 </html>
 `;
 }
 
 /** All charts in one picture, in two columns. */
 export function picture(rows: readonly Row[]): string {
-  const charts: readonly Chart[] = chartsOf(rows);
+  const charts = drawn(chartsOf(rows));
   const height = HEIGHT * Math.max(1, Math.ceil(charts.length / 2));
   const placed = charts.map((chart, i) =>
-    draw(chart).replace("<svg ", `<svg x="${(i % 2) * WIDTH}" y="${Math.floor(i / 2) * HEIGHT}" `),
+    chart.replace("<svg ", `<svg x="${(i % 2) * WIDTH}" y="${Math.floor(i / 2) * HEIGHT}" `),
   );
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${2 * WIDTH}" height="${height}" viewBox="0 0 ${2 * WIDTH} ${height}">
 <rect width="100%" height="100%" fill="#fff"/>

@@ -85,7 +85,8 @@ const waves = (id: string, what: string, tasks: number, batched: boolean): Workl
   options: { steps: 1, tasks, batched, dtype: "float32" },
   fits: { dtype: ["float32", "float64"] },
   iterations: 30,
-  warmup: { calls: 5, ms: 500 },
+  // Buffers of uploads come round in ten calls: then bind groups are all there.
+  warmup: { calls: 12, ms: 500 },
   peers: ["jax-js", "tfjs", "torch", "higher", "jax"],
   make: (device, { steps, tasks, batched, dtype }) => ({
     call: sinusoid(device, { steps, tasks, batched, dtype }),
