@@ -20,6 +20,8 @@ const HELPERS = new Set([
   ...["fromHalf", "hostArray", "isFloat", "isFloatingPoint", "normalizeAxes", "normalizeAxis", "numel", "packLayout"],
   ...["around", "enclosed", "enter", "find", "isExact", "linesOf", "placeOf", "replaceStandIn", "syncScope", "tracked"],
   ...["withDevice", "withStandIns", "withinScope"],
+  ...["vmap", "interpreted", "insideVmap", "currentLevel", "openLevels", "levelsAround", "levelsOf", "levelsOfAll"],
+  ...["changing", "isTrial", "checkTasks", "handleLike", "markTasks", "spreadOver", "valueFor", "withTasks"],
   ...["promote", "resolveShape", "resultDType", "sameShape", "show", "toHalf", "literal", "scalar", "iota"],
 ]);
 

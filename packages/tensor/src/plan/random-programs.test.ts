@@ -11,6 +11,7 @@ import { runProgram, runTasks } from "./random-programs.ts";
 
 const PROGRAMS = Number(process.env.LOOPGRAD_RANDOM_PROGRAMS ?? 40);
 const SEED = Number(process.env.LOOPGRAD_RANDOM_SEED ?? 20261);
+const isFull = process.env.LOOPGRAD_FULL !== undefined;
 const TIMEOUT_MS = 60_000 + PROGRAMS * 1000;
 
 const TUNINGS: Record<string, Partial<Tuning>> = {
@@ -41,7 +42,9 @@ describe("planned with each kind of tuning", () => {
       await fc.assert(
         fc.asyncProperty(numbers, async (program) => {
           const wanted = await runProgram(cpu, program);
-          for (const [name, gpu] of gpus) {
+          // Kernels take a software adapter longest: here each program has two of the tunings, in a full run all.
+          const tried = isFull ? gpus : [gpus[0], gpus[1 + (program.length % (gpus.length - 1))]];
+          for (const [name, gpu] of tried) {
             const got = await runProgram(gpu, program);
             expect([name, ...got.values.map(withoutSign)]).toEqual([name, ...wanted.values.map(withoutSign)]);
           }
