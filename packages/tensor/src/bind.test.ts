@@ -69,6 +69,15 @@ describe("an interpreter", () => {
     expect(names).toEqual(["exp"]);
   });
 
+  test("is for synchronous functions", async () => {
+    expect(() => interpreted(logger([]), async () => exp(tensor([1])))).toThrow(/the function is async/);
+    expect(() =>
+      interpreted(logger([]), async () => {
+        throw new Error("unseen");
+      }),
+    ).toThrow(/the function is async/);
+  });
+
   test("gets inputs as the caller gave them, and attributes", () => {
     const x = tensor([[1, 2]]);
     interpreted(

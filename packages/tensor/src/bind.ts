@@ -84,6 +84,8 @@ let isPhysical = false;
  *
  * Constants, uploads and handles of values that are there are no operations: they pass by it.
  *
+ * @throws  TypeError if the function is async
+ *
  * @example
  * const names: string[] = [];
  * interpreted(
@@ -100,7 +102,10 @@ export function interpreted<T>(interpreter: Interpreter, fn: () => T): T {
   const before = top;
   top = { interpreter, below: before };
   try {
-    return fn();
+    const result = fn();
+    if (!(result instanceof Promise)) return result;
+    result.catch(() => {});
+    throw new TypeError("interpreted: the function is async, and what it does after its first await would go unseen");
   } finally {
     top = before;
   }

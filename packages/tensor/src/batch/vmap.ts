@@ -110,11 +110,12 @@ function together<A extends readonly unknown[]>(
   return withinScope((own) => {
     level._scope = own.context;
     const given = inputs.of(level) as unknown as A;
-    const returned = insideVmap([...level.outer, level], () => fn(...given));
-    if (returned instanceof Promise) {
-      returned.catch(() => {});
+    const returned = insideVmap([...level.outer, level], () => {
+      const made = fn(...given);
+      if (!(made instanceof Promise)) return made;
+      made.catch(() => {});
       throw new TypeError("vmap: the function is async; compute synchronously, and await data() of what vmap returns");
-    }
+    });
     return mapWithAxes(returned, outAxes, "the result", (y, axis, where) => left(y, axis, where, level));
   });
 }
