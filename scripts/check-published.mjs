@@ -151,8 +151,8 @@ async function weigh(project) {
   });
   const size = { cpu: 0, webgpu: 0 };
   for (const { path, contents } of outputFiles) {
-    // The arithmetic that LOOPGRAD_DEBUG=check compares with: no page loads it.
-    if (/\barithmetic-/.test(path)) continue;
+    // What LOOPGRAD_DEBUG=check compares with, and device.explain(): no page loads them unless it asks.
+    if (/\b(arithmetic|check|explain)-/.test(path)) continue;
     size[/backend-/.test(path) ? "webgpu" : "cpu"] += gzipSync(contents, { level: 9 }).length;
   }
   console.log(`init, innerLoop, Linear, SGD: ${size.cpu} bytes for the cpu, ${size.webgpu} more for WebGPU, gzipped`);
