@@ -151,11 +151,10 @@ async function weigh(project) {
   });
   const size = { cpu: 0, webgpu: 0, wasm: 0 };
   for (const { path, contents } of outputFiles) {
-    // The arithmetic that LOOPGRAD_DEBUG=check compares with: no page loads it.
-    if (/\barithmetic-/.test(path)) continue;
-    size[/backend-/.test(path) ? "webgpu" : /tiles-/.test(path) ? "wasm" : "cpu"] += gzipSync(contents, {
-      level: 9,
-    }).length;
+    // What LOOPGRAD_DEBUG=check compares with, and device.explain(): no page loads them unless it asks.
+    if (/\b(arithmetic|check|explain)-/.test(path)) continue;
+    const part = /backend-/.test(path) ? "webgpu" : /tiles-/.test(path) ? "wasm" : "cpu";
+    size[part] += gzipSync(contents, { level: 9 }).length;
   }
   console.log(
     `init, innerLoop, Linear, SGD: ${size.cpu} bytes, ${size.wasm} more for the cpu, ${size.webgpu} for WebGPU, gzipped`,

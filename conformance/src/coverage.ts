@@ -30,7 +30,7 @@ export interface CoverageReport {
 export async function checkCoverage(
   name: string,
   device: DeviceName,
-  options: Pick<RunOptions, "around" | "secondOrderEvery"> = {},
+  options: Pick<RunOptions, "around" | "every" | "secondOrderEvery"> = {},
 ): Promise<CoverageReport> {
   const results = await runFile(goldenFile(name), { ...options, device });
   const listed = ({ suite, subject }: Result): boolean => notCovered[device]?.[suite]?.includes(subject) ?? false;

@@ -34,6 +34,7 @@ export interface Result {
 export interface RunOptions {
   readonly device?: DeviceName;
   readonly filter?: string;
+  readonly every?: number;
   readonly secondOrderEvery?: number;
   readonly onResult?: (result: Result) => void;
   readonly around?: Around;
@@ -46,15 +47,17 @@ export interface RunOptions {
  * @param options.device  default "cpu"
  * @param options.filter  only cases whose name contains it, upper and lower case alike
  * @param options.onResult  told of each result as it comes
+ * @param options.every   one case of so many is run; default 1
  * @param options.secondOrderEvery  of operations, one of so many is run to second derivatives, the others to first; default 1
  * @param options.around    runs what a case computes: under an interpreter of operations, say
  * @throws                GoldenFileError for a file that is not a golden file
  * @example const failed = (await runFile("golden/ops.json", { filter: "conv" })).filter(({ passed }) => !passed);
  */
 export async function runFile(file: string, options: RunOptions = {}): Promise<Result[]> {
-  const { filter = "", secondOrderEvery = 1, onResult, around } = options;
+  const { filter = "", every = 1, secondOrderEvery = 1, onResult, around } = options;
   const all = await readGoldenFile(file);
-  const cases = all.filter(({ name }) => name.toLowerCase().includes(filter.toLowerCase()));
+  const named = all.filter(({ name }) => name.toLowerCase().includes(filter.toLowerCase()));
+  const cases = named.filter((_, i) => i % every === 0);
   const name = options.device ?? "cpu";
   let place = await placeFor(name);
   try {

@@ -9,9 +9,9 @@
  */
 
 import type { audit, Tally } from "./debug/audit.ts";
-import { checkAgainstInterpreter } from "./debug/check.ts";
-import { type Explanation, explained, MadePlans } from "./debug/explain.ts";
-import { Holders, Ledger } from "./debug/ledger.ts";
+import type { Explanation } from "./debug/explain.ts";
+import type { Ledger } from "./debug/ledger.ts";
+import { MadePlans } from "./debug/made-plans.ts";
 import { debugging, printSegment } from "./debug/plan.ts";
 import { watching } from "./debug/watch.ts";
 import type { DType, HostArray } from "./dtype.ts";
@@ -400,7 +400,10 @@ export class Device {
     const { data } = this.backend.execute(null, [], [], requests, false);
     const scalars = [...segment.scalars];
     return (data as Promise<HostArray[]>).then(async (arrays) => {
-      const { arithmetic } = await import("./cpu/arithmetic.ts");
+      const [{ arithmetic }, { checkAgainstInterpreter }] = await Promise.all([
+        import("./cpu/arithmetic.ts"),
+        import("./debug/check.ts"),
+      ]);
       const given = arrays.slice(0, leaves.length);
       checkAgainstInterpreter(graph, given, scalars, arrays.slice(leaves.length), arithmetic);
     });
@@ -674,14 +677,16 @@ export class Device {
    *
    * A plan is made when work comes that differs from all before in its operations, shapes, dtypes, or in which results are wanted;
    * that costs milliseconds, and in a steady loop does not happen. Memory is told by who needs it. Who has what is noted from the
-   * first call on: what was stored before stands apart, until the program stores it anew.
+   * first call on: what was stored before stands apart, until the program stores it anew. The words are loaded on demand.
    *
-   * @example  console.log(String(device.explain()));
+   * @example  console.log(String(await device.explain()));
    */
-  explain(): Explanation {
+  async explain(): Promise<Explanation> {
     this.#alive();
-    this.#ledger ??= new Ledger(new Holders());
-    return explained(this.#made, this.#ledger, this.backend.stats());
+    const { explained, newLedger } = await import("./debug/explain.ts");
+    this.#alive();
+    this.#ledger ??= newLedger();
+    return explained(this.#made.last, this.#ledger, this.backend.stats());
   }
 
   /**

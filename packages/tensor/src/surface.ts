@@ -11,6 +11,6 @@ import { Tensor } from "./tensor.ts";
 checkMethods(Tensor, ["data()", "item()", "toArray()"], "promise");
 checkMethods(Tensor, ["dispose()", "numel()", "dim()"]);
 checkMethods(Tensor, ["float()", "double()", "half()", "int()", "long()", "bool()"]);
-checkMethods(Device, ["synchronize()"], "promise");
-checkMethods(Device, ["flush()", "stats()", "explain()", "destroy()"]);
+checkMethods(Device, ["synchronize()", "explain()"], "promise");
+checkMethods(Device, ["flush()", "stats()", "destroy()"]);
 checkMethods(Scope, ["end()"]);

@@ -20,17 +20,17 @@ async function compute(n: number, fn: (x: Tensor) => Tensor[]): Promise<void> {
   await Promise.all(fn(x).map((y) => y.data()));
 }
 
-const reasons = (): string[] => device.explain().plans.map(({ why }) => why);
+const reasons = async (): Promise<string[]> => (await device.explain()).plans.map(({ why }) => why);
 
 test("a plan is made for the first work, and none for the same again", async () => {
   for (let i = 0; i < 3; i++) await compute(4, (x) => [x.mul(x)]);
-  expect(device.explain().plans).toEqual([{ flush: 1, nodes: 2, why: "it is the first that is remembered" }]);
+  expect((await device.explain()).plans).toEqual([{ flush: 1, nodes: 2, why: "it is the first that is remembered" }]);
 });
 
 test("another size is named, with the one before", async () => {
   await compute(4, (x) => [x.mul(x)]);
   await compute(5, (x) => [x.mul(x)]);
-  expect(reasons()[1]).toBe(
+  expect((await reasons())[1]).toBe(
     "the operations are those of a plan before, on other sizes: %0 = float32 [5] from before, and was %0 = float32 [4] from before",
   );
 });
@@ -38,7 +38,7 @@ test("another size is named, with the one before", async () => {
 test("other operations are named where they begin to differ", async () => {
   await compute(4, (x) => [x.mul(x).exp()]);
   await compute(4, (x) => [x.mul(x).sin()]);
-  expect(reasons()[1]).toBe(
+  expect((await reasons())[1]).toBe(
     "new work: the first 2 of 3 nodes are known; then comes %2 = sin(%1), where %2 = exp(%1) in the nearest plan before",
   );
 });
@@ -50,7 +50,7 @@ test("other results of the same operations are named", async () => {
   };
   await compute(4, (x) => [both(x)[1]]);
   await compute(4, both);
-  expect(reasons()[1]).toBe(
+  expect((await reasons())[1]).toBe(
     "the operations are those of a plan before, and other results are wanted: %1 = mul(%0, %0)",
   );
 });
@@ -63,17 +63,17 @@ test("a plan that was given up and made again says so", async () => {
     await x.mul(x).data();
   };
   for (const n of [1, 2, 3, 1]) await on(n);
-  expect(small.explain().plans.at(-1)?.why).toMatch(/^the same plan was made before and given up/);
+  expect((await small.explain()).plans.at(-1)?.why).toMatch(/^the same plan was made before and given up/);
   small.destroy();
 });
 
 test("memory is told by who needs it, and all of it is", async () => {
   await device.synchronize();
-  device.explain();
+  await device.explain();
   using _ = scope();
   const held = keep(tensor(new Float32Array(1000).fill(2), { device }).mul(2));
   device.flush();
-  const { memory } = device.explain();
+  const { memory } = await device.explain();
   const mine = memory.find(({ owner }) => owner === "tensors that the program holds");
   expect(mine).toMatchObject({
     bytes: 8000,
@@ -83,7 +83,7 @@ test("memory is told by who needs it, and all of it is", async () => {
   const { bytes } = device.stats();
   expect(memory.reduce((sum, one) => sum + one.bytes, 0)).toBe(bytes);
   held.dispose();
-  expect(String(device.explain())).toMatch(/bytes at most:|bytes, \d+ at most:/);
+  expect(String(await device.explain())).toMatch(/bytes at most:|bytes, \d+ at most:/);
 });
 
 test("what was stored before the first explanation stands apart, until it is stored anew", async () => {
@@ -91,11 +91,11 @@ test("what was stored before the first explanation stands apart, until it is sto
     const late = new Device(new CpuBackend());
     const x = tensor(new Float32Array(1000), { device: late }).add(1);
     late.flush();
-    const owners = () => late.explain().memory.map(({ owner, bytes }) => `${bytes} ${owner}`);
-    expect(owners()[0]).toBe("8096 stored before the first explain(), and rounding of sizes");
+    const owners = async () => (await late.explain()).memory.map(({ owner, bytes }) => `${bytes} ${owner}`);
+    expect((await owners())[0]).toBe("8096 stored before the first explain(), and rounding of sizes");
     const y = x.mul(2);
     late.flush();
-    expect(owners().slice(0, 2)).toEqual([
+    expect((await owners()).slice(0, 2)).toEqual([
       "8192 stored before the first explain(), and rounding of sizes",
       "4000 tensors that the program holds",
     ]);

@@ -9,7 +9,8 @@ import { PRIMITIVES } from "../primitives.ts";
 import type { BackendStats } from "../record/backend.ts";
 import { LEAF, SEAM } from "../record/segment.ts";
 import { show } from "../shape.ts";
-import type { Ledger } from "./ledger.ts";
+import { Holders, Ledger } from "./ledger.ts";
+import type { MadePlan } from "./made-plans.ts";
 
 /** A plan that was made. */
 export interface PlanExplanation {
@@ -39,30 +40,21 @@ export interface Explanation {
   toString(): string;
 }
 
-/** Plans that are remembered. */
-const REMEMBERED = 64;
 /** Plans that a new one is compared with, at most: the last ones before it. */
 const COMPARED = 32;
 /** Tensors that are named of each owner. */
 const NAMED = 3;
 
-/** The plans that were made last. */
-export class MadePlans {
-  readonly #plans: { words: Int32Array; flush: number }[] = [];
+/** A ledger that nobody but an explanation reads. */
+export const newLedger = (): Ledger => new Ledger(new Holders());
 
-  note(words: Int32Array, flush: number): void {
-    this.#plans.push({ words, flush });
-    if (this.#plans.length > REMEMBERED) this.#plans.shift();
-  }
-
-  explained(): PlanExplanation[] {
-    const keys = this.#plans.map(({ words }) => decoded(words));
-    return this.#plans.map(({ flush }, i) => ({
-      flush,
-      nodes: keys[i].nodes.length,
-      why: why(keys[i], keys.slice(Math.max(0, i - COMPARED), i)),
-    }));
-  }
+function plansOf(made: readonly MadePlan[]): PlanExplanation[] {
+  const keys = made.map(({ words }) => decoded(words));
+  return made.map(({ flush }, i) => ({
+    flush,
+    nodes: keys[i].nodes.length,
+    why: why(keys[i], keys.slice(Math.max(0, i - COMPARED), i)),
+  }));
 }
 
 interface Node {
@@ -200,8 +192,9 @@ function memoryOf(ledger: Ledger, stats: BackendStats): MemoryExplanation[] {
   ].sort((a, b) => b.bytes - a.bytes);
 }
 
-export function explained(made: MadePlans, ledger: Ledger, stats: BackendStats): Explanation {
-  const [plans, memory] = [made.explained(), memoryOf(ledger, stats)];
+/** @param made  the plans that were made last, the oldest first */
+export function explained(made: readonly MadePlan[], ledger: Ledger, stats: BackendStats): Explanation {
+  const [plans, memory] = [plansOf(made), memoryOf(ledger, stats)];
   return { plans, memory, toString: () => inWords(plans, memory, stats) };
 }
 

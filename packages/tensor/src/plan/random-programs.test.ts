@@ -9,7 +9,7 @@ import type { Tuning } from "../webgpu/adapter.ts";
 import { createWebGPUBackend } from "../webgpu/backend.ts";
 import { runProgram, runTasks } from "./random-programs.ts";
 
-const PROGRAMS = Number(process.env.LOOPGRAD_RANDOM_PROGRAMS ?? 40);
+const PROGRAMS = Number(process.env.LOOPGRAD_RANDOM_PROGRAMS ?? 30);
 const SEED = Number(process.env.LOOPGRAD_RANDOM_SEED ?? 20261);
 const isFull = process.env.LOOPGRAD_FULL !== undefined;
 const TIMEOUT_MS = 60_000 + PROGRAMS * 1000;
