@@ -20,6 +20,8 @@ const browserTests = "\\.browser\\.test\\.ts$";
 
 export default {
   maxWorkers: 2,
+  // Modules of finished files stay in a worker: one that holds much spends its time on collecting garbage, and is replaced.
+  workerIdleMemoryLimit: "800MB",
   testSequencer: "<rootDir>/scripts/jest-sequencer.mjs",
   // A busy machine, or a first start that unpacks a browser of 200 MB, takes its time.
   testTimeout: 60_000,
