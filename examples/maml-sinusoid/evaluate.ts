@@ -56,7 +56,8 @@ export function score(steps: number, errors: readonly number[], before: readonly
   const n = errors.length;
   const mean = errors.reduce((sum, x) => sum + x, 0) / n;
   const variance = errors.reduce((sum, x) => sum + (x - mean) ** 2, 0) / Math.max(1, n - 1);
-  const sorted = [...errors].sort((a, b) => a - b);
+  // What has diverged beyond all numbers is larger than any.
+  const sorted = errors.map((x) => (Number.isFinite(x) ? x : Number.MAX_VALUE)).sort((a, b) => a - b);
   return {
     steps,
     mean,
