@@ -234,6 +234,20 @@ describe("chunks", () => {
     expect(texts.map((text) => /of each of (\d) tasks/.exec(text)?.[1])).toEqual(["2", "2", "1"]);
   });
 
+  test("an error in a later chunk leaves nothing of the chunks before", () => {
+    const x = ones([4, 3]);
+    const { device } = x;
+    x.device.flush();
+    const before = device.audit();
+    let calls = 0;
+    const failing = (row: Tensor): Tensor => {
+      if (++calls === 3) throw new Error("third");
+      return row.mul(2);
+    };
+    expect(() => vmap(failing, { chunkSize: 1 })(x)).toThrow("third");
+    expect(device.audit()).toEqual(before);
+  });
+
   test("what all tasks share is one, of the first chunk", async () => {
     const y = vmap((_: Tensor) => ones([2]), { outAxes: null, chunkSize: 1 })(ones([3]));
     expect(await array(y)).toEqual([1, 1]);

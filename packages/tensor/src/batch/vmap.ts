@@ -83,18 +83,24 @@ export function vmap<A extends readonly unknown[], R>(
     const { tasks, device } = inputs;
     const random = getRngState();
     const parts: unknown[] = [];
-    for (let first = 0; first < tasks; ) {
-      const left = tasks - first;
-      const size = fit?.of(left) ?? Math.min((chunkSize as number | null) ?? tasks, left);
-      const level = new Level(size, first, randomness, openLevels(), batching);
-      // Every chunk draws under the keys of the same calls.
-      setRngState(random);
-      const run = (): unknown => together(fn, inputs, level, outAxes);
-      const tried = fit === null ? { result: run() } : fit.tried(device, level, run, (made) => dispose(made, outAxes));
-      if (tried === null) continue;
-      parts.push(tried.result);
-      first += size;
-      if (fit === null && size < tasks) device.flush();
+    try {
+      for (let first = 0; first < tasks; ) {
+        const left = tasks - first;
+        const size = fit?.of(left) ?? Math.min((chunkSize as number | null) ?? tasks, left);
+        const level = new Level(size, first, randomness, openLevels(), batching);
+        // Every chunk draws under the keys of the same calls.
+        setRngState(random);
+        const run = (): unknown => together(fn, inputs, level, outAxes);
+        const tried =
+          fit === null ? { result: run() } : fit.tried(device, level, run, (made) => dispose(made, outAxes));
+        if (tried === null) continue;
+        parts.push(tried.result);
+        first += size;
+        if (fit === null && size < tasks) device.flush();
+      }
+    } catch (error) {
+      for (const part of parts) dispose(part, outAxes);
+      throw error;
     }
     return (parts.length === 1 ? parts[0] : joinedParts(parts, outAxes)) as R;
   };

@@ -120,8 +120,8 @@ export function multiplyPanels(
   const width = tiled(columns);
   const height = tiled(rows);
   if (tiles !== null && height * width * depth >= MANY) {
-    tiles(a.data.subarray(a.at), b.data.subarray(b.at), depth, height, width, sum.data.subarray(sum.at));
-    return;
+    const [left, right, to] = [a, b, sum].map(({ data, at }) => data.subarray(at));
+    if (tiles(left, right, depth, height, width, to)) return;
   }
   // A right panel stays in the first cache while all rows pass by.
   for (let q = 0; q < columns; q += TILE) {

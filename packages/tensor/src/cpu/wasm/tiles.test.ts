@@ -94,6 +94,21 @@ test("a memory that grows keeps nothing from before", () => {
   }
 });
 
+test("panels that the memory cannot hold are multiplied in JavaScript", () => {
+  const n = 64;
+  const [a, b] = [doubles(n * n, 1, false), doubles(n * n, 2, false)];
+  const run = (): Float64Array => {
+    const sum = { data: new Float64Array(n * n), at: 0 };
+    multiplyPanels({ data: a, at: 0 }, { data: b, at: 0 }, n, n, n, sum);
+    return sum.data;
+  };
+  const wanted = run();
+  const small = wasmTiles(1);
+  expect(small?.(a, b, n, n, n, new Float64Array(n * n))).toBe(false);
+  useTiles(small);
+  expect(run()).toEqual(wanted);
+});
+
 test("the cpu device multiplies in WebAssembly, and says so; products and convolutions have the bits of JavaScript", async () => {
   useTiles(before);
   const compute = async (): Promise<unknown[]> => {

@@ -17,6 +17,8 @@ const ROWS = 4;
 /** Bytes from one depth of a panel to the next: four lines. */
 const STEP = 4 * DOUBLE;
 const PAGE = 65_536;
+/** What 32 bits address. */
+const MOST_PAGES = 65_536;
 
 /** (a, b, depth, sum, width): adds a tile to `sum`, whose rows are `width` bytes apart. Depth is at least 1. */
 function tile(): Code {
@@ -84,7 +86,10 @@ function multiply(tileIndex: number): Code {
   return code;
 }
 
-/** Multiplies packed panels: `sum`, row-major from its start, grows by the product. Rows and columns are whole tiles. */
+/**
+ * Multiplies packed panels: `sum`, row-major from its start, grows by the product. Rows and columns are whole tiles. False, and
+ * nothing done, where the module's memory cannot hold them.
+ */
 export type MultiplyPanels = (
   left: Float64Array,
   right: Float64Array,
@@ -92,7 +97,7 @@ export type MultiplyPanels = (
   rows: number,
   columns: number,
   sum: Float64Array,
-) => void;
+) => boolean;
 
 /** The module's bytes. */
 export const tilesModule = (): Uint8Array<ArrayBuffer> =>
@@ -101,19 +106,24 @@ export const tilesModule = (): Uint8Array<ArrayBuffer> =>
 /**
  * The kernel; null where the engine has no vectors.
  *
+ * @param maxPages  of 64 KiB, that its memory may grow to
  * @throws  CompileError where a page's content policy forbids WebAssembly
  */
-export function wasmTiles(): MultiplyPanels | null {
+export function wasmTiles(maxPages = MOST_PAGES): MultiplyPanels | null {
   const bytes = tilesModule();
   if (typeof WebAssembly !== "object" || !WebAssembly.validate(bytes)) return null;
-  const memory = new WebAssembly.Memory({ initial: 1 });
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: maxPages });
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
   const run = exports.multiply as (...args: number[]) => void;
   let doubles = new Float64Array(memory.buffer);
   return (left, right, depth, rows, columns, sum) => {
     const [a, b, c] = [rows * depth, columns * depth, rows * columns];
     if (doubles.length < a + b + c) {
-      memory.grow(Math.ceil(((a + b + c) * DOUBLE - doubles.byteLength) / PAGE));
+      try {
+        memory.grow(Math.ceil(((a + b + c) * DOUBLE - doubles.byteLength) / PAGE));
+      } catch {
+        return false;
+      }
       doubles = new Float64Array(memory.buffer);
     }
     doubles.set(left.subarray(0, a), 0);
@@ -121,5 +131,6 @@ export function wasmTiles(): MultiplyPanels | null {
     doubles.set(sum.subarray(0, c), a + b);
     run(0, a * DOUBLE, depth, rows, columns, (a + b) * DOUBLE);
     sum.set(doubles.subarray(a + b, a + b + c), 0);
+    return true;
   };
 }
